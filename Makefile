@@ -1,0 +1,46 @@
+# Both commands do all their own set-up inside this folder; they need make and Python 3.11+.
+VENV := .venv
+PY := $(VENV)/bin/python
+
+# The first Python on the path that is new enough and can make environments.
+# `make test PYTHON=/path/to/python` takes another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	>/dev/null 2>&1 && { echo $$p; break; }; done)
+
+# On Linux the torch of PyPI brings gigabytes of CUDA; the tests only need its CPU build.
+CPU_TORCH := https://download.pytorch.org/whl/cpu
+
+.PHONY: quickstart test format clean
+
+quickstart: $(VENV)/.installed
+	$(PY) -m mat_jax.train
+
+test: $(VENV)/.installed-test
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m pyrefly check --python-interpreter-path $(PY)
+	$(PY) -m pytest -n auto --maxprocesses 4
+
+format: $(VENV)/.installed-test
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+clean:
+	rm -rf $(VENV)
+
+# The stamps are written last, so an installation cut short is done again.
+$(VENV)/.installed: $(PY) pyproject.toml
+	$(PY) -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-test: $(PY) pyproject.toml
+	if $(PY) -c "import urllib.request as r; r.urlopen('$(CPU_TORCH)/torch/', timeout=5)" \
+		2>/dev/null; then extra="--extra-index-url $(CPU_TORCH)"; fi; \
+	$(PY) -m pip install --quiet $$extra --editable '.[test]'
+	touch $@ $(VENV)/.installed
+
+$(PY):
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with its venv module was found;" \
+		"install one, or name one: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)

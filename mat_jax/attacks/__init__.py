@@ -1,0 +1,32 @@
+"""Attacks on image-text models: `attack(model, batch, key, *, threat, preset) -> Adversarial`."""
+
+from mat_jax.attacks.co_attack import co_attack
+from mat_jax.attacks.compiled import compiled
+from mat_jax.attacks.image import none, pgd_attack
+from mat_jax.attacks.pgd import example_keys, pgd
+from mat_jax.attacks.sep import bert_attack, sep
+from mat_jax.attacks.sga import sga
+from mat_jax.attacks.threat import ThreatModel
+
+SUITE = {
+    "none": none,
+    "pgd": pgd_attack,
+    "bert_attack": bert_attack,
+    "sep": sep,
+    "co_attack": co_attack,
+    "sga": sga,
+}
+
+__all__ = [
+    "SUITE",
+    "ThreatModel",
+    "bert_attack",
+    "co_attack",
+    "compiled",
+    "example_keys",
+    "none",
+    "pgd",
+    "pgd_attack",
+    "sep",
+    "sga",
+]

@@ -1,0 +1,115 @@
+"""BERT-Attack on the captions, alone or beside PGD on the images (Sep-Attack)."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Key
+
+from mat_jax.attacks.encode import embed_texts, unchanged
+from mat_jax.attacks.image import pgd_attack
+from mat_jax.attacks.text import Plan, Substituted, kl, plan, substitute
+from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
+from mat_jax.records import Adversarial, Batch, Words
+
+
+def bert_attack(
+    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+) -> Adversarial:
+    """Maximise `KL(softmax(e) || softmax(e'))` between clean and adversarial caption embeddings.
+
+    At most `threat.words` words a caption, chosen as in `text.substitute` (Li et al. 2020, as used
+    by Co-Attack). No image is used or changed, and no randomness.
+
+    Raises:
+        ValueError: the batch carries no words to substitute.
+    """
+    require_preset(preset)
+    words = attackable_words(batch, threat)
+    prepared = plan_captions(model, batch, words, preset)
+    found = attack_captions(model, batch, words, threat, prepared, kl, prepared.clean)
+    return with_captions(unchanged(batch), batch, words, prepared, found)
+
+
+def sep(
+    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+) -> Adversarial:
+    """Sep-Attack: `pgd_attack` on the images and `bert_attack` on the captions, independently."""
+    image = pgd_attack(model, batch, key, threat=threat, preset=preset)
+    text = bert_attack(model, batch, key, threat=threat, preset=preset)
+    return text._replace(images=image.images, stats={**image.stats, **text.stats})
+
+
+def attackable_words(batch: Batch, threat: ThreatModel) -> Words:
+    """The words of the batch with at most `threat.candidates` substitutes each."""
+    if batch.words is None:
+        raise ValueError(
+            "this attack changes words but the batch carries none: prepare the corpus with a "
+            "word table from data.build_words"
+        )
+    most = threat.candidates
+    return batch.words._replace(
+        substitutes=batch.words.substitutes[..., :most, :],
+        substitute_lengths=batch.words.substitute_lengths[..., :most],
+    )
+
+
+def plan_captions(model, batch: Batch, words: Words, preset: Preset) -> Plan:
+    """Importance of the words, and the substitutes of the first: once for all passes."""
+    return plan(
+        lambda tokens: embed_texts(model, tokens),
+        words,
+        batch.tokens,
+        text_format=model.text_format,
+        mask=model.text_format.mask if preset == "official" else (),
+    )
+
+
+def attack_captions(
+    model,
+    batch: Batch,
+    words: Words,
+    threat: ThreatModel,
+    prepared: Plan,
+    objective,
+    reference: Array,
+) -> Substituted:
+    """`text.substitute` with the settings of the threat."""
+    return substitute(
+        lambda tokens: embed_texts(model, tokens),
+        words,
+        batch.tokens,
+        objective,
+        reference,
+        prepared,
+        text_format=model.text_format,
+        budget=threat.words,
+    )
+
+
+def with_captions(
+    result: Adversarial,
+    batch: Batch,
+    words: Words,
+    prepared: Plan,
+    found: Substituted,
+    *earlier: Substituted,
+) -> Adversarial:
+    """Put attacked captions into a result, with the passes they cost in the stats.
+
+    `text_forwards` counts the useful encodings of a caption: itself, once without each attackable
+    word, and the substitutes of the words visited. The first word's are shared by all passes.
+    """
+    substitutes = jnp.sum(words.substitute_lengths > 0, axis=-1, dtype=jnp.int32)
+    tried = jnp.take_along_axis(substitutes, prepared.order, axis=-1)
+    place = jnp.broadcast_to(jnp.arange(tried.shape[-1]), tried.shape)
+    forwards = batch.present.astype(jnp.int32) + prepared.attackable + tried[..., 0]
+    for one in (found, *earlier):
+        later = (place > 0) & (place < one.visited[..., None])
+        forwards += jnp.sum(jnp.where(later, tried, 0), axis=-1)
+    stats = {
+        "attackable": prepared.attackable,
+        "changed": found.changed,
+        "visited": found.visited,
+        "text_forwards": forwards,
+    }
+    return result._replace(
+        tokens=found.tokens, choice=found.choice, stats={**result.stats, **stats}
+    )

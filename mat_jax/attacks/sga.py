@@ -1,0 +1,86 @@
+"""Set-level guidance attack (SGA; Lu et al. 2023): all captions, several scales of the image."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key
+
+from mat_jax.attacks.encode import embed_images, unchanged
+from mat_jax.attacks.image import attack_images, with_image_counts
+from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
+from mat_jax.attacks.text import away
+from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
+from mat_jax.attacks.views import NOISE, SCALES, scale_views
+from mat_jax.records import Adversarial, Batch
+
+
+def sga(
+    model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
+    scales: Sequence[float] = SCALES,
+    noise: float = NOISE,
+) -> Adversarial:
+    """Captions away from the image, the image away from all of them, the captions once more.
+
+    1. t_i' minimises `cos(t_i', x)` for each caption of the image, at most `threat.words` words.
+    2. x' minimises `sum over views g, captions i of cos(g(x'), t_i')` by PGD (equation 5).
+    3. t_i'' minimises `cos(t_i'', x')`, again from the clean caption.
+
+    What depends on the clean captions only is computed once for steps 1 and 3. `strict` keeps for
+    each image the point where the image itself, with no view and no noise, is farthest from its
+    captions: the similarity a retrieval sees. `official` keeps the last point. Both start from a
+    symmetric draw; the default step size is `eps / 4`.
+
+    Args:
+        scales: the views' sizes; none of them leaves the plain image.
+        noise: standard deviation of the noise in the views.
+
+    Raises:
+        ValueError: the batch carries no words to substitute.
+    """
+    require_preset(preset)
+    words = attackable_words(batch, threat)
+    prepared = plan_captions(model, batch, words, preset)
+
+    def captions_against(images: Array):
+        embed = embed_images(model, images)
+        reference = jnp.broadcast_to(embed[:, None], prepared.clean.shape)
+        return attack_captions(model, batch, words, threat, prepared, away, reference)
+
+    before = captions_against(batch.images)
+    # A sum of cosines is one product with the sum of the captions.
+    present = batch.present.astype(jnp.float32)[..., None]
+    target = jnp.sum(before.unit * present, axis=1)
+
+    def loss(images: Array) -> Array:
+        return away(embed_images(model, images), target)
+
+    def climb(images: Array, keys: Array) -> tuple[Array, Array]:
+        views = scale_views(images, keys, scales=scales, noise=noise)
+        count, examples = views.shape[:2]
+        embeds = embed_images(model, views.reshape(-1, *images.shape[1:]))
+        values = away(embeds, jnp.tile(target, (count, 1))).reshape(count, examples)
+        return jnp.sum(values, axis=0), jax.lax.stop_gradient(values[0])
+
+    images = attack_images(
+        loss,
+        batch,
+        key,
+        threat,
+        preset,
+        step_size=threat.eps / 4,
+        one_sided=False,
+        climb_fn=climb if len(scales) else None,
+    )
+    after = captions_against(images)
+    result = with_image_counts(
+        unchanged(batch)._replace(images=images), threat, preset, views=1 + len(scales)
+    )
+    # One more pass over the finished image, which guides the captions.
+    result.stats["image_forwards"] += 1
+    return with_captions(result, batch, words, prepared, after, before)

@@ -1,0 +1,272 @@
+"""Images and captions ready to be batched: tokens and word tables made, pixels on demand."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from mat_jax.data.clean import clean_caption
+from mat_jax.data.images import resize
+from mat_jax.data.source import Source
+from mat_jax.data.words import TextFormat
+from mat_jax.records import Batch, Tokens, Words
+
+CACHE_BYTES = 1 << 30  # decoded images are kept in memory up to this much
+
+
+@runtime_checkable
+class CaptionTokenizer(Protocol):
+    """What a corpus asks of a tokenizer: `models.Tokenizer` is one."""
+
+    text_format: TextFormat
+
+    def __call__(self, captions: Sequence[str], /) -> Tokens:
+        """Tokens [captions, length]."""
+        ...
+
+
+@runtime_checkable
+class CandidateTable(Protocol):
+    """What a corpus asks of a candidate table: `data.candidates.WordTable` is one."""
+
+    def __len__(self) -> int:
+        """How many captions it has; a row each, image by image."""
+        ...
+
+    def take(self, rows: Int[np.ndarray, "*lead"], /) -> Words:
+        """The words of these rows, as numpy arrays; row -1 has none."""
+        ...
+
+    def caption(self, row: int, choice: Any, /) -> str:
+        """The caption as text with substitute `choice[w]` at word w, -1 where the word stays."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Corpus:
+    """A source whose captions are tokenized, and whose images come at one size.
+
+    Captions are held one a row, image by image; `rows[i, m]` is the row of caption m of image i,
+    -1 where the image has fewer captions than others. Such an absent caption comes as an empty
+    one (`start end`) with `present` False.
+    """
+
+    source: Source
+    image_size: int
+    texts: tuple[tuple[str, ...], ...]
+    rows: Int[np.ndarray, "images captions"]
+    tokens: Tokens  # [rows + 1, length]; the last row is the empty caption
+    table: CandidateTable | None = None
+    images: "_Images" = field(repr=False)
+
+    @classmethod
+    def prepare(
+        cls,
+        source: Source,
+        tokenizer: CaptionTokenizer,
+        *,
+        image_size: int,
+        captions_per_image: int | None = None,
+        words: CandidateTable | None = None,
+    ) -> "Corpus":
+        """Tokenize all captions of a source; images are decoded when first asked for.
+
+        Args:
+            source: where images and captions come from.
+            tokenizer: the tokenizer of the model that will read the captions.
+            image_size: side of the square images, in pixels.
+            captions_per_image: keep at most so many captions of each image, the first ones;
+                None keeps all.
+            words: substitution candidates, one row for each caption of the result's
+                `caption_list`; None where no text is attacked, or `with_words` follows.
+
+        Raises:
+            ValueError: an empty source, a caption without words, or a table of other captions.
+        """
+        if captions_per_image is not None and captions_per_image < 1:
+            raise ValueError(
+                f"captions_per_image={captions_per_image} leaves no caption; give at least 1, "
+                "or None for all"
+            )
+        if not len(source):
+            raise ValueError(f"the source {source.name!r} is empty; expected at least one image")
+        images = _Images(source, image_size)
+        texts = tuple(
+            _checked(images.captions(i)[:captions_per_image], i, source.name)
+            for i in range(len(source))
+        )
+        counts = np.array([len(t) for t in texts], dtype=np.int32)
+        slots = np.arange(counts.max(), dtype=np.int32)[None, :]
+        first = (np.cumsum(counts) - counts)[:, None].astype(np.int32)
+        rows = np.where(slots < counts[:, None], first + slots, np.int32(-1))
+        tokens = tokenizer([text for captions in texts for text in captions])
+        corpus = cls(
+            source=source,
+            image_size=image_size,
+            texts=texts,
+            rows=rows,
+            tokens=_with_empty(tokens, tokenizer.text_format),
+            images=images,
+        )
+        return corpus if words is None else corpus.with_words(words)
+
+    def with_words(self, table: CandidateTable) -> "Corpus":
+        """The same corpus with substitution candidates, one row for each of `caption_list`."""
+        have, want = len(table), len(self.tokens.ids) - 1
+        if have != want:
+            raise ValueError(
+                f"the candidate table has {have} captions, the corpus {self.name!r} has {want}; "
+                "build the table from corpus.caption_list"
+            )
+        return replace(self, table=table)
+
+    def limit(self, count: int | None) -> "Corpus":
+        """The first `count` images; all of them if None."""
+        if count is not None and count < 1:
+            raise ValueError(f"limit {count} leaves no image; give at least 1, or None for all")
+        rows = self.rows[:count]
+        kept = int(rows.max()) + 1
+        tokens = jax.tree.map(lambda x: np.concatenate([x[:kept], x[-1:]]), self.tokens)
+        return replace(self, texts=self.texts[:count], rows=rows, tokens=tokens)
+
+    @property
+    def name(self) -> str:
+        """The name of the source."""
+        return self.source.name
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def caption_count(self) -> int:
+        """Captions of the image that has the most."""
+        return self.rows.shape[1]
+
+    @property
+    def caption_list(self) -> list[str]:
+        """All captions, image by image: the row order of the candidate table."""
+        return [text for captions in self.texts for text in captions]
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        """The captions of one image."""
+        return self.texts[index]
+
+    def adversarial_caption(self, index: int, caption: int, choice: Sequence[int]) -> str:
+        """Caption number `caption` of an image with the chosen substitutes, as text.
+
+        Args:
+            index: position of the image.
+            caption: which of its captions.
+            choice: for each word slot the substitute, -1 for none, as in `Adversarial.choice`.
+        """
+        if self.table is None:
+            return self.texts[index][caption]
+        return self.table.caption(int(self.rows[index, caption]), choice)
+
+    def image(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
+        """The pixels of one image at the size of the corpus."""
+        return self.images.get(index)[0]
+
+    def batch(
+        self,
+        indices: Sequence[int] | Int[np.ndarray, " batch"],
+        slots: Int[np.ndarray, "batch captions"] | None = None,
+    ) -> Batch:
+        """Put images and captions together as one batch of numpy arrays.
+
+        Args:
+            indices: positions of the images.
+            slots: which captions of each image, -1 for an absent one; None takes all.
+        """
+        indices = np.asarray(indices, dtype=np.int64)
+        rows = self.rows[indices]
+        if slots is not None:
+            rows = np.where(slots < 0, -1, np.take_along_axis(rows, np.maximum(slots, 0), axis=1))
+        pairs = [self.images.get(int(i)) for i in indices]
+        # The records are declared as device arrays; until they are sent there they hold numpy.
+        ids: Any = np.array([image_id for _, image_id in pairs], dtype=np.int32)
+        images: Any = _floats(np.stack([image for image, _ in pairs]))
+        present: Any = rows >= 0
+        return Batch(
+            ids=ids,
+            images=images,
+            tokens=jax.tree.map(lambda x: x[rows], self.tokens),
+            present=present,
+            words=None if self.table is None else self.table.take(rows),
+        )
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """All images in order, for evaluation; the last batch may be smaller."""
+        for start in range(0, len(self), batch_size):
+            yield self.batch(np.arange(start, min(start + batch_size, len(self))))
+
+
+class _Images:
+    """Decoded images of a source, kept in memory when they all fit.
+
+    Several threads may ask at once: two may decode the same image, to the same pixels. An image
+    is marked as known only after its pixels are in place.
+    """
+
+    def __init__(self, source: Source, size: int) -> None:
+        self.source, self.size = source, size
+        shape = (len(source), size, size, 3)
+        fits = int(np.prod(shape)) <= CACHE_BYTES
+        # Pages of an empty array take no memory before they are written.
+        self.pixels = np.empty(shape, np.uint8) if fits else None
+        self.ids = np.zeros(len(source), np.int32)
+        self.known = np.zeros(len(source), np.bool_)
+        self.lock = threading.Lock()
+
+    def get(self, index: int) -> tuple[np.ndarray, int]:
+        """Pixels and id of an image."""
+        if self.pixels is not None and self.known[index]:
+            return self.pixels[index], int(self.ids[index])
+        example = self.source[index]
+        return self._keep(index, example.image, example.image_id), example.image_id
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        """Captions of an image, by the cheapest way the source offers."""
+        if hasattr(self.source, "captions"):
+            return tuple(self.source.captions(index))
+        example = self.source[index]
+        if self.pixels is not None:  # the image came along, so keep it
+            self._keep(index, example.image, example.image_id)
+        return tuple(example.captions)
+
+    def _keep(self, index: int, image: np.ndarray, image_id: int) -> np.ndarray:
+        pixels = resize(image, self.size)
+        if self.pixels is not None:
+            with self.lock:
+                self.pixels[index], self.ids[index] = pixels, image_id
+                self.known[index] = True
+        return pixels
+
+
+def _checked(captions: tuple[str, ...], index: int, name: str) -> tuple[str, ...]:
+    if not captions:
+        raise ValueError(f"image {index} of {name!r} has no caption; give it one or leave it out")
+    for text in captions:
+        if not clean_caption(text):
+            raise ValueError(
+                f"image {index} of {name!r} has a caption without words ({text!r}); "
+                "give it words or leave it out"
+            )
+    return captions
+
+
+def _with_empty(tokens: Tokens, text_format: TextFormat) -> Tokens:
+    """Tokens with one more row, the empty caption, which index -1 finds."""
+    empty = np.full((1, text_format.length), text_format.pad, dtype=np.int32)
+    empty[0, :2] = text_format.start, text_format.end
+    ids: Any = np.concatenate([np.asarray(tokens.ids, np.int32), empty])
+    mask: Any = np.concatenate([np.asarray(tokens.mask), np.arange(text_format.length)[None] < 2])
+    return Tokens(ids, mask)
+
+
+def _floats(pixels: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    return np.divide(pixels, np.float32(255), dtype=np.float32)

@@ -1,0 +1,169 @@
+"""Image-text pairs in the JSON files of the retrieval literature."""
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mat_jax.data.clean import clean_caption
+from mat_jax.data.images import read_image
+from mat_jax.data.source import Example
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalJson:
+    """Images named by a JSON file, with their captions; pixels are read when asked for."""
+
+    name: str
+    paths: tuple[Path, ...]
+    texts: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Example:
+        image_id = range(len(self))[index]
+        return Example(read_image(self.paths[image_id]), self.texts[image_id], image_id)
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        """The captions of an image, without reading the image."""
+        return self.texts[index]
+
+    def limit(self, count: int | None) -> "RetrievalJson":
+        """The first `count` images; all of them if None."""
+        return replace(self, paths=self.paths[:count], texts=self.texts[:count])
+
+
+def retrieval_json(path: str | Path, images: str | Path, limit: int | None = None) -> RetrievalJson:
+    """Read the annotation files that ALBEF, TCL, BLIP, Co-Attack and SGA train and test with.
+
+    Two forms, told apart by their rows:
+
+    - evaluation: `[{"image": "val/1.jpg", "caption": ["a dog", "a brown dog"]}, ...]`;
+    - training: `[{"image": "train/1.jpg", "caption": "a dog", "image_id": 17}, ...]`, where rows
+      of the same `image_id` (any number or string) become one image with several captions.
+
+    Images and captions keep the order of the file. An `image_id` of the source is the position
+    of the image in it.
+
+    Args:
+        path: the JSON file.
+        images: the image root, the folder that the paths in the file start from.
+        limit: keep only the first so many images.
+
+    Raises:
+        FileNotFoundError: the file, the image root or an image is not there.
+        ValueError: the file is not of this form, holds no rows, or a caption has no words.
+    """
+    path, root = Path(path), Path(images)
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit={limit} leaves no image; give at least 1, or None for all")
+    grouped: dict[Any, tuple[str, list[str]]] = {}
+    for number, row in enumerate(_rows(path)):
+        place = f"{str(path)!r}, row {number}"
+        image, captions = _parse(row, place)
+        key = _hashable(row.get("image_id", ("image", image)), place)
+        known, texts = grouped.setdefault(key, (image, []))
+        if known != image:
+            raise ValueError(
+                f"{place}: image_id {key!r} stands for {known!r} and for {image!r}; "
+                "give each image its own image_id"
+            )
+        texts.extend(captions)
+    groups = list(grouped.values())[:limit]
+    names = [image for image, _ in groups]
+    _check_files(names, root, path)
+    return RetrievalJson(
+        name=path.stem,
+        paths=tuple(root / name for name in names),
+        texts=tuple(tuple(texts) for _, texts in groups),
+    )
+
+
+def _rows(path: Path) -> list[Any]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"no annotation file {str(path)!r}; give the path of a retrieval JSON file"
+        ) from None
+    except IsADirectoryError:
+        raise ValueError(
+            f"{str(path)!r} is a folder; give the path of a retrieval JSON file"
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{str(path)!r} is not valid JSON ({error}); repair it or download it again"
+        ) from None
+    if not isinstance(rows, list):
+        raise ValueError(
+            f"{str(path)!r} holds a {type(rows).__name__}, expected a list of "
+            '{"image": path, "caption": text or list of texts} rows'
+        )
+    if not rows:
+        raise ValueError(f"{str(path)!r} holds an empty list; expected at least one image row")
+    return rows
+
+
+def _parse(row: Any, place: str) -> tuple[str, list[str]]:
+    """The image path and the captions of one row."""
+    if not isinstance(row, dict):
+        raise ValueError(f'{place} is {row!r}; expected {{"image": path, "caption": text}}')
+    image, captions = row.get("image"), row.get("caption")
+    if not isinstance(image, str) or not image:
+        raise ValueError(f'{place} has "image": {image!r}; expected the path of an image file')
+    texts = [captions] if isinstance(captions, str) else captions
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f'{place} has "caption": {captions!r}; expected a text or a list of texts')
+    if not texts:
+        raise ValueError(f"{place}: image {image!r} has no caption; give it one or drop the row")
+    for text in texts:
+        if not clean_caption(text):
+            raise ValueError(
+                f"{place}: image {image!r} has a caption without words ({text!r}); "
+                "give it words or drop it"
+            )
+    return image, texts
+
+
+def _hashable(image_id: Any, place: str) -> Any:
+    try:
+        hash(image_id)
+    except TypeError:
+        raise ValueError(
+            f'{place} has "image_id": {image_id!r}; expected a number or a string'
+        ) from None
+    return image_id
+
+
+def _check_files(names: list[str], root: Path, path: Path) -> None:
+    """Look for every image before hours of work depend on it: one listing a folder, not a stat
+    a file, since image folders are often on network disks."""
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"no image root {str(root)!r}; give the folder that {names[0]!r} in {str(path)!r} is in"
+        )
+    listings: dict[Path, frozenset[str]] = {}
+    for name in names:
+        file = root / name
+        folder = file.parent
+        if folder not in listings:
+            listings[folder] = frozenset(os.listdir(folder)) if folder.is_dir() else frozenset()
+        if file.name not in listings[folder]:
+            raise FileNotFoundError(
+                f"image {name!r} of {str(path)!r} is not under the image root {str(root)!r}; "
+                + _advice(name, root)
+            )
+
+
+def _advice(name: str, root: Path) -> str:
+    """The nearest folder that would do as image root."""
+    for other in (
+        root.parent,
+        root.parent.parent,
+        *sorted(p for p in root.iterdir() if p.is_dir()),
+    ):
+        if (other / name).is_file():
+            return f"use images={str(other)!r}"
+    return "check the image root, or drop the row"

@@ -1,0 +1,34 @@
+"""What the package reads images and captions from."""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import UInt8
+
+
+class Example(NamedTuple):
+    """One image with its captions.
+
+    `image_id` is a number no other image of the source has: random draws for this image are
+    derived from it, so that they do not depend on the batch it is in.
+    """
+
+    image: UInt8[np.ndarray, "height width 3"]
+    captions: tuple[str, ...]
+    image_id: int
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Anything that has a name and a length and gives an `Example` by position.
+
+    Random access is what makes shuffling global and resuming exact. A source may also have
+    `captions(i) -> tuple[str, ...]`, which answers without decoding the image, and
+    `oracle(i)`, a function that tells of a caption whether it is true of image i.
+    """
+
+    name: str
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Example: ...

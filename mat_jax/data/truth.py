@@ -1,0 +1,33 @@
+"""What is true of a picture, where the data knows."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from mat_jax.data.clean import clean_caption
+
+Keep = Callable[[int, int, str], bool]
+
+
+def truthful(corpus: Any) -> Keep | None:
+    """`keep(row, w, substitute)`: is caption `row` with this one word changed still true?
+
+    Captions are counted as in `corpus.caption_list`, words as in the cleaned caption. None where
+    the source has no `oracle(i)`: the embedded world knows its pictures, photographs do not.
+    Substitutes are judged one at a time; with a budget of two words or more, two that are true
+    alone may contradict the picture together.
+    """
+    oracle = getattr(corpus.source, "oracle", None)
+    if oracle is None:
+        return None
+    words = [clean_caption(text).split() for text in corpus.caption_list]
+    owner = np.repeat(np.arange(len(corpus)), [len(texts) for texts in corpus.texts])
+    ask = lru_cache(maxsize=1)(oracle)  # tables are built caption by caption
+
+    def keep(row: int, word: int, substitute: str) -> bool:
+        edited = [*words[row][:word], substitute, *words[row][word + 1 :]]
+        return ask(int(owner[row]))(" ".join(edited))
+
+    return keep

@@ -1,0 +1,10 @@
+"""The embedded world: scenes, their facts, captions, pictures, and the oracle of truth."""
+
+from mat_jax.data.world.builder import Scenes as Scenes
+from mat_jax.data.world.builder import make as make
+from mat_jax.data.world.builder import scenes as scenes
+from mat_jax.data.world.careless import Careless as Careless
+from mat_jax.data.world.facts import Scene as Scene
+from mat_jax.data.world.facts import Thing as Thing
+from mat_jax.data.world.grammar import caption as caption
+from mat_jax.data.world.oracle import is_true as is_true

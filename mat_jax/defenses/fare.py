@@ -1,0 +1,82 @@
+"""FARE: unsupervised adversarial fine-tuning of the image tower (Schlarmann et al., ICML 2024)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mat_jax.attacks.threat import Norm, ThreatModel
+from mat_jax.defenses.inner import attack_images
+from mat_jax.records import Batch
+
+
+@dataclass(frozen=True)
+class FARE:
+    r"""Keep the embedding of an attacked image where the original model puts the clean one.
+
+    $$\min_\theta E_x \Big[ \max_{\|x'-x\| \le eps} \| f_\theta(x') - f_0(x) \|_2^2 \Big]$$
+
+    (arXiv:2402.12336, equation 3), with $f$ the projected image vector, not normalised, the square
+    summed over its dimensions, and $f_0$ the model as training found it. No text, no labels; only
+    the image tower (and its projection) trains.
+
+    PGD as released: 10 steps of 1/255 from a uniform start. Its momentum of 0.9 is left out
+    because it does nothing: the velocity is replaced by its sign after every step, so the sign of
+    0.9 velocity + sign(gradient) is the sign of the gradient wherever that is not exactly zero.
+
+    Args:
+        eps: radius of the image perturbation, pixels being in [0, 1].
+        steps: PGD steps.
+        step_size: length of a PGD step; None is eps / 2, which is 1/255 at the default eps.
+        norm: "linf" or "l2".
+    """
+
+    eps: float = 2 / 255
+    steps: int = 10
+    step_size: float | None = None
+    norm: Norm = "linf"
+
+    needs_reference = True
+    words = 0
+
+    def __post_init__(self) -> None:
+        ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
+
+    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+        """Images whose embedding has been driven from the original's."""
+        target = reference.encode_image(batch.images).embed
+
+        def distance(images: Array) -> Array:
+            return squared_distance(model.encode_image(images).embed, target)
+
+        images = attack_images(
+            distance,
+            batch,
+            key,
+            eps=self.eps,
+            steps=self.steps,
+            step_size=self.eps / 2 if self.step_size is None else self.step_size,
+            norm=self.norm,
+        )
+        return batch._replace(images=images)
+
+    def loss(
+        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch
+    ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
+        """Squared distance of each attacked image's embedding to the original's clean one."""
+        target = jax.lax.stop_gradient(reference.encode_image(batch.images).embed)
+        losses = squared_distance(model.encode_image(batch_adv.images).embed, target)
+        return losses, {"relative": jnp.sum(losses) / jnp.sum(jnp.square(target))}
+
+    def trains(self, path: tuple[str, ...]) -> bool:
+        """The image tower and its projection."""
+        return path[0].startswith("vision")
+
+
+def squared_distance(
+    embed: Float[Array, "batch embed"], target: Float[Array, "batch embed"]
+) -> Float[Array, " batch"]:
+    """Squared Euclidean distance, summed over the embedding."""
+    return jnp.sum(jnp.square(embed - target), axis=-1)

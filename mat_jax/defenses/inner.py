@@ -1,0 +1,121 @@
+"""The inner maximisation: the adversarial captions and images a defence trains on."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import PartitionSpec
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mat_jax.attacks.encode import embed_images, embed_texts
+from mat_jax.attacks.pgd import example_keys, pgd
+from mat_jax.attacks.text import away, kl, plan, substitute
+from mat_jax.attacks.threat import Norm
+from mat_jax.defenses.contrastive import info_nce
+from mat_jax.records import Batch, Tokens
+
+TextObjective = Literal["away", "kl"]
+
+
+def attack_texts(
+    model: Any, batch: Batch, *, words: int, candidates: int, objective: TextObjective
+) -> Tokens:
+    r"""BERT-Attack on the captions of a batch: at most `words` words of each are replaced.
+
+    Words are visited in the order of their effect on the caption's embedding; of the first
+    `candidates` substitutes of a word the one with the largest objective is taken:
+
+    - `away`: $-\cos(f(x), g(t'))$, away from the clean image (SGA, Lu et al. 2023);
+    - `kl`: $KL(softmax(g(t)) \| softmax(g(t')))$, away from the clean caption, on the unit
+      sphere (Co-Attack, Zhang et al. 2022).
+    """
+    if batch.words is None:
+        raise ValueError(
+            "this defence attacks words but the batch carries none: give the experiment "
+            "substitutes=data.Substitutes(...)"
+        )
+
+    def attack(batch: Batch, model: Any) -> Tokens:
+        assert batch.words is not None
+        table = batch.words._replace(
+            substitutes=batch.words.substitutes[..., :candidates, :],
+            substitute_lengths=batch.words.substitute_lengths[..., :candidates],
+        )
+
+        def embed(tokens: Tokens) -> Array:
+            return embed_texts(model, tokens)
+
+        prepared = plan(embed, table, batch.tokens, text_format=model.text_format)
+        if objective == "kl":
+            function, anchor = kl, prepared.clean
+        else:
+            image = embed_images(model, batch.images)
+            function, anchor = away, jnp.broadcast_to(image[:, None], prepared.clean.shape)
+        found = substitute(
+            embed,
+            table,
+            batch.tokens,
+            function,
+            anchor,
+            prepared,
+            text_format=model.text_format,
+            budget=words,
+        )
+        return found.tokens
+
+    return device_by_device(attack, batch, model)
+
+
+def device_by_device(function: Callable[[Batch, Any], Tokens], batch: Batch, model: Any) -> Tokens:
+    """`function(batch, model)`, on a mesh on each device's part of the batch by itself.
+
+    Captions are attacked one apart from another, so no device need wait for another's walk. Left
+    to itself, XLA would gather the captions that are not finished on every device.
+    """
+    if jax.sharding.get_abstract_mesh().shape.get("data", 1) == 1:
+        return function(batch, model)
+    split, whole = PartitionSpec("data"), PartitionSpec()
+    apart = jax.shard_map(function, in_specs=(split, whole), out_specs=split, check_vma=False)
+    return apart(batch, model)
+
+
+def attack_images(
+    loss_fn: Callable[[Array], Array],
+    batch: Batch,
+    key: PRNGKeyArray,
+    *,
+    eps: float,
+    steps: int,
+    step_size: float | None,
+    norm: Norm,
+) -> Float[Array, "batch height width 3"]:
+    """PGD from a random start, each image's randomness from its id; the last iterate is kept.
+
+    `step_size` None is `1.25 eps / steps`: with it a start at one end of the ball can reach the
+    other (our choice; the paper does not say).
+    """
+    return pgd(
+        loss_fn,
+        batch.images,
+        example_keys(key, batch.ids),
+        eps=eps,
+        step_size=1.25 * eps / max(steps, 1) if step_size is None else step_size,
+        steps=steps,
+        norm=norm,
+    )
+
+
+def against_texts(model: Any, batch: Batch, tokens: Tokens) -> Callable[[Array], Array]:
+    """`images -> [batch]`: InfoNCE of the images with these captions, which are encoded once.
+
+    A pair's loss also counts its image among the negatives of the others' captions; the sum over
+    the batch, which PGD climbs, is the batch's whole contrastive loss.
+    """
+    text_embed = model.encode_text(jax.tree.map(lambda x: x[:, 0], tokens)).embed
+
+    def loss(images: Array) -> Array:
+        embed = model.encode_image(images).embed
+        return info_nce(embed, text_embed, model.scale, batch.ids)
+
+    return loss

@@ -1,0 +1,223 @@
+"""Evaluate a model: retrieval clean and under attack, with a report.
+
+python -m mat_jax.evaluate --model scenes-clip --data scenes --limit 300 --eps 2/255,4/255 --out DIR
+python -m mat_jax.evaluate --model runs/mat/export --data test.json --images flickr30k --out DIR
+
+Writes DIR/results.json (every number with its protocol), DIR/ranks.npz (the rank of every query)
+and DIR/index.html (one page with tables, pictures and neighbours). The table is printed last.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from flax import nnx
+
+from mat_jax import data, models, report
+from mat_jax.evaluation import ATTACKS, TASKS, Evaluation
+from mat_jax.invariants import Broken
+from mat_jax.measure import Victim, evaluate
+from mat_jax.protocol import ON_TEXT
+from mat_jax.results import Result
+from mat_jax.saving import save, writable
+from mat_jax.table import format_table
+
+__all__ = ["Evaluation", "Result", "compare", "evaluate", "format_table", "measure", "prepare"]
+
+
+def prepare(
+    evaluation: Evaluation, model: Any, tokenizer: Any, *, quiet: bool = False
+) -> data.Corpus:
+    """The gallery of an evaluation for one model, with candidates if an attack changes words."""
+    corpus = data.Corpus.prepare(
+        evaluation.source(),
+        tokenizer,
+        image_size=model.config.image_size,
+        captions_per_image=evaluation.captions_per_image,
+    )
+    if not set(evaluation.attacks) & set(ON_TEXT):
+        return corpus
+    root = Path(os.environ.get("MAT_JAX_CACHE") or Path.home() / ".cache" / "mat_jax")
+    return data.attackable(
+        corpus,
+        evaluation.proposals,
+        tokenizer,
+        cache=root / "candidates",
+        progress=not quiet,
+    )
+
+
+def measure(
+    evaluation: Evaluation,
+    model: nnx.Module,
+    tokenizer: Any,
+    *,
+    name: str,
+    corpus: data.Corpus | None = None,
+    surrogate: Victim | None = None,
+    protocol: Mapping[str, Any] | None = None,
+    quiet: bool = False,
+) -> Result:
+    """Measure one model as an evaluation says.
+
+    Args:
+        evaluation: what to measure.
+        model, tokenizer: whom.
+        name: of the model in tables.
+        corpus: from `prepare`, to be shared by models with one tokenizer and image size.
+        surrogate: craft on this model, with its own prepared corpus, and transfer.
+        protocol: further facts to be written beside every number.
+        quiet: no progress line.
+    """
+    if corpus is None:
+        corpus = prepare(evaluation, model, tokenizer, quiet=quiet)
+    return evaluate(
+        model,
+        corpus,
+        tokenizer=tokenizer,
+        threat=evaluation.threats,
+        attacks=evaluation.attacks,
+        preset=evaluation.preset,
+        batch_size=min(evaluation.batch_size or 32, len(corpus)),
+        seed=evaluation.seed,
+        name=name,
+        surrogate=surrogate,
+        protocol={**evaluation.facts, **(protocol or {})},
+        shown=evaluation.shown,
+        quiet=quiet,
+    )
+
+
+def compare(results: Mapping[str, Result], out: str | Path) -> Path:
+    """Write `results.json`, `ranks.npz` and `index.html` of one or several models, side by side.
+
+    Args:
+        results: name -> what was measured, the undefended model first; all over the same gallery
+            and with the same attacks.
+        out: folder, made if need be.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ValueError: results that cannot stand side by side.
+        OSError: the folder cannot be written.
+    """
+    first = next(iter(results.values()), None)
+    if first is None:
+        raise ValueError("there is nothing to compare: give at least one result")
+    for name, result in results.items():
+        if [row.name for row in result.rows] != [row.name for row in first.rows]:
+            raise ValueError(f"{name!r} was measured under other attacks than {first.model!r}")
+        if result.clean.ranks.owner.tolist() != first.clean.ranks.owner.tolist():
+            raise ValueError(f"{name!r} was measured on another gallery than {first.model!r}")
+    out = Path(out)
+    save(results, out, report.page(results))
+    return out / "index.html"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit status; a mistake is one sentence and status 2."""
+    given = _parser().parse_args(arguments)
+    try:
+        print(_run(given))
+    except (ValueError, OSError, Broken) as error:
+        print(f"mat_jax.evaluate: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("mat_jax.evaluate: stopped; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(given: argparse.Namespace) -> str:
+    out = writable(Path(given.out))
+    evaluation = Evaluation(
+        data=given.data,
+        images=given.images,
+        attacks=tuple(dict.fromkeys(("none", *_list(given.attacks)))),
+        eps=tuple(_number("--eps", text) for text in _list(given.eps)),
+        norm=given.norm,
+        steps=given.steps,
+        step_size=None if given.step_size is None else _number("--step-size", given.step_size),
+        words=given.words,
+        candidates=given.candidates,
+        mlm=given.mlm,
+        constraint=given.constraint,
+        preset=given.preset,
+        limit=given.limit,
+        batch_size=given.batch_size,
+        seed=given.seed,
+    )
+    evaluation.threats  # noqa: B018  # a setting out of range is said before anything is loaded
+    model, tokenizer = models.load(given.model)
+    surrogate, facts = None, {}
+    if given.surrogate is not None:
+        other, reads = models.load(given.surrogate)
+        surrogate = Victim(other, reads, prepare(evaluation, other, reads))
+        facts = {"surrogate": given.surrogate}
+        corpus = prepare(replace(evaluation, attacks=("none",)), model, tokenizer)
+    else:
+        corpus = prepare(evaluation, model, tokenizer)
+    name = Path(given.model).name or given.model
+    result = measure(
+        evaluation,
+        model,
+        tokenizer,
+        name=name,
+        corpus=corpus,
+        surrogate=surrogate,
+        protocol=facts,
+    )
+    path = compare({name: result}, out)
+    flags = "".join(f"note: {flag}\n" for flag in result.flags)
+    return f"{flags}report: {path}\n\n{format_table({name: result})}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mat_jax.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--model", required=True, help="folder in Hugging Face layout, shipped name or hub id")
+    add("--surrogate", help="craft the attacks on this model and transfer them to --model")
+    add("--task", choices=TASKS, default="retrieval")
+    add("--attacks", default=",".join(ATTACKS), help="comma-separated; default: all")
+    add("--eps", default="2/255", help="radius, or several: 2/255,4/255")
+    add("--norm", default="linf", choices=("linf", "l2"))
+    add("--steps", type=int, default=10, help="steps of the image attacks")
+    add("--step-size", help="of the image attacks; default: each attack's own")
+    add("--words", type=int, default=1, help="words of a caption that may change")
+    add("--candidates", type=int, default=10, help="substitutes tried for a word")
+    add("--mlm", default="scenes-bert", help="masked language model: folder, shipped name, hub id")
+    add("--constraint", default="none", choices=("none", "truthful"))
+    add("--preset", default="strict", choices=("strict", "official"))
+    add("--data", default="scenes", help="scenes, or a retrieval JSON file")
+    add("--images", help="image root of the JSON file")
+    add("--limit", type=int, help="only the first so many images")
+    add("--batch-size", type=int, help="images attacked at once; default: 32")
+    add("--seed", type=int, default=0)
+    add("--out", required=True, help="folder for results.json, ranks.npz and index.html")
+    return parser
+
+
+def _list(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{name} must be a number, 4/255 for example, got {text!r}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""What is measured of a model: an experiment's `evaluation`, and what the command line fills in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mat_jax.attacks import ThreatModel
+    from mat_jax.data import Substitutes
+
+ATTACKS = ("none", "pgd", "bert_attack", "sep", "co_attack", "sga")
+TASKS = ("retrieval",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A gallery, the attacks on it and what the adversary may do.
+
+    Args:
+        data: the held-out source, a function of no arguments that returns one, "scenes" for the
+            test scenes of the embedded world, or the path of a retrieval JSON file.
+        images: image root of that JSON file.
+        attacks: names from `mat_jax.attacks.SUITE`; "none" is the clean measurement.
+        eps: radius of the image attacks, in [0, 1] pixel units for linf; several make several
+            tables.
+        norm: "linf" or "l2".
+        steps: steps of the image attacks.
+        step_size: of the image attacks; None is each attack's own.
+        words: how many words of a caption the text attacks may change.
+        candidates: substitutes tried for each word.
+        mlm: masked language model that proposes them, a name or a folder.
+        constraint: "none", or "truthful": only substitutes that leave the caption true of its
+            picture, which only the embedded world can tell.
+        substitutes: `data.Substitutes(...)` in the place of mlm, candidates and constraint.
+        preset: "strict" or "official", see `mat_jax.attacks`.
+        limit: measure on the first so many images, or None for all.
+        captions_per_image: use the first so many captions of each image, or None for all.
+        batch_size: images attacked at once; None takes the experiment's, or 32.
+        seed: of random starts and of the bootstrap.
+        shown: how many images the report shows.
+
+    Raises:
+        ValueError: a value outside its range, in one sentence.
+    """
+
+    data: Any
+    images: str | Path | None = None
+    attacks: tuple[str, ...] = ATTACKS
+    eps: float | tuple[float, ...] = 2 / 255
+    norm: str = "linf"
+    steps: int = 10
+    step_size: float | None = None
+    words: int = 1
+    candidates: int = 10
+    mlm: str | Path = "scenes-bert"
+    constraint: str = "none"
+    substitutes: Any = None
+    preset: str = "strict"
+    limit: int | None = None
+    captions_per_image: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    shown: int = 4
+
+    def __post_init__(self) -> None:
+        for eps in self.radii:
+            if not eps >= 0 or (self.norm == "linf" and eps > 1):
+                raise ValueError(
+                    f"eps of the evaluation is {eps:g}, outside [0, 1]: pixels are in [0, 1], "
+                    "write 4/255 for four grey levels"
+                )
+        if not self.radii:
+            raise ValueError("the evaluation has no eps: give at least one, 2/255 for example")
+        unknown = [name for name in self.attacks if name not in ATTACKS]
+        if unknown:
+            raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(ATTACKS)}")
+        for name in ("limit", "captions_per_image", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}: it must be at least 1, or left out")
+
+    @property
+    def radii(self) -> tuple[float, ...]:
+        """Every eps once, rising."""
+        return tuple(sorted(set(self.eps if isinstance(self.eps, tuple) else (self.eps,))))
+
+    @property
+    def threats(self) -> "tuple[ThreatModel, ...]":
+        """One threat model for each eps."""
+        from mat_jax.attacks import ThreatModel
+
+        return tuple(
+            ThreatModel(
+                eps=eps,
+                norm=self.norm,  # type: ignore[arg-type]  # checked by ThreatModel
+                steps=self.steps,
+                step_size=self.step_size,
+                words=self.words,
+                candidates=self.proposals.candidates,
+                constraint=self.proposals.constraint,
+            )
+            for eps in self.radii
+        )
+
+    @property
+    def proposals(self) -> "Substitutes":
+        """Where the candidates of text attacks come from."""
+        from mat_jax.data import Substitutes
+
+        if self.substitutes is not None:
+            return self.substitutes
+        return Substitutes(
+            mlm=str(self.mlm),
+            candidates=self.candidates,
+            alignment="official" if self.preset == "official" else "fixed",
+            constraint=self.constraint,  # type: ignore[arg-type]  # checked by Substitutes
+        )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the protocol says beyond the threat model."""
+        found = self.proposals
+        return {"mlm": found.mlm, "alignment": found.alignment}
+
+    def source(self) -> Any:
+        """The held-out source itself, cut to the limit."""
+        from mat_jax import data
+
+        if isinstance(self.data, str | Path):
+            if str(self.data) == "scenes":
+                return data.scenes("test", limit=self.limit)
+            if self.images is None:
+                raise ValueError(
+                    f"{str(self.data)!r} needs its image root: give --images, the folder that the "
+                    "paths in the file start from"
+                )
+            return data.retrieval_json(self.data, images=self.images, limit=self.limit)
+        source = self.data() if callable(self.data) else self.data
+        return source if self.limit is None else First(source, min(self.limit, len(source)))
+
+
+class First:
+    """The first `count` images of a source, and whatever else the source can tell."""
+
+    def __init__(self, source: Any, count: int) -> None:
+        self._source, self._count = source, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int, /) -> Any:
+        return self._source[range(self._count)[index]]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)

@@ -1,0 +1,121 @@
+"""Where a run computes: `--mesh 8`, `--mesh data=4,model=2`, `--mesh auto`.
+
+Batches are split over the axis `data`; the axis `model`, where there is one, splits the weights
+and the optimizer's state, each array along its largest divisible dimension. XLA adds the
+communication; the mathematics is that of one device.
+"""
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+DATA, MODEL = "data", "model"
+
+
+def parse(text: str | int) -> dict[str, int] | None:
+    """`8` -> {"data": 8}, `data=4,model=2` as written, `auto` -> None (all devices there are)."""
+    text = str(text).strip()
+    if text == "auto":
+        return None
+    axes: dict[str, int] = {}
+    for part in [f"{DATA}={text}"] if text.isdigit() else text.split(","):
+        name, _, size = part.strip().partition("=")
+        if name not in (DATA, MODEL) or not size.isdigit() or int(size) < 1 or name in axes:
+            raise ValueError(
+                f"--mesh does not understand {text!r}: write a number of devices (8), "
+                "data=4,model=2, or auto"
+            )
+        axes[name] = int(size)
+    return {DATA: axes.get(DATA, 1)} | axes
+
+
+def make(spec: str | int | Mapping[str, int] | Mesh = "auto") -> Mesh:
+    """The mesh a run asked for.
+
+    On a machine without an accelerator, missing devices are made: virtual CPU devices compute the
+    same numbers as real ones would, more slowly. On an accelerator they are refused. Virtual
+    devices can only be made before JAX is first used in the process.
+    """
+    if isinstance(spec, Mesh):
+        return spec
+    axes = parse(spec) if isinstance(spec, str | int) else dict(spec)
+    wanted = math.prod(axes.values()) if axes else None
+    virtual = wanted is not None and wanted > 1 and _offer_virtual_devices(wanted)
+    devices = jax.devices()
+    kind = devices[0].device_kind if devices[0].platform != "cpu" else "CPU"
+    if axes is None or wanted is None:
+        axes = {DATA: len(devices)}
+    elif wanted > len(devices):
+        has = f"{len(devices)} device{'s' if len(devices) > 1 else ''} ({kind})"
+        if devices[0].platform == "cpu":
+            raise ValueError(
+                f"--mesh wants {wanted} devices and JAX has already started with {has}: set the "
+                f"environment variable JAX_NUM_CPU_DEVICES={wanted} before Python starts, or use "
+                "--mesh auto"
+            )
+        raise ValueError(
+            f"--mesh wants {wanted} devices and this machine has {has}: use --mesh {len(devices)} "
+            "or --mesh auto"
+        )
+    elif virtual and devices[0].platform == "cpu":
+        print(f"made {wanted} virtual devices on this CPU: a rehearsal of the mesh, not a speed-up")
+    used = devices[: math.prod(axes.values())]
+    return jax.make_mesh(
+        tuple(axes.values()),
+        tuple(axes),
+        axis_types=(jax.sharding.AxisType.Auto,) * len(axes),
+        devices=used,
+    )
+
+
+def _offer_virtual_devices(count: int) -> bool:
+    """Ask for `count` CPU devices; False where JAX has already started."""
+    # XLA sizes its thread pool by NPROC; with more devices than threads a collective can wait for
+    # ever for a device that never gets to run (measured: 2 cores, 8 devices).
+    os.environ["NPROC"] = str(max(16, 2 * count, int(os.environ.get("NPROC", "0") or 0)))
+    try:
+        if jax.config.jax_num_cpu_devices < count:  # type: ignore[attr-defined]
+            jax.config.update("jax_num_cpu_devices", count)
+            return True
+    except RuntimeError:  # the backend is running: its number of devices is settled
+        pass
+    return False
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """Leading dimension over `data`."""
+    return NamedSharding(mesh, PartitionSpec(DATA))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The whole array on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def state_shardings(mesh: Mesh, state: Any) -> Any:
+    """For every array of a state: split over `model` along its largest divisible dimension."""
+    parts = mesh.shape.get(MODEL, 1)
+
+    def one(leaf: Any) -> NamedSharding:
+        axes = [i for i, n in enumerate(leaf.shape) if n % parts == 0 and n >= parts]
+        if parts == 1 or not axes or jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return replicated(mesh)
+        split = max(axes, key=lambda i: leaf.shape[i])
+        return NamedSharding(mesh, PartitionSpec(*[None] * split, MODEL))
+
+    return jax.tree.map(one, state)
+
+
+def check_batch_size(mesh: Mesh, batch_size: int) -> None:
+    """Raise if a batch cannot be divided over the mesh."""
+    parts = mesh.shape[DATA]
+    if batch_size % parts:
+        near = max(parts, round(batch_size / parts) * parts)
+        raise ValueError(
+            f"batch_size {batch_size} does not divide over {parts} devices: use "
+            f"--set batch_size={near}, or another --mesh"
+        )

@@ -1,0 +1,86 @@
+"""The text transformer, in its two forms: CLIP's (causal, pre-norm) and BERT's (post-norm)."""
+
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from mat_jax.models.nn import Activation, Block, LayerNorm, normal
+
+
+class TextTower(nnx.Module):
+    """Token and position embeddings, then blocks.
+
+    `style="causal"` (CLIP): a token reads only itself and those before it; pre-norm blocks and a
+    normalisation after them. `style="bidirectional"` (BERT): a token reads all that are not
+    padding; embeddings of the segment (always segment 0 here) and a normalisation before the
+    blocks, which are post-norm.
+    """
+
+    def __init__(
+        self,
+        *,
+        style: Literal["causal", "bidirectional"],
+        vocab_size: int,
+        length: int,
+        width: int,
+        layers: int,
+        heads: int,
+        hidden: int,
+        act: Activation,
+        eps: float,
+        segments: int = 0,
+        rngs: nnx.Rngs,
+    ):
+        causal = style == "causal"
+        std = width**-0.5
+        # CLIP's and BERT's own initialisations.
+        stds = (std, std * (2 * layers) ** -0.5, (2 * width) ** -0.5) if causal else (0.02,) * 3
+        self.style = style
+        self.tok = normal(rngs, (vocab_size, width), 0.02)
+        self.pos = normal(rngs, (length, width), 0.01 if causal else 0.02)
+        self.type = normal(rngs, (segments, width), 0.02) if segments else None
+        self.ln_emb = None if causal else LayerNorm(width, eps=eps)
+        norm: Literal["pre", "post"] = "pre" if causal else "post"
+        self.blocks = nnx.List(
+            Block(width, heads, hidden, norm=norm, act=act, eps=eps, stds=stds, rngs=rngs)
+            for _ in range(layers)
+        )
+        self.ln_post = LayerNorm(width, eps=eps) if causal else None
+
+    def __call__(
+        self,
+        ids: Int[Array, "batch length"],
+        mask: Bool[Array, "batch length"],
+        at: Int[Array, " batch"],
+    ) -> tuple[Float[Array, "batch length width"], Float[Array, "batch width"]]:
+        """All tokens after the tower, and the token at position `at` of each text.
+
+        As in the vision tower, under jit only what is used of the last block is computed.
+        """
+        length, positions = ids.shape[1], self.pos.shape[0]
+        if length > positions:
+            raise ValueError(
+                f"got texts of {length} ids, but this model has {positions} positions; cut them"
+            )
+        x = self.tok[...][ids] + self.pos[...][None, :length]
+        if self.type is not None:
+            x = x + self.type[...][None, :1]
+        if self.ln_emb is not None:
+            x = self.ln_emb(x)
+        place = jnp.arange(length)
+        if self.style == "causal":
+            # Padding stands to the right of the text, where no token of the text can see it.
+            readable = (place[None, :] <= place[:, None])[None]
+            readable_at = (place[None, :] <= at[:, None])[:, None]
+        else:
+            readable = readable_at = mask[:, None]
+        *blocks, last = self.blocks
+        for block in blocks:
+            x = block(x, readable)
+        only = jnp.take_along_axis(x, at[:, None, None], axis=1)
+        tokens, pooled = last(x, readable), last(x, readable_at, only)[:, 0]
+        if self.ln_post is not None:
+            tokens, pooled = self.ln_post(tokens), self.ln_post(pooled)
+        return tokens, pooled

@@ -1,0 +1,67 @@
+"""What is written beside every number: what was allowed, used, and on what it ran."""
+
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+from mat_jax import attacks as suite
+from mat_jax.attacks import ThreatModel
+from mat_jax.data import Corpus
+from mat_jax.results import eps_text
+
+ON_IMAGES = ("pgd", "sep", "co_attack", "sga")
+ON_TEXT = ("bert_attack", "sep", "co_attack", "sga")
+PACKAGES = ("mat-jax", "jax", "jaxlib", "flax", "numpy")
+
+
+def check_request(names: Sequence[str], corpus: Corpus, threats: Sequence[ThreatModel]) -> None:
+    """Refuse what cannot be measured before anything is computed."""
+    unknown = [name for name in names if name not in suite.SUITE]
+    if unknown:
+        raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(suite.SUITE)}")
+    needs = [name for name in names if name in ON_TEXT]
+    if needs and corpus.table is None:
+        raise ValueError(
+            f"the attack {needs[0]!r} changes words but the corpus has no candidates; give "
+            "--mlm NAME_OR_DIR, or corpus.with_words(data.build_words(...))"
+        )
+    if not threats:
+        raise ValueError("no threat model is given; give at least one eps")
+
+
+def protocol_of(
+    attack: str, threat: ThreatModel, images: int, passes: Mapping[str, int]
+) -> dict[str, Any]:
+    """What the adversary was allowed, and what it used: the part that matters to this attack."""
+    found: dict[str, Any] = {"attack": attack}
+    if attack in ON_IMAGES:
+        default = threat.eps / 4 if attack == "sga" else 1.25 * threat.eps / max(threat.steps, 1)
+        found |= {
+            "norm": threat.norm,
+            "eps": threat.eps,
+            "eps_text": eps_text(threat.eps),
+            "steps": threat.steps,
+            "step_size": default if threat.step_size is None else threat.step_size,
+            "restarts": threat.restarts,
+        }
+    if attack in ON_TEXT:
+        found |= {
+            "words": threat.words,
+            "candidates": threat.candidates,
+            "constraint": threat.constraint,
+        }
+    if passes:
+        found["passes_per_image"] = {name: total / images for name, total in passes.items()}
+    return found
+
+
+def versions() -> dict[str, str | None]:
+    """The versions of the packages that decide the numbers."""
+    return {package: _version(package) for package in PACKAGES}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,78 @@
+"""How things are called on the page, and text that is safe to put into it."""
+
+import difflib
+import html
+from collections.abc import Mapping
+
+from mat_jax.results import Result, Row, eps_text
+
+TITLES = {
+    "none": "clean",
+    "pgd": "PGD",
+    "bert_attack": "BERT-Attack",
+    "sep": "Sep-Attack",
+    "co_attack": "Co-Attack",
+    "sga": "SGA",
+}
+
+
+def title(attack: str) -> str:
+    """An attack's name as papers write it."""
+    return TITLES.get(attack, attack.replace("_", " "))
+
+
+def safe(text: object) -> str:
+    """Text for the page, whatever signs it holds."""
+    return html.escape(str(text), quote=True)
+
+
+def marked(before: str, after: str) -> str:
+    """A caption with what was taken out in `<del>` and what was put in in `<ins>`."""
+    old, new = before.split(), after.split()
+    parts = []
+    matcher = difflib.SequenceMatcher(a=old, b=new, autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "equal":
+            parts.append(safe(" ".join(old[a:b])))
+            continue
+        if a < b:
+            parts.append(f"<del>{safe(' '.join(old[a:b]))}</del>")
+        if c < d:
+            parts.append(f"<ins>{safe(' '.join(new[c:d]))}</ins>")
+    return " ".join(parts)
+
+
+def number(value: float, digits: int = 1) -> str:
+    """A number in percent, or a dash where there is none."""
+    return "–" if value != value else f"{value:.{digits}f}"
+
+
+def featured(results: Mapping[str, Result]) -> Row:
+    """The attack the pictures show: the most harmful one to the first model at its first eps."""
+    first = next(iter(results.values()))
+    eps = min(first.radii, default=None)
+
+    def left(row: Row) -> float:
+        return row.ranks.recall("tr", 1) + row.ranks.recall("ir", 1)
+
+    return min(reversed(first.at(eps)), key=left)
+
+
+def headline(results: Mapping[str, Result]) -> str:
+    """The finding in one sentence."""
+    row = featured(results)
+    if row.attack == "none":
+        told = [f"{name} has {_pair(result, row)} right" for name, result in results.items()]
+        return f"Without attack, {'; '.join(told)}."
+    where = title(row.attack) + (f" at {eps_text(row.eps)}" if row.eps is not None else "")
+    told = []
+    for name, result in results.items():
+        lost = _pair(result, result.row(row.attack, row.eps), "{}_lost@1")
+        told.append(f"{name} loses {lost}")
+    return f"Under {where}, {'; '.join(told)}."
+
+
+def _pair(result: Result, row: Row, name: str = "{}@1") -> str:
+    numbers = result.figures(row)
+    text, image = (number(numbers[name.format(d)]["value"], 0) for d in ("tr", "ir"))
+    return f"{text} % of its text and {image} % of its image retrieval"

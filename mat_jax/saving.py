@@ -1,0 +1,129 @@
+"""Results as files: `results.json`, `ranks.npz` and the page, each whole or not at all."""
+
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from mat_jax.results import Result, Row
+from mat_jax.tasks.retrieval import DEPTHS
+
+
+def as_json(results: Mapping[str, Result]) -> dict[str, Any]:
+    """The content of `results.json`: a list of models, each with its rows and their protocol."""
+    return {
+        "task": "retrieval",
+        "unit": "percent",
+        "intervals": "95 %: Wilson for recall and asr, bootstrap over images for drop and lost",
+        "definitions": {
+            "tr@k": "share of images with an own caption among the first k",
+            "ir@k": "share of captions with their image among the first k",
+            "asr@k": "SGA: share of the queries right when clean that fail under attack",
+            "drop@k": "Co-Attack: clean minus adversarial recall, in points",
+            "lost@k": "share of the clean recall that is gone",
+        },
+        "models": [
+            {
+                "model": name,
+                "protocol": dict(result.protocol),
+                "flags": list(result.flags),
+                "notes": list(result.notes),
+                "rows": [_row_json(name, result, row) for row in result.rows],
+            }
+            for name, result in results.items()
+        ],
+    }
+
+
+def _row_json(name: str, result: Result, row: Row) -> dict[str, Any]:
+    content = {
+        "attack": row.attack,
+        "protocol": {**result.protocol, **row.protocol},
+        "figures": result.figures(row),
+        "captions_changed": 100 * row.changed,
+        "seconds": row.seconds,
+        "checks": dict(row.checks),
+        "ranks": [f"{ranks_key(name, row)}_tr", f"{ranks_key(name, row)}_ir"],
+    }
+    if row.rounded is not None:
+        content["figures_8bit"] = {
+            f"{d}@{k}": 100 * row.rounded.recall(d, k) for d in ("tr", "ir") for k in DEPTHS
+        }
+    return content
+
+
+def ranks_key(name: str, row: Row) -> str:
+    """Start of a row's names in `ranks.npz`: model, attack and eps without blanks or slashes."""
+    return "_".join(f"{name} {row.name}".replace("/", "-").split())
+
+
+def save(results: Mapping[str, Result], folder: Path, page: str) -> None:
+    """Write `results.json`, `ranks.npz` and `index.html`, each whole or not at all.
+
+    Raises:
+        OSError: with one sentence, if the folder cannot be written.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for name, result in results.items():
+        arrays[f"{'_'.join(name.replace('/', '-').split())}_owner"] = result.clean.ranks.owner
+        for row in result.rows:
+            arrays[f"{ranks_key(name, row)}_tr"] = row.ranks.tr
+            arrays[f"{ranks_key(name, row)}_ir"] = row.ranks.ir
+    text = json.dumps(_finite(as_json(results)), indent=1, allow_nan=False)
+    with writing(folder / "ranks.npz") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    with writing(folder / "results.json") as file:
+        file.write(text.encode())
+    with writing(folder / "index.html") as file:
+        file.write(page.encode())
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if need be; found out before hours of work depend on it.
+
+    Raises:
+        OSError: with one sentence, if nothing can be written there.
+    """
+    with writing(folder / ".probe") as file:
+        file.write(b"")
+    (folder / ".probe").unlink()
+    return folder
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """`with writing(path) as file`: the bytes appear under `path` at the end, or nothing does.
+
+    Raises:
+        OSError: with one sentence, if the folder cannot be written or is full.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            yield file
+        beside.replace(path)
+    except OSError as error:
+        advice = "free some space, or choose" if error.errno == errno.ENOSPC else "choose"
+        raise OSError(
+            f"cannot write {str(path)!r} ({error.strerror}): {advice} another folder"
+        ) from None
+    finally:
+        if beside.parent.is_dir():
+            beside.unlink(missing_ok=True)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: numbers that do not exist become null, others keep a few digits."""
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, float | np.floating):
+        return float(f"{float(value):.6g}") if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value

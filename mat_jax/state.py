@@ -1,0 +1,80 @@
+"""What a training step reads and writes: named weights, optimizer state, step and key."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+Weights = dict[str, jax.Array]
+
+
+class State(NamedTuple):
+    """Everything that changes during a run, and the key it all hangs on.
+
+    `trained` and `frozen` are flat: `{"vision.blocks.0.attention.q.kernel": array, ...}`, so that
+    a mask or a partition in an Optax transformation is one dictionary comprehension.
+    """
+
+    step: jax.Array
+    key: jax.Array
+    trained: Weights
+    frozen: Weights
+    optimizer: Any
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How named weights make a model again; the hashable, array-free part of it."""
+
+    treedef: Any
+    names: tuple[str, ...]
+
+    def model(self, weights: Weights) -> Any:
+        """The model with these weights; works under a trace."""
+        return jax.tree.unflatten(self.treedef, [weights[name] for name in self.names])
+
+
+def path_name(path: tuple[Any, ...]) -> str:
+    """`vision.blocks.0.kernel` from a key path of `jax.tree_util`."""
+    parts = (getattr(k, "name", getattr(k, "key", getattr(k, "idx", None))) for k in path)
+    return ".".join(str(part) for part in parts if part not in (None, "value", "raw_value"))
+
+
+def flatten(model: Any) -> tuple[Layout, Weights]:
+    """A model as its layout and its named arrays."""
+    leaves, treedef = jax.tree_util.tree_flatten_with_path(model)
+    weights = {path_name(path): jnp.asarray(leaf) for path, leaf in leaves}
+    if len(weights) != len(leaves):
+        raise ValueError(
+            "two weights of the model have the same name: rename one of its attributes"
+        )
+    return Layout(treedef, tuple(weights)), weights
+
+
+def create(
+    weights: Weights,
+    optimizer: optax.GradientTransformation,
+    trains: Callable[[tuple[str, ...]], bool],
+    seed: int,
+) -> State:
+    """The state before the first step. Weights that do not train carry no optimizer state."""
+    chosen = {
+        name
+        for name, leaf in weights.items()
+        if jnp.issubdtype(leaf.dtype, jnp.floating) and trains(tuple(name.split(".")))
+    }
+    if not chosen:
+        raise ValueError("the defence trains none of the model's weights: check its `trains`")
+    # Copies: the step donates its state, and the caller may keep the model (as a reference, say).
+    trained = {name: jnp.copy(leaf) for name, leaf in weights.items() if name in chosen}
+    frozen = {name: jnp.copy(leaf) for name, leaf in weights.items() if name not in chosen}
+    return State(
+        step=jnp.zeros((), jnp.int32),
+        key=jax.random.key_data(jax.random.key(seed)),
+        trained=trained,
+        frozen=frozen,
+        optimizer=optimizer.init(trained),
+    )

@@ -1,0 +1,84 @@
+"""The training step: text attack, image attack, loss and update in one compiled, donated call."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from mat_jax import mesh as meshes
+from mat_jax.records import Batch
+from mat_jax.state import Layout, State, Weights
+
+Metrics = dict[str, jax.Array]
+Step = Callable[[State, Weights | None, Batch], tuple[State, Metrics]]
+
+MAX_LOG_SCALE = 4.605170185988092  # ln 100: CLIP's clamp (Radford et al. 2021, section 2.5)
+
+
+def compile_step(
+    layout: Layout,
+    defense: Any,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    state: State,
+    schedule: Callable[[Any], Any] | None = None,
+) -> Step:
+    """One update, compiled once: `step(state, reference, batch) -> (state, metrics)`.
+
+    First the inner maximisation `batch' = defense.perturb(model, reference, batch, key)`, whose
+    gradients are taken with respect to the pixels only; then the gradient of
+    `mean(defense.loss(model, reference, batch, batch'))` with respect to the trained weights, and
+    the optimizer's update. Weights are arguments, never constants; the state is donated, so its
+    memory is used again. The key of a step is folded from the run's key and the step's number.
+
+    Metrics are those of the defence plus `loss`, `grad_norm` and, with a schedule, `lr`.
+    """
+
+    def step(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
+        # Lets a defence work device by device where it has no need of the whole batch.
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return update(state, reference, batch)
+
+    def update(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+        original = None if reference is None else layout.model(reference)
+        with jax.named_scope("perturb"):
+            model = layout.model({**state.trained, **state.frozen})
+            batch_adv = jax.lax.stop_gradient(defense.perturb(model, original, batch, key))
+
+        def objective(trained: Weights) -> tuple[jax.Array, Metrics]:
+            model = layout.model({**trained, **state.frozen})
+            losses, metrics = defense.loss(model, original, batch, batch_adv)
+            return jnp.mean(losses), metrics
+
+        with jax.named_scope("gradient"):
+            value_and_grad = jax.value_and_grad(objective, has_aux=True)
+            (loss, metrics), gradient = value_and_grad(state.trained)
+        metrics = {"loss": loss, **metrics, "grad_norm": optax.tree.norm(gradient)}
+        # Optimizers are the user's, and Optax's own need JAX's usual promotion of types.
+        with jax.numpy_dtype_promotion("standard"), jax.named_scope("optimizer"):
+            updates, memory = optimizer.update(gradient, state.optimizer, state.trained)
+            updated: Any = optax.apply_updates(state.trained, updates)
+            trained = clamp_scale(updated)
+            if schedule is not None:
+                metrics["lr"] = jnp.asarray(schedule(state.step))
+        return State(state.step + 1, state.key, trained, state.frozen, memory), metrics
+
+    return jax.jit(
+        step,
+        donate_argnums=0,
+        out_shardings=(meshes.state_shardings(mesh, state), meshes.replicated(mesh)),
+    )
+
+
+def clamp_scale(weights: Weights) -> Weights:
+    """Keep the temperature of the contrastive loss at or below 100, as CLIP was trained."""
+    return {
+        name: jnp.minimum(leaf, jnp.asarray(MAX_LOG_SCALE, leaf.dtype))
+        if name.split(".")[-1] == "logit_scale"
+        else leaf
+        for name, leaf in weights.items()
+    }

@@ -1,0 +1,60 @@
+"""Results as plain text, for the end of a run in a terminal."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mat_jax.results import Result, eps_text
+
+
+def format_table(results: Mapping[str, Result], eps: float | None = None) -> str:
+    """A plain table for the terminal: attacks down, models across, one table for each eps.
+
+    TR and IR are R@1 in percent, `lost` the share of the clean R@1 that is gone (TR/IR).
+    """
+    first = next(iter(results.values()))
+    radii = (eps,) if eps is not None else (first.radii or (None,))
+    return "\n\n".join(_one_table(results, radius) for radius in radii)
+
+
+def _one_table(results: Mapping[str, Result], eps: float | None) -> str:
+    first = next(iter(results.values()))
+    cell = 23
+    names = [name if len(name) < cell else name[: cell - 4] + "..." for name in results]
+    lines = [
+        headline_protocol(first, eps),
+        " " * 14 + "".join(f"{name:>{cell}}" for name in names),
+        f"{'attack':14}" + f"{'TR@1':>7}{'IR@1':>7}{'lost':>9}" * len(results),
+    ]
+    widest = 0.0
+    for row in first.at(eps):
+        line = f"{row.attack:14}"
+        for result in results.values():
+            numbers = result.figures(result.row(row.attack, eps))
+            line += "".join(f"{numbers[name]['value']:7.1f}" for name in ("tr@1", "ir@1"))
+            lost = [
+                numbers.get(f"{d}_lost@1", {"value": float("nan")})["value"] for d in ("tr", "ir")
+            ]
+            line += f"{'-' if np.isnan(lost[0]) else '/'.join(f'{x:.0f}' for x in lost):>9}"
+            widest = max(
+                widest, *((numbers[n]["high"] - numbers[n]["low"]) / 2 for n in ("tr@1", "ir@1"))
+            )
+        lines.append(line)
+    lines.append(
+        f"R@1 in percent, 95 % intervals at most +-{widest:.1f} points; lost: % of clean TR/IR"
+    )
+    return "\n".join(lines)
+
+
+def headline_protocol(result: Result, eps: float | None) -> str:
+    """The threat in one line: what a reader must know before the first number."""
+    common = result.protocol
+    threat = {k: v for row in result.at(eps) for k, v in row.protocol.items() if v is not None}
+    parts = [f"{common['gallery']}: {common['images']} images, {common['captions']} captions"]
+    if eps is not None:
+        parts.append(f"{threat.get('norm')} eps={eps_text(eps)}, {threat.get('steps')} steps")
+    if threat.get("words"):
+        parts.append(f"{threat['words']} word(s) of {threat.get('candidates')} candidates")
+    if threat.get("constraint", "none") != "none":
+        parts.append(f"{threat['constraint']} text")
+    return "; ".join(parts)

@@ -1,0 +1,125 @@
+"""A tiny CLIP and BERT with random weights, in our form and in torch's, and what they attack."""
+
+import importlib.util
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from mat_jax import models
+from mat_jax.data.candidates import WordTable, build_words
+from mat_jax.records import Batch
+
+CAPTIONS = (
+    ("a red ball lies on green grass", "the small ball is on a lawn"),
+    ("two brown dogs run across the beach", "dogs chase each other near water"),
+    ("a woman rides her bicycle", "one cyclist in a yellow jacket"),
+    ("three boats sail under dark clouds", None),
+    ("it is in there", "an old man reads his paper"),  # the first has no attackable word
+)
+
+
+@dataclass(frozen=True)
+class World:
+    model: models.CLIP
+    tokenizer: models.Tokenizer
+    mlm: models.BertMLM
+    mlm_tokenizer: models.Tokenizer
+    folder: Any
+    tables: dict[str, WordTable] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for row in CAPTIONS for text in row if text]
+
+    def table(self, alignment: str = "fixed") -> WordTable:
+        if alignment not in self.tables:
+            self.tables[alignment] = build_words(
+                self.texts,
+                self.tokenizer,
+                self.mlm,
+                self.mlm_tokenizer,
+                candidates=6,
+                alignment=alignment,
+            )
+        return self.tables[alignment]
+
+    def batch(self, table: WordTable) -> Batch:
+        rows, count = [], 0
+        for row in CAPTIONS:
+            rows.append([count + i if text else -1 for i, text in enumerate(row)])
+            count += sum(text is not None for text in row)
+        rows = np.array(rows)
+        tokens = self.tokenizer([*self.texts, ""])
+        images = np.random.RandomState(0).rand(len(CAPTIONS), 32, 32, 3).astype(np.float32)
+        batch = Batch(
+            ids=np.array([7, 3, 11, 2, 40], np.int32),
+            images=images,
+            tokens=jax.tree.map(lambda x: x[rows], tokens),
+            present=rows >= 0,
+            words=table.take(rows),
+        )
+        return jax.tree.map(jnp.asarray, batch)
+
+    def strings(self, table: WordTable, choice: np.ndarray) -> list[list[str]]:
+        row, result = 0, []
+        for i, captions in enumerate(CAPTIONS):
+            result.append([])
+            for m, text in enumerate(captions):
+                if text:
+                    result[-1].append(table.caption(row, np.asarray(choice)[i, m]))
+                    row += 1
+        return result
+
+
+def spread(model: nnx.Module, key: jax.Array) -> None:
+    """Random weights large enough that every word and pixel matters."""
+    state = nnx.state(model, nnx.Param)
+    leaves, tree = jax.tree.flatten(state)
+    keys = jax.random.split(key, len(leaves))
+    new = [
+        leaf + (0.15 if leaf.ndim > 1 else 0.02) * jax.random.normal(k, leaf.shape)
+        for leaf, k in zip(leaves, keys, strict=True)
+    ]
+    nnx.update(model, jax.tree.unflatten(tree, new))
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory) -> World:
+    texts = [text for row in CAPTIONS for text in row if text]
+    tokenizer = models.Tokenizer.train_clip(texts, 640, 16)
+    mlm_tokenizer = models.Tokenizer.train_bert(texts, 170, 32)
+    model = models.CLIP(
+        models.CLIPConfig(
+            image_size=32, patch_size=8, vision_width=32, vision_layers=2, vision_heads=2,
+            text_width=32, text_layers=2, text_heads=2, text_length=16,
+            vocab_size=tokenizer.vocab_size, embed=24,
+        ),
+        nnx.Rngs(0),
+    )  # fmt: skip
+    model.text_format = tokenizer.text_format
+    config = models.BertConfig(
+        vocab_size=mlm_tokenizer.vocab_size, length=32, width=32, layers=2, heads=2
+    )
+    mlm = models.BertMLM(config, nnx.Rngs(1))
+    spread(model, jax.random.key(2))
+    spread(mlm, jax.random.key(3))
+    folder = tmp_path_factory.mktemp("tiny")
+    models.save(model, tokenizer, folder / "clip")
+    models.save(mlm, mlm_tokenizer, folder / "bert")
+    return World(model, tokenizer, mlm, mlm_tokenizer, folder)
+
+
+@pytest.fixture(scope="session")
+def reference(world):
+    """The torch reading of the attacks, on the same weights."""
+    path = Path(__file__).with_name("reference.py")
+    spec = importlib.util.spec_from_file_location("attack_reference", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Reference(world.folder)

@@ -1,0 +1,236 @@
+"""What holds of every attack on image-text pairs, and of the one call it is compiled into."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from mat_jax import attacks
+from mat_jax.attacks.encode import embed_images, embed_texts
+from mat_jax.attacks.text import kl
+from mat_jax.data.words import TextFormat, compose
+from mat_jax.records import Batch, ImageFeatures, TextFeatures, Tokens, Words
+
+EPS = 4 / 255
+FORMAT_LENGTH, VOCABULARY, SIZE, EMBED = 10, 30, 8, 12
+
+
+class Toy(nnx.Module):
+    """Encoders of one layer: what is attacked quickly."""
+
+    def __init__(self, seed=0):
+        draw = np.random.RandomState(seed)
+        self.pixels = nnx.Param(jnp.asarray(draw.randn(SIZE * SIZE * 3, EMBED), jnp.float32))
+        self.table = nnx.Param(jnp.asarray(draw.randn(VOCABULARY, EMBED), jnp.float32))
+        self.text_format = TextFormat(1, 2, 0, FORMAT_LENGTH, (3, 4))
+
+    def encode_image(self, images):
+        hidden = jnp.tanh(images.reshape(images.shape[0], -1) @ self.pixels[...] / 4)
+        return ImageFeatures(hidden[:, None], hidden)
+
+    def encode_text(self, tokens):
+        each = self.table[...][tokens.ids] * tokens.mask[..., None].astype(jnp.float32)
+        hidden = jnp.tanh(jnp.sum(each, axis=1))
+        return TextFeatures(hidden[:, None], hidden, tokens.mask)
+
+
+framed = jax.jit(lambda parts, lengths: compose(parts, lengths, Toy().text_format))
+
+
+def toy_batch(images=4, captions=3, seed=0) -> Batch:
+    draw = np.random.RandomState(seed)
+    present = np.ones((images, captions), bool)
+    present[1, 1:] = False
+    lead = (images, captions, 4)
+    lengths = np.where(present[..., None], 1, 0) * np.ones(lead, int)
+    sizes = np.where(present[..., None, None], draw.rand(*lead, 3) < 0.7, False)
+    sizes[0, 0] = False  # a caption with no attackable word
+    words = Words(
+        *(
+            jnp.asarray(x.astype(np.int32))
+            for x in (
+                draw.randint(5, VOCABULARY, (*lead, 1)),
+                lengths,
+                draw.randint(5, VOCABULARY, (*lead, 3, 1)),
+                sizes,
+            )
+        )
+    )
+    batch = Batch(
+        ids=draw.permutation(100)[:images].astype(np.int32),
+        images=draw.rand(images, SIZE, SIZE, 3).astype(np.float32),
+        tokens=framed(words.parts, words.lengths),
+        present=present,
+        words=words,
+    )
+    return jax.tree.map(np.asarray, batch)
+
+
+def rows(batch: Batch, index) -> Batch:
+    return jax.tree.map(lambda x: x[index], batch)
+
+
+@functools.cache
+def call(name, preset, threat):
+    return attacks.compiled(attacks.SUITE[name], Toy(), threat=threat, preset=preset)
+
+
+def run(name, batch, preset="strict", **threat):
+    threat = attacks.ThreatModel(**{"eps": EPS, "steps": 4, **threat})
+    return call(name, preset, threat)(batch, jax.random.key(0))
+
+
+both = pytest.mark.parametrize("preset", ["strict", "official"])
+every = pytest.mark.parametrize("name", list(attacks.SUITE))
+
+
+@every
+@both
+def test_ball_box_budget_and_untouched_captions(name, preset):
+    batch = toy_batch()
+    adv = run(name, batch, preset)
+    assert np.abs(np.asarray(adv.images - batch.images)).max() <= EPS + 1e-6
+    assert adv.images.min() >= 0 and adv.images.max() <= 1
+    changed = (np.asarray(adv.choice) >= 0).sum(-1)
+    assert changed.max() <= 1 and (changed == np.asarray(adv.stats["changed"])).all()
+    assert (changed <= np.asarray(adv.stats["attackable"])).all()
+    still = changed == 0
+    assert still[0, 0] and still[1, 1:].all()
+    np.testing.assert_array_equal(adv.tokens.ids[still], batch.tokens.ids[still])
+    for value in adv.stats.values():
+        assert value.shape in {batch.ids.shape, batch.present.shape}
+        assert np.isfinite(np.asarray(value)).all()
+
+
+@pytest.mark.parametrize("name", ["sep", "co_attack", "sga"])
+def test_a_threat_of_nothing_changes_nothing(name):
+    batch = toy_batch()
+    adv = run(name, batch, eps=0.0, words=0)
+    np.testing.assert_array_equal(adv.images, batch.images)
+    np.testing.assert_array_equal(adv.tokens.ids, batch.tokens.ids)
+    assert (np.asarray(adv.choice) == -1).all()
+
+
+@pytest.mark.parametrize("name", ["pgd", "co_attack", "sga"])
+@both
+def test_neither_order_nor_size_of_the_batch_matters(name, preset):
+    batch = toy_batch()
+    whole = run(name, batch, preset)
+    for index in (np.array([2, 0, 3, 1]), np.array([0, 3])):
+        part = run(name, rows(batch, index), preset)
+        np.testing.assert_allclose(part.images, whole.images[index], atol=1e-6)
+        np.testing.assert_array_equal(part.choice, whole.choice[index])
+        np.testing.assert_array_equal(part.tokens.ids, whole.tokens.ids[index])
+
+
+@both
+@pytest.mark.parametrize("name", ["co_attack", "sga"])
+def test_an_absent_caption_changes_no_image(name, preset):
+    batch = toy_batch()
+    whole = run(name, batch, preset)
+    alone = Batch(
+        batch.ids[1:2],
+        batch.images[1:2],
+        Tokens(*(x[1:2, :1] for x in batch.tokens)),
+        batch.present[1:2, :1],
+        jax.tree.map(lambda x: x[1:2, :1], batch.words),
+    )
+    np.testing.assert_allclose(run(name, alone, preset).images, whole.images[1:2], atol=1e-6)
+
+
+def test_candidates_beyond_the_threat_are_not_tried():
+    batch = toy_batch()
+    adv = run("bert_attack", batch, candidates=1, words=4)
+    assert np.asarray(adv.choice).max() == 0
+
+
+def test_each_attack_moves_what_it_says():
+    batch, model = toy_batch(), Toy()
+    clean_images = embed_images(model, jnp.asarray(batch.images))
+    clean_texts = embed_texts(model, batch.tokens)
+    present = np.asarray(batch.present)
+
+    def far(adv):
+        image = np.asarray(kl(clean_images, embed_images(model, adv.images)))
+        text = np.asarray(kl(clean_texts, embed_texts(model, adv.tokens)))
+        pair = np.einsum(
+            "be,bme->bm", embed_images(model, adv.images), embed_texts(model, adv.tokens)
+        )
+        return image, text, pair
+
+    start = far(run("none", batch))
+    pgd, bert, sep = (far(run(name, batch)) for name in ("pgd", "bert_attack", "sep"))
+    sga = far(run("sga", batch))
+    assert (pgd[0] > 1e-5).all() and (pgd[1] == start[1]).all()
+    assert (bert[0] == start[0]).all() and (bert[1][present].sum() > 0)
+    np.testing.assert_array_equal(sep[0], pgd[0])
+    np.testing.assert_array_equal(sep[1], bert[1])
+    # SGA brings every pair apart, and on the mean further than the attacks that do not look.
+    assert (sga[2][present] <= start[2][present] + 1e-6).all()
+    assert sga[2][present].mean() < min(x[2][present].mean() for x in (pgd, bert, sep))
+
+
+@pytest.mark.parametrize("name", ["bert_attack", "sep", "co_attack", "sga"])
+def test_a_batch_without_words_is_refused_in_one_sentence(name):
+    with pytest.raises(ValueError, match="carries none: prepare the corpus with a word table"):
+        run(name, toy_batch()._replace(words=None))
+
+
+@pytest.mark.parametrize("name", ["none", "pgd"])
+def test_image_attacks_need_no_words(name):
+    adv = run(name, toy_batch()._replace(words=None))
+    assert adv.choice is None
+
+
+@every
+def test_one_compilation_serves_all_batches(name):
+    run(name, toy_batch())
+    compiled = call(name, "strict", attacks.ThreatModel(eps=EPS, steps=4))
+    before = compiled.func._cache_size()
+    for seed in range(1, 4):
+        compiled(toy_batch(seed=seed), jax.random.key(seed))
+    assert compiled.func._cache_size() == before
+
+
+def test_weights_are_arguments_of_the_compiled_call():
+    threat = attacks.ThreatModel(eps=EPS, steps=2)
+    call = attacks.compiled(attacks.pgd_attack, Toy(), threat=threat)
+    other = nnx.state(Toy(seed=1))
+    batch, key = toy_batch(), jax.random.key(0)
+    swapped = call.func(other, batch, key)
+    expected = attacks.compiled(attacks.pgd_attack, Toy(seed=1), threat=threat)(batch, key)
+    np.testing.assert_array_equal(swapped.images, expected.images)
+    assert call.func._cache_size() == 1
+
+
+def test_pass_counts_are_those_of_the_algorithm():
+    batch = toy_batch()
+    adv = run("sga", batch)
+    # The clean image, 4 steps of 5 views, the last point once to judge it, once to guide.
+    assert (np.asarray(adv.stats["image_forwards"]) == 1 + 20 + 1 + 1).all()
+    assert (np.asarray(adv.stats["image_backwards"]) == 20).all()
+    official = run("sga", batch, "official")
+    assert (np.asarray(official.stats["image_forwards"]) == 22).all()
+    adv = run("bert_attack", batch)
+    sizes = np.asarray(batch.words.substitute_lengths)
+    attackable = (sizes > 0).any(-1).sum(-1)
+    forwards = np.asarray(adv.stats["text_forwards"])
+    tried = forwards - attackable - np.asarray(batch.present)
+    assert (tried >= (attackable > 0)).all() and (tried <= 3).all()
+    assert forwards[1, 1] == 0
+
+
+def test_one_device_equals_eight():
+    batch = toy_batch(images=8, captions=2)
+    compiled = attacks.compiled(attacks.sga, Toy(), threat=attacks.ThreatModel(eps=EPS, steps=2))
+    one = compiled(batch, jax.random.key(0))
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    data = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    weights = jax.device_put(nnx.state(Toy()), everywhere)
+    eight = compiled.func(weights, jax.device_put(batch, data), jax.random.key(0))
+    np.testing.assert_allclose(eight.images, one.images, atol=1e-6)
+    np.testing.assert_array_equal(eight.choice, one.choice)

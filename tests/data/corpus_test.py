@@ -1,0 +1,186 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mat_jax.data import Corpus, Example, TextFormat
+from mat_jax.data.words import compose
+from mat_jax.records import Tokens, Words
+
+FORMAT = TextFormat(start=1, end=2, pad=0, length=8)
+ENTRIES = ["one", "two", "red", "blue", "dog", "cat"]
+
+
+class Tokenizer:
+    """One id a word, from 3 on."""
+
+    text_format = FORMAT
+
+    def __call__(self, captions: Sequence[str]) -> Tokens:
+        return compose(*map(jnp.asarray, words_of(captions)[:2]), FORMAT)
+
+
+def words_of(captions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    parts = np.zeros((len(captions), 4, 1), np.int32)
+    lengths = np.zeros((len(captions), 4), np.int32)
+    for row, text in enumerate(captions):
+        for slot, word in enumerate(text.split()):
+            parts[row, slot, 0], lengths[row, slot] = 3 + ENTRIES.index(word), 1
+    return parts, lengths
+
+
+class Table:
+    """Every word may become `cat`."""
+
+    def __init__(self, captions: Sequence[str]) -> None:
+        self.captions = captions
+        parts, lengths = words_of(captions)
+        substitutes = np.full((*parts.shape[:2], 1, 1), 3 + ENTRIES.index("cat"), np.int32)
+        self.words = parts, lengths, substitutes, lengths[..., None]
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def take(self, rows: np.ndarray) -> Words:
+        """Row -1 is one more, without words."""
+        return Words(*(np.concatenate([x, np.zeros_like(x[:1])])[rows] for x in self.words))
+
+    def caption(self, row: int, choice: Sequence[int]) -> str:
+        words = self.captions[row].split()
+        return " ".join("cat" if choice[i] >= 0 else word for i, word in enumerate(words))
+
+
+@dataclass
+class Memory:
+    """A source in memory; image i is of the grey value i, and remembers being read."""
+
+    texts: list[tuple[str, ...]]
+    name: str = "memory"
+
+    def __post_init__(self) -> None:
+        self.reads = [0] * len(self.texts)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, index: int) -> Example:
+        self.reads[index] += 1
+        return Example(np.full((6, 4, 3), index, np.uint8), self.texts[index], 100 + index)
+
+
+TEXTS = [("one red dog", "red dog", "dog"), ("blue cat",), ("two dog", "two blue dog")]
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    corpus = Corpus.prepare(Memory(TEXTS), Tokenizer(), image_size=2)
+    return corpus.with_words(Table(corpus.caption_list))
+
+
+def test_shapes_types_and_range(corpus: Corpus) -> None:
+    batch = corpus.batch([2, 0])
+    assert batch.ids.tolist() == [102, 100] and batch.ids.dtype == np.int32
+    assert batch.images.shape == (2, 2, 2, 3) and batch.images.dtype == np.float32
+    np.testing.assert_array_equal(batch.images[0], np.full((2, 2, 3), np.float32(2) / 255))
+    assert batch.tokens.ids.shape == batch.tokens.mask.shape == (2, 3, 8)
+    assert batch.present.tolist() == [[True, True, False], [True, True, True]]
+
+
+def test_tokens_belong_to_their_captions(corpus: Corpus) -> None:
+    ids = corpus.batch([0, 1, 2]).tokens.ids
+    assert ids[0].tolist() == [
+        [1, 3, 5, 7, 2, 0, 0, 0],
+        [1, 5, 7, 2, 0, 0, 0, 0],
+        [1, 7, 2, 0, 0, 0, 0, 0],
+    ]
+    assert ids[2, 1].tolist() == [1, 4, 6, 7, 2, 0, 0, 0]
+    assert ids[1, 1].tolist() == [1, 2, 0, 0, 0, 0, 0, 0]  # an absent caption is an empty one
+
+
+def test_words_spell_the_tokens(corpus: Corpus) -> None:
+    """`compose` of the words gives the tokens back, of absent captions too."""
+    batch = corpus.batch([0, 1, 2])
+    assert batch.words is not None
+    spelled = compose(jnp.asarray(batch.words.parts), jnp.asarray(batch.words.lengths), FORMAT)
+    np.testing.assert_array_equal(spelled.ids, batch.tokens.ids)
+    np.testing.assert_array_equal(spelled.mask, batch.tokens.mask)
+    assert not batch.words.substitute_lengths[~batch.present].any()
+
+
+def test_without_table_there_are_no_words() -> None:
+    corpus = Corpus.prepare(Memory(TEXTS), Tokenizer(), image_size=2)
+    assert corpus.batch([0]).words is None
+    assert corpus.adversarial_caption(0, 1, [-1, 0]) == "red dog"
+
+
+def test_strings(corpus: Corpus) -> None:
+    assert corpus.name == "memory" and len(corpus) == 3 and corpus.caption_count == 3
+    assert corpus.captions(2) == ("two dog", "two blue dog")
+    assert corpus.adversarial_caption(2, 1, [-1, 0, -1, -1]) == "two cat dog"
+
+
+def test_slots_pick_captions(corpus: Corpus) -> None:
+    batch = corpus.batch([0, 2], np.array([[2, 0], [1, -1]]))
+    assert batch.tokens.ids[0, 0].tolist() == [1, 7, 2, 0, 0, 0, 0, 0]
+    assert batch.tokens.ids[1, 0].tolist() == [1, 4, 6, 7, 2, 0, 0, 0]
+    assert batch.present.tolist() == [[True, True], [True, False]]
+
+
+def test_captions_per_image() -> None:
+    corpus = Corpus.prepare(Memory(TEXTS), Tokenizer(), image_size=2, captions_per_image=2)
+    assert corpus.caption_count == 2
+    assert corpus.caption_list == ["one red dog", "red dog", "blue cat", "two dog", "two blue dog"]
+
+
+def test_limit(corpus: Corpus) -> None:
+    short = corpus.limit(2)
+    assert len(short) == 2 and len(corpus) == 3
+    np.testing.assert_array_equal(short.batch([1]).tokens.ids, corpus.batch([1]).tokens.ids)
+    assert short.with_words(Table(short.caption_list)).batch([0]).words is not None
+    assert len(corpus.limit(None)) == 3
+
+
+def test_batches_cover_everything_in_order(corpus: Corpus) -> None:
+    assert [batch.ids.tolist() for batch in corpus.batches(2)] == [[100, 101], [102]]
+
+
+def test_an_image_is_read_once() -> None:
+    source = Memory(TEXTS)
+    corpus = Corpus.prepare(source, Tokenizer(), image_size=2)
+    for _ in range(3):
+        corpus.batch([0, 1, 2])
+    assert source.reads == [1, 1, 1]
+
+
+def test_large_sets_are_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mat_jax.data.corpus.CACHE_BYTES", 10)
+    source = Memory(TEXTS)
+    corpus = Corpus.prepare(source, Tokenizer(), image_size=2)
+    first, again = corpus.batch([0, 1, 2]), corpus.batch([0, 1, 2])
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+    assert source.reads == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    "texts, words",
+    [
+        ([], "'memory' is empty"),
+        ([()], "image 0 of 'memory' has no caption"),
+        ([("dog",), ("dog", "...")], r"image 1 of 'memory' has a caption without words \('...'\)"),
+    ],
+)
+def test_bad_sources(texts: list[tuple[str, ...]], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Corpus.prepare(Memory(texts), Tokenizer(), image_size=2)
+
+
+def test_bad_settings(corpus: Corpus) -> None:
+    with pytest.raises(ValueError, match="captions_per_image=0 leaves no caption"):
+        Corpus.prepare(Memory(TEXTS), Tokenizer(), image_size=2, captions_per_image=0)
+    with pytest.raises(ValueError, match="limit 0 leaves no image"):
+        corpus.limit(0)
+    with pytest.raises(ValueError, match="table has 1 captions, the corpus 'memory' has 6"):
+        corpus.with_words(Table(["dog"]))

@@ -1,0 +1,145 @@
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+import pytest
+
+from mat_jax.data import Corpus, Example, TextFormat, pipeline
+from mat_jax.records import Batch, Tokens
+
+FORMAT = TextFormat(start=1, end=2, pad=0, length=3)
+
+
+class Tokenizer:
+    """The caption `"117"` has the id 117."""
+
+    text_format = FORMAT
+
+    def __call__(self, captions: Sequence[str]) -> Tokens:
+        ids = np.array([[1, int(text), 2] for text in captions], np.int32)
+        return Tokens(ids, np.ones_like(ids, dtype=np.bool_))  # type: ignore
+
+
+class Numbers:
+    """Image i has 1 + i % 3 captions, numbered 100 + 10 i, 101 + 10 i, ..."""
+
+    def __init__(self, count: int) -> None:
+        self.name, self.count = "numbers", count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Example:
+        captions = tuple(str(100 + 10 * index + j) for j in range(1 + index % 3))
+        return Example(np.full((2, 2, 3), index, np.uint8), captions, index)
+
+
+def corpus(count: int) -> Corpus:
+    return Corpus.prepare(Numbers(count), Tokenizer(), image_size=2)
+
+
+def take(iterator, count: int) -> list[Batch]:
+    return [next(iterator) for _ in range(count)]
+
+
+def assert_same(left: list[Batch], right: list[Batch]) -> None:
+    jax.tree.map(np.testing.assert_array_equal, left, right)
+
+
+def test_each_epoch_visits_every_image_once() -> None:
+    batches = take(pipeline(corpus(10), batch_size=4, seed=0), 15)  # six epochs
+    assert all(batch.ids.shape == (4,) for batch in batches)
+    visits = np.concatenate([batch.ids for batch in batches]).reshape(6, 10)
+    assert (np.sort(visits, axis=1) == np.arange(10)).all()
+    assert len({tuple(epoch) for epoch in visits}) == 6
+
+
+@pytest.mark.parametrize("threads, ahead", [(1, 1), (4, 8)])
+def test_threads_change_nothing(threads: int, ahead: int) -> None:
+    expected = take(pipeline(corpus(10), batch_size=3, seed=1), 12)
+    found = take(pipeline(corpus(10), batch_size=3, seed=1, threads=threads, ahead=ahead), 12)
+    assert_same(expected, found)
+
+
+def test_seed_decides() -> None:
+    first, again, other = (
+        take(pipeline(corpus(30), batch_size=5, seed=seed), 4) for seed in (3, 3, 4)
+    )
+    assert_same(first, again)
+    assert any((a.ids != b.ids).any() for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("before", [0, 1, 7])
+def test_resumes_exactly(before: int) -> None:
+    """A new iterator set to a saved state goes on as the old one, prefetched batches or not."""
+    old = pipeline(corpus(10), batch_size=3, seed=2, threads=4, ahead=8)
+    take(old, before)
+    state = json.loads(json.dumps(old.get_state()))
+    expected = take(old, 9)
+    new = pipeline(corpus(10), batch_size=3, seed=2)
+    take(new, 4)
+    new.set_state(state)
+    assert_same(expected, take(new, 9))
+    old.set_state(state)
+    assert_same(expected, take(old, 9))
+
+
+def test_one_caption_of_the_image_is_drawn_fairly() -> None:
+    drawn = Counter()
+    for batch in take(pipeline(corpus(90), batch_size=90, seed=0), 20):
+        assert batch.tokens.ids.shape == (90, 1, 3) and batch.present.all()
+        slots = batch.tokens.ids[:, 0, 1] - 100 - 10 * batch.ids
+        assert (slots >= 0).all() and (slots <= batch.ids % 3).all()
+        drawn.update(slots[batch.ids % 3 == 2].tolist())
+    # 30 images with three captions, seen 20 times: each is drawn 200 times of 600, give or take
+    # four standard deviations.
+    assert all(abs(drawn[slot] - 200) < 4 * np.sqrt(600 * 2 / 9) for slot in range(3))
+
+
+def test_draws_differ_from_visit_to_visit_and_image_to_image() -> None:
+    batches = take(pipeline(corpus(30), batch_size=30, seed=0), 20)
+    slots = np.stack([(b.tokens.ids[:, 0, 1] % 10)[np.argsort(b.ids)] for b in batches])
+    three = slots[:, 2::3]  # images with three captions
+    assert all(len(set(image)) > 1 for image in three.T.tolist())
+    assert all(len(set(visit)) > 1 for visit in three.tolist())
+
+
+def test_several_captions_are_distinct_and_padded() -> None:
+    batch = take(pipeline(corpus(3), batch_size=3, seed=0, captions=2), 1)[0]
+    for image_id, ids, present in zip(batch.ids, batch.tokens.ids, batch.present, strict=True):
+        assert present.tolist() == [True, image_id > 0]
+        words = ids[present, 1]
+        assert len(set(words.tolist())) == len(words) == min(2, 1 + image_id)
+
+
+def test_all_captions() -> None:
+    data = corpus(3)
+    batch = take(pipeline(data, batch_size=3, seed=0, captions=None), 1)[0]
+    jax.tree.map(np.testing.assert_array_equal, batch, data.batch(batch.ids))
+
+
+@pytest.mark.parametrize("batch_size", [0, 11])
+def test_batch_size_must_suit(batch_size: int) -> None:
+    with pytest.raises(ValueError, match=rf"batch_size={batch_size} .* 10 images; give 1 to 10"):
+        pipeline(corpus(10), batch_size=batch_size, seed=0)
+
+
+def test_captions_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="captions=0 leaves no caption"):
+        pipeline(corpus(10), batch_size=2, seed=0, captions=0)
+
+
+def test_an_unreadable_image_stops_the_stream_with_its_sentence() -> None:
+    class Broken(Numbers):
+        def captions(self, index: int) -> tuple[str, ...]:
+            return ("100",)
+
+        def __getitem__(self, index: int) -> Example:
+            raise ValueError("cannot read the image 'a.jpg' (truncated); replace the file")
+
+    data = Corpus.prepare(Broken(4), Tokenizer(), image_size=2)
+    with pytest.raises(ValueError) as caught:
+        next(pipeline(data, batch_size=2, seed=0))
+    assert str(caught.value) == "cannot read the image 'a.jpg' (truncated); replace the file"

@@ -1,0 +1,289 @@
+"""CLIP against transformers' CLIP: the same weights give the same features and gradients."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+import transformers
+from flax import nnx
+
+from mat_jax import models
+from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
+from mat_jax.records import Tokens
+
+TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
+
+
+@pytest.fixture(autouse=True)
+def _exact_products():
+    with jax.default_matmul_precision("highest"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def pair(clip_folder):
+    reference, folder = clip_folder()
+    return reference, *models.load(folder)
+
+
+def pixels(size: int, batch: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).random((batch, size, size, 3), dtype=np.float32)
+
+
+def normalised(images: np.ndarray | torch.Tensor) -> torch.Tensor:
+    images = torch.as_tensor(images)
+    images = (images - torch.tensor(PIXEL_MEAN)) / torch.tensor(PIXEL_STD)
+    return images.permute(0, 3, 1, 2)
+
+
+def torch_ids(tokens: Tokens) -> dict[str, torch.Tensor]:
+    return {
+        "input_ids": torch.as_tensor(tokens.ids, dtype=torch.long),
+        "attention_mask": torch.as_tensor(tokens.mask, dtype=torch.long),
+    }
+
+
+def torch_outputs(reference, images, tokens, **options):
+    with torch.no_grad():
+        return reference(pixel_values=normalised(images), **torch_ids(tokens), **options)
+
+
+def run(function, model, *inputs):
+    """`function(model, *inputs)`, compiled, with the weights as arguments."""
+    graph, state = nnx.split(model)
+    return jax.jit(lambda state, *inputs: function(nnx.merge(graph, state), *inputs))(
+        state, *inputs
+    )
+
+
+def everything(model, images, tokens):
+    image, text = model.encode_image(images), model.encode_text(tokens)
+    return image, text, model.scale * image.unit @ text.unit.T
+
+
+def gradient(model, images, tokens):
+    return jax.grad(lambda images: everything(model, images, tokens)[2][0, 0])(images)
+
+
+def largest(ours, theirs) -> float:
+    return float(np.abs(np.asarray(ours) - theirs.detach().numpy()).max())
+
+
+def check_parity(reference, model, tokens, size, *, hidden, **options):
+    """Features, logits and pixel gradients, at the tolerances of models.md section 8."""
+    images = pixels(size)
+    theirs = torch_outputs(reference, images, tokens, **options)
+
+    image, text, logits = run(everything, model, images, tokens)
+    assert largest(image.tokens, theirs.vision_model_output.last_hidden_state) < hidden
+    assert largest(image.unit, theirs.image_embeds) < 1e-5
+    real = tokens.mask
+    hidden_text = theirs.text_model_output.last_hidden_state
+    assert largest(np.asarray(text.tokens)[real], hidden_text[torch.as_tensor(real)]) < hidden
+    assert largest(text.unit, theirs.text_embeds) < 1e-5
+    np.testing.assert_allclose(logits, theirs.logits_per_image.numpy(), rtol=1e-5, atol=1e-3)
+
+    ours = run(gradient, model, images, tokens)
+    leaf = torch.tensor(images, requires_grad=True)
+    reference(pixel_values=normalised(leaf), **torch_ids(tokens), **options).logits_per_image[
+        0, 0
+    ].backward()
+    assert relative(ours, leaf.grad) < 1e-4
+
+
+def relative(ours, theirs) -> float:
+    theirs = theirs.numpy()
+    return float(np.linalg.norm(np.asarray(ours) - theirs) / np.linalg.norm(theirs))
+
+
+@pytest.mark.parametrize("act", ["quick_gelu", "gelu"])
+def test_features_logits_and_pixel_gradients(clip_folder, act):
+    reference, folder = clip_folder(hidden_act=act)
+    model, tokenizer = models.load(folder)
+    check_parity(reference, model, tokenizer(TEXTS), 32, hidden=2e-5)
+
+
+def test_another_image_size(clip_folder):
+    reference, folder = clip_folder()
+    model, tokenizer = models.load(folder, image_size=48)
+    assert model.config.image_size == 48
+    tokens = tokenizer(TEXTS)
+    check_parity(reference, model, tokens, 48, hidden=2e-5, interpolate_pos_encoding=True)
+
+
+@pytest.mark.slow
+def test_vit_b_16(tmp_path, clip_tokenizer):
+    torch.manual_seed(0)
+    config = transformers.CLIPConfig(vision_config={"patch_size": 16})
+    reference = transformers.CLIPModel(config)
+    with torch.no_grad():
+        for name, weight in reference.named_parameters():
+            if name.endswith("bias"):
+                weight.normal_(0.0, 0.02)
+    reference.eval().save_pretrained(tmp_path)
+    arrays = models.files.read_arrays(tmp_path, models.CLIPConfig())
+    model = models.files.assemble(models.CLIPConfig(), arrays)
+    ids = np.full((3, 77), 49407, np.int32)
+    for row, length in enumerate((5, 20, 75)):
+        ids[row, : length + 1] = [49406, *np.random.default_rng(row).integers(0, 49406, length)]
+    tokens = Tokens(ids, np.cumsum(ids == 49407, axis=1) <= 1)
+    check_parity(reference, model, tokens, 224, hidden=1e-4)
+
+
+def with_config(**changes):
+    def change(model):
+        config = dataclasses.replace(model.config, **changes)
+        graph, _ = nnx.split(nnx.eval_shape(lambda: models.CLIP(config, nnx.Rngs(0))))
+        return nnx.merge(graph, nnx.state(model))
+
+    return change
+
+
+class Nothing(nnx.Module):
+    def __call__(self, x):
+        return x
+
+
+def without_pre_norm(model):
+    model = nnx.clone(model)
+    model.vision.ln_pre = Nothing()
+    return model
+
+
+class OneEarlier(nnx.Module):
+    def __init__(self, tower):
+        self.tower = tower
+
+    def __call__(self, ids, mask, at):
+        return self.tower(ids, mask, at - 1)
+
+
+def one_before_the_end(model):
+    model = nnx.clone(model)
+    model.text = OneEarlier(model.text)
+    return model
+
+
+def image_unit(model, images):
+    return model.encode_image(images).unit
+
+
+def text_unit(model, tokens):
+    return model.encode_text(tokens).unit
+
+
+MISTAKES = {
+    "wrong gelu": (with_config(quick_gelu=False), image_unit),
+    "wrong eps": (with_config(eps=1e-3), image_unit),
+    "wrong vision heads": (with_config(vision_heads=2), image_unit),
+    "wrong text heads": (with_config(text_heads=4), text_unit),
+    "no norm before the vision blocks": (without_pre_norm, image_unit),
+    "text read one token early": (one_before_the_end, text_unit),
+}
+
+
+@pytest.mark.parametrize(("mistake", "feature"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_parity_notices_mistakes(pair, mistake, feature):
+    reference, model, tokenizer = pair
+    tokens = tokenizer(TEXTS)
+    theirs = torch_outputs(reference, pixels(32), tokens)
+    if feature is image_unit:
+        wrong = largest(run(feature, mistake(model), pixels(32)), theirs.image_embeds)
+    else:
+        wrong = largest(run(feature, mistake(model), tokens), theirs.text_embeds)
+    assert wrong > 100 * 1e-5
+
+
+def test_embed_is_the_pooled_token_projected(pair):
+    # The last block is written twice, for all tokens and for one; both must agree.
+    _, model, tokenizer = pair
+    tokens = tokenizer(TEXTS)
+    end = jnp.asarray(tokens.mask.sum(axis=1) - 1)
+
+    def both_ways(model, images, tokens):
+        image, text = model.encode_image(images), model.encode_text(tokens)
+        of_image = model.vision_proj(model.vision.ln_post(image.tokens[:, 0]))
+        of_text = model.text_proj(text.tokens[jnp.arange(len(TEXTS)), end])
+        return (image.embed, of_image), (text.embed, of_text)
+
+    for pooled_first, pooled_last in run(both_ways, model, pixels(32), tokens):
+        np.testing.assert_allclose(pooled_first, pooled_last, atol=2e-6)
+
+
+def flops(model, part):
+    graph, state = nnx.split(model)
+    compiled = jax.jit(lambda state, x: part(nnx.merge(graph, state), x))
+    return compiled.lower(state, pixels(32)).compile().cost_analysis()["flops"]
+
+
+def test_unused_tokens_cost_nothing(pair):
+    _, model, _ = pair
+    embed = flops(model, lambda model, x: model.encode_image(x).embed)
+    tokens = flops(model, lambda model, x: model.encode_image(x).tokens)
+    # For 16 of 17 tokens the last block computes no query, output and feed-forward.
+    width, hidden = model.config.vision_width, model.config.vision_hidden
+    saved = 3 * 16 * 2 * (2 * width**2 + 2 * width * hidden)
+    assert tokens - embed > 0.9 * saved
+
+
+def test_neither_padding_nor_length_changes_the_feature(pair):
+    _, model, tokenizer = pair
+    tokens = tokenizer(TEXTS)
+    short = int(tokens.mask.sum(axis=1).max())
+    cut = Tokens(tokens.ids[:, :short], tokens.mask[:, :short])
+    padded = Tokens(np.where(tokens.mask, tokens.ids, 0), tokens.mask)
+    # A slot of a batch that holds no caption: nothing is real, and nothing may become nan.
+    nothing = Tokens(np.full_like(tokens.ids, tokenizer.text_format.pad), tokens.mask & False)
+
+    def all_units(model, *several):
+        return [text_unit(model, tokens) for tokens in several]
+
+    expected, *same, finite = run(all_units, model, tokens, cut, padded, nothing)
+    for unit in same:
+        np.testing.assert_allclose(unit, expected, atol=1e-6)
+    assert jnp.isfinite(finite).all()
+
+
+def test_images_of_the_wrong_size_are_refused(pair):
+    with pytest.raises(ValueError, match=r"got images of 40x40 pixels, but this CLIP takes 32x32"):
+        pair[1].encode_image(pixels(40))
+
+
+def test_texts_too_long_are_refused(pair):
+    tokens = Tokens(np.zeros((1, 21), np.int32), np.ones((1, 21), bool))
+    with pytest.raises(ValueError, match=r"got texts of 21 ids, but this model has 20 positions"):
+        pair[1].encode_text(tokens)
+
+
+def test_config_reads_what_it_writes():
+    config = models.CLIPConfig(vision_width=96, vision_heads=6, text_hidden=33, quick_gelu=False)
+    assert models.CLIPConfig.from_hf(config.to_hf()) == config
+
+
+def test_config_of_early_checkpoints():
+    # openai/clip-vit-* of 2021 say eos_token_id 2, and hold the sizes in *_config_dict.
+    old = {"text_config_dict": {"eos_token_id": 2, "bos_token_id": 0}, "text_config": {}}
+    config = models.CLIPConfig.from_hf(old)
+    assert (config.bos, config.eos) == (49406, 49407)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"vision_width": 100, "vision_heads": 3}, "does not divide into vision_heads=3"),
+        ({"image_size": 100, "patch_size": 16}, "not a multiple of patch_size=16"),
+    ],
+)
+def test_impossible_sizes_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        models.CLIPConfig(**settings)
+
+
+def test_towers_that_disagree_are_refused():
+    settings = models.CLIPConfig().to_hf()
+    settings["text_config"]["hidden_act"] = "gelu"
+    with pytest.raises(ValueError, match="hidden_act is 'gelu' in text_config"):
+        models.CLIPConfig.from_hf(settings)

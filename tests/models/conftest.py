@@ -1,0 +1,120 @@
+"""Reference models of transformers, small, with weights that leave no part of them idle."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+from mat_jax import models
+
+torch.set_num_threads(1)  # torch and XLA would fight for the cores
+
+CAPTIONS = [
+    "A red ball lies on the blue sofa.",
+    "Two dogs play in a field; one wears a man's hat!",
+    "The quick brown fox jumps over the lazy dog",
+    "three green boxes and a t-shirt",
+]
+
+
+def randomise(model: torch.nn.Module) -> torch.nn.Module:
+    """Weights such that every layer, bias and scale shows in the output.
+
+    Fresh models have biases of 0 and activations so small that a wrong nonlinearity, a wrong eps
+    or a missing layer can pass for the right one.
+    """
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            noise = torch.randn(weight.shape, generator=generator)
+            if name == "logit_scale":
+                weight.fill_(3.0)
+            elif weight.ndim >= 2:
+                weight.mul_(2.0)
+            elif "norm" in name.lower() and name.endswith("weight"):
+                weight.add_(0.1 * noise)
+            else:
+                weight.copy_(0.05 * noise)
+    return model.eval()
+
+
+def clip_config(**changes: object) -> transformers.CLIPConfig:
+    """A small CLIP whose two towers share no size, so that none can stand for another."""
+    text = {
+        "hidden_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 3,
+        "intermediate_size": 100,
+        "max_position_embeddings": 20,
+        "vocab_size": 600,
+        "bos_token_id": 598,
+        "eos_token_id": 599,
+        "pad_token_id": 599,
+    }
+    vision = {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 120,
+        "image_size": 32,
+        "patch_size": 8,
+    }
+    both = {"hidden_act": "quick_gelu"} | changes
+    return transformers.CLIPConfig(
+        text_config=text | both, vision_config=vision | both, projection_dim=40
+    )
+
+
+@pytest.fixture(scope="session")
+def clip_tokenizer() -> models.Tokenizer:
+    return models.Tokenizer.train_clip(CAPTIONS, vocab_size=600, length=20)
+
+
+@pytest.fixture(scope="session")
+def bert_tokenizer() -> models.Tokenizer:
+    return models.Tokenizer.train_bert(CAPTIONS, vocab_size=200, length=20)
+
+
+@pytest.fixture(scope="session")
+def clip_folder(
+    tmp_path_factory: pytest.TempPathFactory, clip_tokenizer: models.Tokenizer
+) -> Callable[..., tuple[torch.nn.Module, Path]]:
+    """`clip_folder(**changes)`: a reference CLIP and the folder transformers wrote it to."""
+
+    def make(**changes: object) -> tuple[torch.nn.Module, Path]:
+        torch.manual_seed(0)
+        config = clip_config(**changes)
+        size = clip_tokenizer.vocab_size
+        config.text_config.vocab_size = size
+        config.text_config.bos_token_id = clip_tokenizer.text_format.start
+        config.text_config.eos_token_id = config.text_config.pad_token_id = size - 1
+        model = randomise(transformers.CLIPModel(config))
+        folder = tmp_path_factory.mktemp("clip")
+        model.save_pretrained(folder)
+        clip_tokenizer.save(folder)
+        return model, folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bert_folder(
+    tmp_path_factory: pytest.TempPathFactory, bert_tokenizer: models.Tokenizer
+) -> tuple[torch.nn.Module, Path]:
+    """A reference BERT for masked language modelling, and its folder."""
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=bert_tokenizer.vocab_size,
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        intermediate_size=100,
+        max_position_embeddings=24,
+    )
+    model = randomise(transformers.BertForMaskedLM(config))
+    folder = tmp_path_factory.mktemp("bert")
+    model.save_pretrained(folder)
+    bert_tokenizer.save(folder)
+    return model, folder

@@ -1,0 +1,101 @@
+"""The conversion tables read both ways, and say what does not fit."""
+
+import numpy as np
+import pytest
+
+from mat_jax.models import convert
+from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, Layout, Rule
+
+LAYOUT = Layout(
+    rules=(
+        Rule("layers.#.weight", "blocks.#.kernel", (1, 0)),
+        Rule("patch", "patch", (2, 3, 1, 0)),
+        Rule("norm.weight", "norm.scale"),
+    ),
+    ignored=(r"buffer\..*",),
+    renamed=((".gamma", ".weight"),),
+)
+WANTED = {
+    "blocks.0.kernel": (3, 2),
+    "blocks.10.kernel": (3, 2),
+    "patch": (4, 4, 3, 5),
+    "norm.scale": (3,),
+}
+
+
+def tensors():
+    rng = np.random.default_rng(0)
+    shapes = {
+        "layers.0.weight": (2, 3),
+        "layers.10.weight": (2, 3),
+        "patch": (5, 3, 4, 4),
+        "norm.weight": (3,),
+    }
+    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def test_axes_are_turned():
+    theirs = tensors()
+    ours = convert.to_ours(theirs, LAYOUT, WANTED, source="file")
+    np.testing.assert_array_equal(ours["blocks.10.kernel"], theirs["layers.10.weight"].T)
+    assert ours["patch"][1, 2, 0, 4] == theirs["patch"][4, 0, 1, 2]
+
+
+def test_there_and_back_gives_the_same_bits():
+    theirs = tensors()
+    back = convert.to_theirs(convert.to_ours(theirs, LAYOUT, WANTED, source="file"), LAYOUT)
+    assert back.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        assert back[name].tobytes() == tensor.tobytes()
+
+
+def test_ignored_and_renamed_tensors():
+    theirs = tensors()
+    theirs["norm.gamma"] = theirs.pop("norm.weight")
+    theirs["buffer.position_ids"] = np.arange(3)
+    ours = convert.to_ours(theirs, LAYOUT, WANTED, source="file")
+    assert ours.keys() == WANTED.keys()
+
+
+def drop(theirs):
+    del theirs["layers.10.weight"]
+
+
+def add(theirs):
+    theirs["layers.11.weight"] = theirs["layers.0.weight"]
+
+
+def reshape(theirs):
+    theirs["patch"] = theirs["patch"][:, :, :2]
+
+
+def twice(theirs):
+    theirs["norm.gamma"] = theirs["norm.weight"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (drop, r"file does not fit its config.json, tensors are 1 missing \(layers.10.weight\)"),
+        (add, r"1 unexpected \(layers.11.weight\)"),
+        (reshape, r"patch has shape \(5, 3, 2, 4\), expected \(5, 3, 4, 4\)"),
+        (twice, r"file holds norm.weight twice, also as norm.gamma"),
+    ],
+)
+def test_what_does_not_fit_is_named(damage, message):
+    theirs = tensors()
+    damage(theirs)
+    with pytest.raises(ValueError, match=message):
+        convert.to_ours(theirs, LAYOUT, WANTED, source="file")
+
+
+def test_an_array_without_a_rule_is_not_lost():
+    with pytest.raises(ValueError, match=r"no rule writes extra.kernel"):
+        convert.to_theirs({"extra.kernel": np.zeros(1)}, LAYOUT)
+
+
+@pytest.mark.parametrize("layout", [CLIP_HF, BERT_MLM_HF], ids=["clip", "bert"])
+def test_no_two_rules_share_a_name(layout):
+    assert len({rule.theirs for rule in layout.rules}) == len(layout.rules)
+    assert len({rule.ours for rule in layout.rules}) == len(layout.rules)
+    assert all(rule.theirs.count("#") == rule.ours.count("#") for rule in layout.rules)

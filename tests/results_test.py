@@ -1,0 +1,131 @@
+"""Figures, files and tables of results that were made up."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from mat_jax.evaluate import compare
+from mat_jax.results import eps_text
+from mat_jax.saving import writable, writing
+from mat_jax.table import format_table
+from tests.made_up import made_up
+
+
+@pytest.fixture(scope="module")
+def results():
+    return {"before": made_up("before", 0.02), "after": made_up("after", 0.5, seed=1)}
+
+
+@pytest.mark.parametrize(
+    "eps, text",
+    [(2 / 255, "2/255"), (0.0, "0/255"), (1.0, "255/255"), (0.03, "0.03"), (8 / 255, "8/255")],
+)
+def test_eps_reads_as_people_write_it(eps, text):
+    assert eps_text(eps) == text
+
+
+def test_every_figure_follows_from_the_saved_ranks(results, tmp_path):
+    compare(results, tmp_path)
+    content = json.loads((tmp_path / "results.json").read_text())
+    ranks = np.load(tmp_path / "ranks.npz")
+    assert [m["model"] for m in content["models"]] == ["before", "after"]
+    for model in content["models"]:
+        clean = [ranks[name] for name in model["rows"][0]["ranks"]]
+        for row in model["rows"]:
+            for side, before, name in zip(("tr", "ir"), clean, row["ranks"], strict=True):
+                after, found = ranks[name], row["figures"]
+                for k in (1, 5, 10):
+                    one = found[f"{side}@{k}"]
+                    assert one["value"] == pytest.approx(100 * np.mean(after <= k), rel=1e-5)
+                    assert one["low"] <= one["value"] <= one["high"] and one["n"] == len(after)
+                    if row["attack"] == "none":
+                        continue
+                    right = before <= k
+                    asr = found[f"{side}_asr@{k}"]
+                    assert asr["value"] == pytest.approx(100 * np.mean(after[right] > k), rel=1e-5)
+                    assert asr["n"] == right.sum()
+                    points = 100 * (np.mean(right) - np.mean(after <= k))
+                    assert found[f"{side}_drop@{k}"]["value"] == pytest.approx(points, abs=1e-3)
+                    share = points / np.mean(right)
+                    assert found[f"{side}_lost@{k}"]["value"] == pytest.approx(share, abs=1e-3)
+
+
+def test_every_number_stands_with_its_protocol(results, tmp_path):
+    compare(results, tmp_path)
+    content = json.loads((tmp_path / "results.json").read_text())
+    assert content["unit"] == "percent" and "Wilson" in content["intervals"]
+    for model in content["models"]:
+        for row in model["rows"]:
+            protocol = row["protocol"]
+            for name in ("model", "gallery", "images", "captions", "preset", "seed", "versions"):
+                assert name in protocol
+            if row["attack"] in ("pgd", "sep", "co_attack", "sga"):
+                assert protocol["eps"] == pytest.approx(2 / 255, rel=1e-5)
+                assert {"norm", "steps"} <= set(protocol)
+            if row["attack"] in ("bert_attack", "sep", "co_attack", "sga"):
+                assert {"words", "candidates"} <= set(protocol)
+
+
+def test_json_has_no_nan(tmp_path):
+    blind = made_up("blind", 0.5)
+    blind.clean.ranks.tr[:] = 9  # nothing right when clean: shares of it do not exist
+    compare({"blind": blind}, tmp_path)
+
+    def refuse(name):
+        raise AssertionError(name)
+
+    content = json.loads((tmp_path / "results.json").read_text(), parse_constant=refuse)
+    assert content["models"][0]["rows"][-1]["figures"]["tr_asr@1"]["value"] is None
+    assert math.isnan(blind.figures(blind.row("sga"))["tr_lost@1"]["value"])
+
+
+def test_table_holds_the_models_side_by_side(results):
+    lines = format_table(results).splitlines()
+    assert "before" in lines[1] and "after" in lines[1]
+    names = [line.split()[0] for line in lines[3:-1]]
+    assert names == ["none", "pgd", "bert_attack", "sep", "co_attack", "sga"]
+    sga = next(line for line in lines if line.startswith("sga")).split()
+    expected = [results[n].figures(results[n].row("sga"))["tr@1"]["value"] for n in results]
+    assert [float(sga[1]), float(sga[4])] == pytest.approx(expected, abs=0.05)
+    assert max(map(len, lines)) <= 100
+
+
+def test_several_eps_make_several_tables():
+    text = format_table({"one": made_up("one", 0.2, eps=(2 / 255, 4 / 255))})
+    assert "eps=2/255" in text and "eps=4/255" in text and text.count("sga") == 2
+
+
+def test_what_cannot_stand_side_by_side_is_refused(results, tmp_path):
+    other = made_up("other", 0.1, images=20)
+    with pytest.raises(ValueError, match="another gallery"):
+        compare({"before": results["before"], "other": other}, tmp_path)
+    more = made_up("more", 0.1, eps=(2 / 255, 4 / 255))
+    with pytest.raises(ValueError, match="other attacks"):
+        compare({"before": results["before"], "more": more}, tmp_path)
+    with pytest.raises(ValueError, match="nothing to compare"):
+        compare({}, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_half_written(tmp_path):
+    (tmp_path / "file").write_text("whole")
+    with pytest.raises(RuntimeError), writing(tmp_path / "file") as file:
+        file.write(b"ha")
+        raise RuntimeError
+    assert (tmp_path / "file").read_text() == "whole"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path):
+    with pytest.raises(OSError, match="cannot write .*No space left.*free some space"):
+        with writing(tmp_path / "file"):
+            raise OSError(28, "No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot write .*choose another folder"):
+        writable(tmp_path / "file" / "report")
