@@ -8,6 +8,8 @@ os.environ.setdefault("NPROC", "16")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Nothing is looked up on the Hugging Face hub in a test.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Nearly all the time of a test is compiling. In the environment, so that commands inherit it.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax
 import pytest
