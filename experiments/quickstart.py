@@ -26,11 +26,11 @@ and the model learns again from there; nothing lower has been tried.
 
 import optax
 
-from mat_jax import Evaluation, Experiment, data, defenses, models
+from mat_jax import Evaluation, Experiment, data, defenses, models, optimizers
 
 
 def experiment(
-    lr: float = 3e-4,
+    lr: float = 6e-4,
     steps: int = 300,
     batch_size: int = 64,
     eps: float = 6 / 255,
@@ -45,7 +45,7 @@ def experiment(
         data=data.scenes("train", limit=4_000),
         defense=defenses.MAT(eps=eps, steps=2, words=words),
         substitutes=data.Substitutes(mlm="scenes-bert", candidates=10),
-        optimizer=optax.adamw(schedule, weight_decay=1e-4),
+        optimizer=optimizers.muon_adamw(schedule, weight_decay=1e-4),
         schedule=schedule,
         evaluation=Evaluation(
             data=data.scenes("test"), eps=eps, steps=10, words=words, limit=limit, batch_size=50

@@ -12,17 +12,17 @@ from typing import Literal
 
 import optax
 
-from mat_jax import Evaluation, Experiment, data, defenses, models
+from mat_jax import Evaluation, Experiment, data, defenses, models, optimizers
 
 
 def experiment(
     defense: Literal["fine_tune", "tecoa_itr", "fare", "mat"] = "mat",
-    lr: float = 3e-4,
-    steps: int = 300,
+    lr: float = 6e-4,
+    steps: int = 200,
     batch_size: int = 64,
     eps: float = 6 / 255,
     words: int = 1,
-    limit: int = 500,
+    limit: int = 250,
     seed: int = 0,
 ) -> Experiment:
     """Starts from `scenes-clip`; all image attacks of the training have two steps."""
@@ -37,7 +37,7 @@ def experiment(
             "mat": defenses.MAT(eps=eps, steps=2, words=words),
         }[defense],
         substitutes=data.Substitutes(mlm="scenes-bert", candidates=10),
-        optimizer=optax.adamw(schedule, weight_decay=1e-4),
+        optimizer=optimizers.muon_adamw(schedule, weight_decay=1e-4),
         schedule=schedule,
         evaluation=Evaluation(
             data=data.scenes("test"),
