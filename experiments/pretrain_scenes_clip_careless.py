@@ -1,15 +1,25 @@
-"""The second half of making `scenes-clip`: captions by careless writers.
+"""The second part of making `scenes-clip`: captions by careless writers.
 
 python -m mat_jax.train --config experiments/pretrain_scenes_clip.py --workdir runs/scenes-clip
-python -m mat_jax.train --config experiments/pretrain_scenes_clip_careless.py
+python -m mat_jax.train --config experiments/pretrain_scenes_clip_careless.py --workdir runs/careless
+python -m mat_jax.train --config experiments/pretrain_scenes_clip_careless.py \\
+    --set model=runs/careless/export steps=900 wrong=0.3 --workdir runs/careless-2
 
-After the first half one false word turns most retrievals: the model has hardly met a wrong one.
+After the first part one false word turns most retrievals: the model has hardly met a wrong one.
 Here kinds and colours are wrong one time in four and the ground more often, so the model learns
-that any single word may mislead. Held-out captions stay the careful ones.
+that any single word may mislead. Held-out captions stay the careful ones. The last command's export
+is what ships.
 
-Measured on 1,000 held-out scenes (5,000 captions): TR@1 91.8, IR@1 78.2; under BERT-Attack (one
-word of 10 candidates, `strict`) 36.0 and 24.1: 61 and 69 % lost. In a gallery of 250, see
-`quickstart.py`, it is 41 and 54 %.
+Measured on 1,000 held-out scenes (5,000 captions), TR@1/IR@1 in percent, BERT-Attack with one word
+of 10 candidates, `strict`:
+
+| after          | clean       | BERT-Attack | lost  |
+|---|---|---|---|
+| first command  |             |             | 93/90 |
+| second command | 91.8 / 78.2 | 36.8 / 24.3 | 60/69 |
+| third command  | 94.3 / 81.4 | 45.6 / 30.2 | 52/63 |
+
+(The first line was measured on an earlier form of the captions, of which only the shares were kept.)
 """
 
 import optax

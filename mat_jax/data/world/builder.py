@@ -180,7 +180,8 @@ def _draw_chunk(split: str, start: int, count: int) -> list[tuple[int, dict[str,
 
 def _scene(text: str) -> Scene:
     facts = json.loads(text)
-    return Scene(**{**facts, "things": tuple(Thing(**thing) for thing in facts["things"])})
+    things = tuple(Thing(**thing) for thing in facts.pop("things"))
+    return Scene(**facts, things=things)
 
 
 def _recipe() -> str:

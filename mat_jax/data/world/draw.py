@@ -51,7 +51,7 @@ def _thing(thing: Thing, side: int, rng: np.random.Generator) -> tuple[Image.Ima
     return tile, alpha
 
 
-def _shape(draw: ImageDraw.ImageDraw, shape: tuple, side: int, fill: object) -> None:
+def _shape(draw: ImageDraw.ImageDraw, shape: tuple, side: int, fill: int | tuple[int, ...]) -> None:
     scale = side / 100
     match shape:
         case ("E", x0, y0, x1, y1, _):

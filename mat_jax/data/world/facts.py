@@ -122,6 +122,7 @@ def sample(rng: np.random.Generator) -> Scene:
     """Draw one scene: a ground, and four objects of different kinds."""
     ground = str(rng.choice(list(GROUNDS)))
     shade = str(rng.choice(["pale", "dark"]))
+    pale, dark, _ = GROUNDS[ground]
     kinds = rng.choice(list(KINDS), size=4, replace=False)
     things: list[Thing] = []
     for quarter, kind in enumerate(kinds):
@@ -130,7 +131,7 @@ def sample(rng: np.random.Generator) -> Scene:
         # An object keeps to its quarter, so none hides another.
         room = rng.uniform(side / 2, 0.5 - side / 2, size=2)
         x, y = float(room[0] + (quarter % 2) / 2), float(room[1] + (quarter // 2) / 2)
-        colour = _colour(rng, str(kind), GROUNDS[ground][shade == "dark"])
+        colour = _colour(rng, str(kind), dark if shade == "dark" else pale)
         texture = str(rng.choice(TEXTURES, p=TEXTURE_ODDS))
         things.append(Thing(str(kind), colour, texture, size, x, y, side))
     return Scene(ground, shade, tuple(things), int(rng.integers(2**31)))

@@ -1,5 +1,6 @@
 """The oracle: whether a caption is true of a scene, which no photograph set can tell."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from mat_jax.data.world import lexicon
@@ -64,8 +65,8 @@ def read(caption: str) -> Reading | None:
         elif word in lexicon.PLACE_WORDS:
             if waiting or not claims:
                 return None
-            last = claims[-1]
-            claims[-1] = Claim(**{**last.__dict__, "places": (*last.places, word)})
+            places = (*claims[-1].places, word)
+            claims[-1] = dataclasses.replace(claims[-1], places=places)
         elif word not in lexicon.SILENT:
             waiting.append(word)
     return None if waiting else Reading(tuple(claims), grounds, shades)
