@@ -12,7 +12,7 @@ Not measured yet.
 
 import optax
 
-from mat_jax import Evaluation, Experiment, data, defenses, models
+from mat_jax import Evaluation, Experiment, data, defenses, models, optimizers
 
 
 def experiment(
@@ -20,7 +20,7 @@ def experiment(
     model: str = "runs/pretrain_flickr8k_clip/export",
     mlm: str = "runs/pretrain_flickr8k_mlm/export",
     lr: float = 3e-4,
-    steps: int = 600,
+    steps: int = 300,
     batch_size: int = 64,
     eps: float = 2 / 255,
     words: int = 1,
@@ -35,7 +35,7 @@ def experiment(
         data=data.retrieval_json(f"{folder}/flickr8k_train.json", images=folder),
         defense=defenses.MAT(eps=eps, steps=2, words=words),
         substitutes=data.Substitutes(mlm=mlm, candidates=10),
-        optimizer=optax.adamw(schedule, weight_decay=1e-4),
+        optimizer=optimizers.muon_adamw(schedule, weight_decay=1e-4),
         schedule=schedule,
         evaluation=Evaluation(
             data=data.retrieval_json(f"{folder}/flickr8k_test.json", images=folder),

@@ -16,11 +16,11 @@ from mat_jax import Experiment, data, defenses, models, optimizers
 def experiment(
     root: str = "../shared/data",
     lr: float = 1e-3,
-    steps: int = 2_000,
+    steps: int = 1_000,
     batch_size: int = 128,
     seed: int = 0,
 ) -> Experiment:
-    """64 pixels, patches of 16: what two cores train in twenty minutes."""
+    """64 pixels, patches of 16: what two cores train in ten minutes."""
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, steps // 20, steps, 0.02 * lr)
     vocabulary = f"{root}/tokenizers"
     return Experiment(

@@ -15,7 +15,7 @@ from mat_jax import Experiment, data, defenses, models
 def experiment(
     root: str = "../shared/data",
     lr: float = 1e-3,
-    steps: int = 3_000,
+    steps: int = 1_500,
     batch_size: int = 64,
     seed: int = 0,
 ) -> Experiment:
