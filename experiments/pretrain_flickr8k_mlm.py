@@ -2,7 +2,7 @@
 
 python -m mat_jax.train --config experiments/pretrain_flickr8k_mlm.py
 
-Where `bert-base-uncased` is at hand, name it in `data.Substitutes` and leave this out.
+Where `google-bert/bert-base-uncased` is at hand, name it in `data.Substitutes` and leave this out.
 
 Not measured yet.
 """

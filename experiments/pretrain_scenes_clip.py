@@ -5,9 +5,8 @@ python -m mat_jax.evaluate --model runs/scenes-clip/export --data scenes
 
 Plain contrastive learning, no attack in it.
 
-Measured: a training loss of 0.08 after 1,400 steps. Such a model is easily misled: with an earlier
-grammar 93 and 90 % of TR@1 and IR@1 went to a single word. What ships is the result of
-`pretrain_scenes_clip_careless.py`, which starts from here.
+Measured: a training loss of 0.08 after 1,400 steps. Such a model is easily misled by one false
+word; what ships is the result of `pretrain_scenes_clip_careless.py`, which starts from here.
 """
 
 import optax

@@ -1,7 +1,8 @@
 """The second part of making `scenes-clip`: captions by careless writers.
 
 python -m mat_jax.train --config experiments/pretrain_scenes_clip.py --workdir runs/scenes-clip
-python -m mat_jax.train --config experiments/pretrain_scenes_clip_careless.py --workdir runs/careless
+python -m mat_jax.train --config experiments/pretrain_scenes_clip_careless.py \\
+    --workdir runs/careless
 python -m mat_jax.train --config experiments/pretrain_scenes_clip_careless.py \\
     --set model=runs/careless/export steps=900 wrong=0.3 --workdir runs/careless-2
 
@@ -15,11 +16,8 @@ of 10 candidates, `strict`:
 
 | after          | clean       | BERT-Attack | lost  |
 |---|---|---|---|
-| first command  |             |             | 93/90 |
 | second command | 91.8 / 78.2 | 36.8 / 24.3 | 60/69 |
 | third command  | 94.3 / 81.4 | 45.6 / 30.2 | 52/63 |
-
-(The first line was measured on an earlier form of the captions, of which only the shares were kept.)
 """
 
 import optax

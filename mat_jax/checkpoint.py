@@ -28,7 +28,7 @@ logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
 class OtherModel(ValueError):
-    """The folder holds checkpoints of a model with other weights."""
+    """The folder holds checkpoints of a model with other weights, or of another optimizer."""
 
 
 class Checkpoints:
@@ -72,7 +72,11 @@ class Checkpoints:
                 step,
                 state._asdict(),
                 force=True,
-                custom_metadata={"iterator": iterator, "weights": shapes(state)},
+                custom_metadata={
+                    "iterator": iterator,
+                    "weights": shapes(state),
+                    "optimizer": optimizer_shapes(state),
+                },
             )
 
     def restore(self, state: State, shardings: Any) -> tuple[State, Any]:
@@ -83,11 +87,17 @@ class Checkpoints:
             shardings: where each array goes; the mesh need not be the one that saved.
 
         Raises:
-            OtherModel: the checkpoint's weights have other names, shapes or types.
+            OtherModel: the checkpoint's weights, or its optimizer's, have other names, shapes or
+            types.
         """
         step = self.latest()
         notes = self._orbax.metadata(step).custom_metadata or {}
         self._check_model(notes.get("weights"), shapes(state))
+        if notes.get("optimizer", optimizer_shapes(state)) != optimizer_shapes(state):
+            raise OtherModel(
+                f"the checkpoint in {self._directory} was made by another optimizer: use another "
+                "--workdir, or --resume never to start over in this one"
+            )
         target = jax.tree.map(
             lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
             state,
@@ -138,4 +148,13 @@ def shapes(state: State) -> dict[str, str]:
         name: f"{leaf.dtype}[{','.join(map(str, leaf.shape))}] {kind}"
         for kind, weights in (("trained", state.trained), ("frozen", state.frozen))
         for name, leaf in weights.items()
+    }
+
+
+def optimizer_shapes(state: State) -> dict[str, str]:
+    """The same of all that the optimizer keeps."""
+    leaves = jax.tree_util.tree_leaves_with_path(state.optimizer)
+    return {
+        jax.tree_util.keystr(path): f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
+        for path, leaf in leaves
     }

@@ -8,7 +8,6 @@ and DIR/index.html (one page with tables, pictures and neighbours). The table is
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +21,7 @@ from mat_jax import data, models, report
 from mat_jax.evaluation import ATTACKS, TASKS, Evaluation
 from mat_jax.invariants import Broken
 from mat_jax.measure import Victim, evaluate
-from mat_jax.protocol import ON_TEXT
+from mat_jax.parser import Parser
 from mat_jax.results import Result
 from mat_jax.saving import save, writable
 from mat_jax.table import format_table
@@ -34,22 +33,14 @@ def prepare(
     evaluation: Evaluation, model: Any, tokenizer: Any, *, quiet: bool = False
 ) -> data.Corpus:
     """The gallery of an evaluation for one model, with candidates if an attack changes words."""
+    substitutes = evaluation.substitutes if evaluation.on_text else None
     corpus = data.Corpus.prepare(
         evaluation.source(),
         tokenizer,
         image_size=model.config.image_size,
         captions_per_image=evaluation.captions_per_image,
     )
-    if not set(evaluation.attacks) & set(ON_TEXT):
-        return corpus
-    root = Path(os.environ.get("MAT_JAX_CACHE") or Path.home() / ".cache" / "mat_jax")
-    return data.attackable(
-        corpus,
-        evaluation.proposals,
-        tokenizer,
-        cache=root / "candidates",
-        progress=not quiet,
-    )
+    return data.attackable(corpus, substitutes, tokenizer, progress=not quiet)
 
 
 def measure(
@@ -123,14 +114,13 @@ def compare(results: Mapping[str, Result], out: str | Path) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit status; a mistake is one sentence and status 2."""
-    given = _parser().parse_args(arguments)
     try:
-        print(_run(given))
+        print(_run(_parser().parse_args(arguments)))
     except (ValueError, OSError, Broken) as error:
-        print(f"mat_jax.evaluate: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("mat_jax.evaluate: stopped; nothing was written", file=sys.stderr)
+        print("stopped; nothing was written", file=sys.stderr)
         return 130
     return 0
 
@@ -154,11 +144,12 @@ def _run(given: argparse.Namespace) -> str:
         batch_size=given.batch_size,
         seed=given.seed,
     )
-    evaluation.threats  # noqa: B018  # a setting out of range is said before anything is loaded
     model, tokenizer = models.load(given.model)
+    models.require_encoders(model, given.model)
     surrogate, facts = None, {}
     if given.surrogate is not None:
         other, reads = models.load(given.surrogate)
+        models.require_encoders(other, given.surrogate)
         surrogate = Victim(other, reads, prepare(evaluation, other, reads))
         facts = {"surrogate": given.surrogate}
         corpus = prepare(replace(evaluation, attacks=("none",)), model, tokenizer)
@@ -180,7 +171,7 @@ def _run(given: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mat_jax.evaluate",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -196,7 +187,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--step-size", help="of the image attacks; default: each attack's own")
     add("--words", type=int, default=1, help="words of a caption that may change")
     add("--candidates", type=int, default=10, help="substitutes tried for a word")
-    add("--mlm", default="scenes-bert", help="masked language model: folder, shipped name, hub id")
+    add(
+        "--mlm", help="masked language model: folder, shipped name, hub id; for scenes: scenes-bert"
+    )
     add("--constraint", default="none", choices=("none", "truthful"))
     add("--preset", default="strict", choices=("strict", "official"))
     add("--data", default="scenes", help="scenes, or a retrieval JSON file")

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from mat_jax.attacks import ThreatModel
-    from mat_jax.data import Substitutes
+from mat_jax import data
+from mat_jax.attacks import SUITE, ThreatModel
+from mat_jax.attacks.threat import require_preset
 
-ATTACKS = ("none", "pgd", "bert_attack", "sep", "co_attack", "sga")
+ATTACKS = tuple(SUITE)
 TASKS = ("retrieval",)
 
 
@@ -28,10 +28,10 @@ class Evaluation:
         step_size: of the image attacks; None is each attack's own.
         words: how many words of a caption the text attacks may change.
         candidates: substitutes tried for each word.
-        mlm: masked language model that proposes them, a name or a folder.
+        mlm: masked language model that proposes them, a name or a folder; None takes the
+            experiment's, or `scenes-bert` for the embedded world.
         constraint: "none", or "truthful": only substitutes that leave the caption true of its
             picture, which only the embedded world can tell.
-        substitutes: `data.Substitutes(...)` in the place of mlm, candidates and constraint.
         preset: "strict" or "official", see `mat_jax.attacks`.
         limit: measure on the first so many images, or None for all.
         captions_per_image: use the first so many captions of each image, or None for all.
@@ -52,9 +52,8 @@ class Evaluation:
     step_size: float | None = None
     words: int = 1
     candidates: int = 10
-    mlm: str | Path = "scenes-bert"
+    mlm: str | Path | None = None
     constraint: str = "none"
-    substitutes: Any = None
     preset: str = "strict"
     limit: int | None = None
     captions_per_image: int | None = None
@@ -63,12 +62,6 @@ class Evaluation:
     shown: int = 4
 
     def __post_init__(self) -> None:
-        for eps in self.radii:
-            if not eps >= 0 or (self.norm == "linf" and eps > 1):
-                raise ValueError(
-                    f"eps of the evaluation is {eps:g}, outside [0, 1]: pixels are in [0, 1], "
-                    "write 4/255 for four grey levels"
-                )
         if not self.radii:
             raise ValueError("the evaluation has no eps: give at least one, 2/255 for example")
         unknown = [name for name in self.attacks if name not in ATTACKS]
@@ -78,6 +71,8 @@ class Evaluation:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}: it must be at least 1, or left out")
+        require_preset(self.preset)
+        self.threats  # noqa: B018  # refuses what no threat model may be
 
     @property
     def radii(self) -> tuple[float, ...]:
@@ -85,10 +80,8 @@ class Evaluation:
         return tuple(sorted(set(self.eps if isinstance(self.eps, tuple) else (self.eps,))))
 
     @property
-    def threats(self) -> "tuple[ThreatModel, ...]":
+    def threats(self) -> tuple[ThreatModel, ...]:
         """One threat model for each eps."""
-        from mat_jax.attacks import ThreatModel
-
         return tuple(
             ThreatModel(
                 eps=eps,
@@ -96,36 +89,41 @@ class Evaluation:
                 steps=self.steps,
                 step_size=self.step_size,
                 words=self.words,
-                candidates=self.proposals.candidates,
-                constraint=self.proposals.constraint,
+                candidates=self.candidates,
+                constraint=self.constraint,  # type: ignore[arg-type]  # checked by ThreatModel
             )
             for eps in self.radii
         )
 
     @property
-    def proposals(self) -> "Substitutes":
+    def substitutes(self) -> data.Substitutes:
         """Where the candidates of text attacks come from."""
-        from mat_jax.data import Substitutes
-
-        if self.substitutes is not None:
-            return self.substitutes
-        return Substitutes(
-            mlm=str(self.mlm),
+        if self.mlm is None and not _embedded(self.data):
+            raise ValueError(
+                "text attacks need a masked language model that knows the captions' words: give "
+                "mlm (--mlm), google-bert/bert-base-uncased for example, or a folder"
+            )
+        return data.Substitutes(
+            mlm=str(self.mlm or "scenes-bert"),
             candidates=self.candidates,
             alignment="official" if self.preset == "official" else "fixed",
-            constraint=self.constraint,  # type: ignore[arg-type]  # checked by Substitutes
+            constraint=self.constraint,  # type: ignore[arg-type]  # checked by ThreatModel
         )
+
+    @property
+    def on_text(self) -> bool:
+        """Whether an attack changes words."""
+        return any(SUITE[name].on_text for name in self.attacks)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the protocol says beyond the threat model."""
-        found = self.proposals
-        return {"mlm": found.mlm, "alignment": found.alignment}
+        if not self.on_text:
+            return {}
+        return {"mlm": self.substitutes.mlm, "alignment": self.substitutes.alignment}
 
     def source(self) -> Any:
         """The held-out source itself, cut to the limit."""
-        from mat_jax import data
-
         if isinstance(self.data, str | Path):
             if str(self.data) == "scenes":
                 return data.scenes("test", limit=self.limit)
@@ -137,6 +135,11 @@ class Evaluation:
             return data.retrieval_json(self.data, images=self.images, limit=self.limit)
         source = self.data() if callable(self.data) else self.data
         return source if self.limit is None else First(source, min(self.limit, len(source)))
+
+
+def _embedded(source: Any) -> bool:
+    """Whether the embedded world is meant, whose words `scenes-bert` knows."""
+    return str(getattr(source, "name", source)).split("/")[0] == "scenes"
 
 
 class First:

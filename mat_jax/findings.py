@@ -4,11 +4,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from mat_jax.attacks import SUITE
 from mat_jax.data import clean_caption
 from mat_jax.results import Row, eps_text
-
-# Of each joint attack, the attacks it contains: it should do at least their damage.
-PARTS = {"sep": ("pgd", "bert_attack"), "co_attack": ("bert_attack",), "sga": ("bert_attack",)}
 
 
 def findings(
@@ -104,10 +102,10 @@ def _order(rows: Sequence[Row]) -> list[str]:
     found = []
     for row in rows:
         for other in rows:
-            part = other.attack in PARTS.get(row.attack, ()) and other.eps in (None, row.eps)
+            part = other.attack in SUITE[row.attack].contains and other.eps in (None, row.eps)
             if part and _milder(row, other):
                 found.append(
-                    f"{_name(row)} does less damage than {_name(other)}, which it contains."
+                    f"{_name(row)} does less damage than {_name(other)}, which it should outdo."
                 )
             same = other.attack == row.attack and row.eps and other.eps
             if same and (row.eps or 0) > (other.eps or 0) and _milder(row, other):

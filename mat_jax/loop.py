@@ -16,7 +16,7 @@ from mat_jax import mesh as meshes
 from mat_jax import state as states
 from mat_jax.checkpoint import Checkpoints
 from mat_jax.experiment import Experiment
-from mat_jax.metrics import Recorder
+from mat_jax.metrics import Recorder, require_finite
 from mat_jax.records import Batch
 from mat_jax.state import Weights
 from mat_jax.step import compile_step
@@ -171,6 +171,7 @@ def train(
                     if checkpoints.due(step) or step == experiment.steps or caught:
                         # Lines up to a checkpoint are on disk before it is.
                         recorder.flush()
+                        require_finite(step, metrics)
                         checkpoints.save(step, state, iterator)
                     if caught and step < experiment.steps:
                         checkpoints.wait()

@@ -19,7 +19,7 @@ from mat_jax.evaluation import ATTACKS
 from mat_jax.findings import findings
 from mat_jax.invariants import Broken, verify
 from mat_jax.progress import Progress
-from mat_jax.protocol import ON_IMAGES, check_request, protocol_of, versions
+from mat_jax.protocol import check_request, protocol_of, versions
 from mat_jax.records import Adversarial, Batch
 from mat_jax.results import Result, Row, Sights, eps_text
 from mat_jax.tasks.retrieval import nearest, retrieval_ranks
@@ -86,7 +86,7 @@ def evaluate(
     rows = []
     for attack in names:
         # Without an image attack eps says nothing, and one measurement serves every table.
-        for each in threats if attack in ON_IMAGES else threats[:1]:
+        for each in threats if suite.SUITE[attack].on_images else threats[:1]:
             rows.append(bench.measure(attack, each))
     seen = {int(i) for row in rows if row.sights for i in row.sights.pictures.ravel()} | set(
         bench.places
@@ -153,8 +153,10 @@ class Bench:
         start = time.perf_counter()
         corpus, model = self.crafter.corpus, self.target.model
         preset: Any = self.preset  # the attack itself refuses what it does not know
-        fn = suite.compiled(suite.SUITE[attack], self.crafter.model, threat=threat, preset=preset)
-        on_images = attack in ON_IMAGES
+        fn = suite.compiled(
+            suite.SUITE[attack].function, self.crafter.model, threat=threat, preset=preset
+        )
+        on_images = suite.SUITE[attack].on_images
         label = f"{attack} {eps_text(threat.eps)}" if on_images else attack
         progress = Progress(label, len(corpus), quiet=self.quiet)
         embeds, rounded, pictures, texts = [], [], [], []

@@ -59,17 +59,13 @@ class Recorder:
         """Write what is pending, waiting for the device if need be.
 
         Raises:
-            ArithmeticError: the loss is not a finite number.
+            ArithmeticError: the loss or its gradient is not a finite number.
         """
         if self._pending is None:
             return
         (step, metrics), self._pending = self._pending, None
         values = {name: float(value) for name, value in jax.device_get(dict(metrics)).items()}
-        if not math.isfinite(values["loss"]):
-            raise ArithmeticError(
-                f"the loss is {values['loss']} at step {step}: try a lower lr; the checkpoints "
-                "before it are whole"
-            )
+        require_finite(step, values)
         before, then = self._last
         self._last = (step, time.perf_counter())
         if step > before:
@@ -104,6 +100,21 @@ class Recorder:
         self._file.close()
         if self._terminal and not self._quiet and self._last[0] not in (0, self._steps):
             sys.stderr.write("\n")
+
+
+def require_finite(step: int, metrics: Mapping[str, Any]) -> None:
+    """Refuse to go on, or to save, after a step that broke the weights.
+
+    Raises:
+        ArithmeticError: the loss, or the gradient's norm, is not a finite number.
+    """
+    for name, what in (("loss", "loss"), ("grad_norm", "gradient's norm")):
+        value = float(metrics.get(name, 0.0))
+        if not math.isfinite(value):
+            raise ArithmeticError(
+                f"the {what} is {value} at step {step}: try a lower lr; the checkpoints before it "
+                "are whole"
+            )
 
 
 def truncate(path: Path, step: int) -> None:

@@ -9,8 +9,6 @@ from mat_jax.attacks import ThreatModel
 from mat_jax.data import Corpus
 from mat_jax.results import eps_text
 
-ON_IMAGES = ("pgd", "sep", "co_attack", "sga")
-ON_TEXT = ("bert_attack", "sep", "co_attack", "sga")
 PACKAGES = ("mat-jax", "jax", "jaxlib", "flax", "numpy")
 
 
@@ -19,7 +17,7 @@ def check_request(names: Sequence[str], corpus: Corpus, threats: Sequence[Threat
     unknown = [name for name in names if name not in suite.SUITE]
     if unknown:
         raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(suite.SUITE)}")
-    needs = [name for name in names if name in ON_TEXT]
+    needs = [name for name in names if suite.SUITE[name].on_text]
     if needs and corpus.table is None:
         raise ValueError(
             f"the attack {needs[0]!r} changes words but the corpus has no candidates; give "
@@ -33,18 +31,18 @@ def protocol_of(
     attack: str, threat: ThreatModel, images: int, passes: Mapping[str, int]
 ) -> dict[str, Any]:
     """What the adversary was allowed, and what it used: the part that matters to this attack."""
+    of = suite.SUITE[attack]
     found: dict[str, Any] = {"attack": attack}
-    if attack in ON_IMAGES:
-        default = threat.eps / 4 if attack == "sga" else 1.25 * threat.eps / max(threat.steps, 1)
+    if of.on_images:
         found |= {
             "norm": threat.norm,
             "eps": threat.eps,
             "eps_text": eps_text(threat.eps),
             "steps": threat.steps,
-            "step_size": default if threat.step_size is None else threat.step_size,
+            "step_size": of.step_size(threat) if threat.step_size is None else threat.step_size,
             "restarts": threat.restarts,
         }
-    if attack in ON_TEXT:
+    if of.on_text:
         found |= {
             "words": threat.words,
             "candidates": threat.candidates,

@@ -3,7 +3,6 @@
 import dataclasses
 import errno
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -21,6 +20,8 @@ from mat_jax import mesh as meshes
 from mat_jax.checkpoint import OtherModel
 from mat_jax.experiment import Experiment, differences
 from mat_jax.metrics import write_text
+from mat_jax.remember import remembered
+from mat_jax.saving import writable
 
 PACKAGES = ("mat-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 Resume = Literal["auto", "never", "anyway"]
@@ -65,32 +66,53 @@ def fit(
     devices = meshes.make(mesh)
     meshes.check_batch_size(devices, experiment.batch_size)
     source = experiment.data() if callable(experiment.data) else experiment.data
-    file = workdir / "settings.json"
-    before = file.read_text() if file.exists() else None
-    _enter(workdir, policy, {**(settings or {}), **_facts(experiment, source)}, config, quiet)
+    facts = json.loads(
+        json.dumps({**(settings or {}), **_facts(experiment, source)}, default=_text)
+    )
+    # All that may fail comes before anything is written.
+    changes = _changes(workdir, policy, facts)
+    writable(workdir)
     model, tokenizer = experiment.model.build(experiment.seed)
+    _check_kind(experiment, model)
     _check_room(workdir, model, experiment.keep)
     corpus = _corpus(experiment, source, model, tokenizer, quiet)
     batches = data.pipeline(corpus, batch_size=experiment.batch_size, seed=experiment.seed)
+    if policy == "never":
+        _remove_run(workdir)
+    if changes and not quiet:
+        print(f"going on with other settings: {'; '.join(changes)}", file=sys.stderr)
+
+    def measure(name: str, model: Any) -> Any:
+        return _measure(experiment, name, model, tokenizer, workdir, quiet)
+
     measured = {}
-    fresh = not (workdir / "checkpoints").exists()
-    if experiment.evaluation is not None and fresh:
-        measured["before"] = _measure(experiment, "before", model, tokenizer, quiet)
+    if experiment.evaluation is not None:
+        measured["before"] = measure("before", model)
+    file = workdir / "settings.json"
+    earlier = file.read_text() if file.exists() else None
     try:
+        _begin(workdir, policy, facts, config, quiet)
         trained = loop.train(experiment, model, batches, workdir, devices, quiet=quiet)
         # One device holds the result: what follows (export, evaluation) needs no mesh.
         trained = jax.device_put(trained, devices.devices.flat[0])
         models.save(trained, tokenizer, workdir / "export")
-    except OSError as error:
-        raise unwritable(workdir, error) from error
     except OtherModel:  # this run never began, so the folder is still the other one's
-        if before is not None:
-            write_text(file, before)
+        if earlier is not None:
+            write_text(file, earlier)
         raise
+    except OSError as error:
+        if error.errno is None:  # one of our own, which says already what to do
+            raise
+        raise unwritable(workdir, error) from error
     if not quiet:
         print(f"the trained model is in {workdir / 'export'}", file=sys.stderr)
     if experiment.evaluation is not None:
-        _report(experiment, measured, model, trained, tokenizer, workdir, quiet)
+        from mat_jax import evaluate
+
+        measured["after"] = measure("after", trained)
+        page = evaluate.compare(measured, workdir / "report")
+        if not quiet:
+            print(f"report: {page}\n\n{evaluate.format_table(measured)}")
     return trained
 
 
@@ -100,88 +122,83 @@ def _corpus(
     """The training corpus, with substitution candidates where the defence attacks text."""
     size = getattr(model.config, "image_size", 1)  # a language model sees no picture
     corpus = data.Corpus.prepare(source, tokenizer, image_size=size)
-    if not experiment.defense.words:
-        return corpus
-    root = Path(os.environ.get("MAT_JAX_CACHE") or Path.home() / ".cache" / "mat_jax")
-    table = experiment.substitutes.build(
-        corpus, tokenizer, cache=root / "candidates", progress=not quiet
-    )
-    return corpus.with_words(table)
+    substitutes = experiment.substitutes if experiment.defense.words else None
+    return data.attackable(corpus, substitutes, tokenizer, progress=not quiet)
 
 
-def _measure(experiment: Experiment, name: str, model: Any, tokenizer: Any, quiet: bool) -> Any:
-    """One model under the experiment's evaluation."""
+def _measure(
+    experiment: Experiment, name: str, model: Any, tokenizer: Any, workdir: Path, quiet: bool
+) -> Any:
+    """One model under the experiment's evaluation, or what an earlier start found of it."""
     from mat_jax import evaluate
 
     asked = experiment.evaluation
     assert asked is not None
-    return evaluate.measure(
-        dataclasses.replace(
-            asked,
-            substitutes=asked.substitutes or experiment.substitutes,
-            batch_size=asked.batch_size or experiment.batch_size,
-        ),
+    asked = dataclasses.replace(
+        asked,
+        mlm=asked.mlm or getattr(experiment.substitutes, "mlm", None),
+        batch_size=asked.batch_size or experiment.batch_size,
+    )
+    return remembered(
+        workdir / "report" / f"{name}.pickle",
+        (_text(asked), {package: _version(package) for package in PACKAGES}, _commit()),
         model,
-        tokenizer,
-        name=name,
-        quiet=quiet,
+        lambda: evaluate.measure(asked, model, tokenizer, name=name, quiet=quiet),
     )
 
 
-def _report(
-    experiment: Experiment,
-    measured: dict[str, Any],
-    model: Any,
-    trained: Any,
-    tokenizer: Any,
-    workdir: Path,
-    quiet: bool,
-) -> None:
-    """Measure what has not been measured, write the report, and print the table last."""
-    from mat_jax import evaluate
-
-    if "before" not in measured:
-        measured["before"] = _measure(experiment, "before", model, tokenizer, quiet)
-    measured["after"] = _measure(experiment, "after", trained, tokenizer, quiet)
-    page = evaluate.compare(measured, workdir / "report")
-    if not quiet:
-        print(f"report: {page}\n\n{evaluate.format_table(measured)}")
+def _check_kind(experiment: Experiment, model: Any) -> None:
+    """Refuse a model that the defence or the evaluation cannot use."""
+    name = getattr(experiment.model, "name", "the experiment's model")
+    if experiment.evaluation is not None or getattr(experiment.defense, "encodes", True):
+        models.require_encoders(model, name)
+    else:
+        models.require_language_model(model, name)
 
 
-def _enter(
-    workdir: Path, policy: str, settings: dict[str, Any], config: str | Path | None, quiet: bool
-) -> None:
-    """Make or check the run's folder, and write down what runs in it."""
+def _changes(workdir: Path, policy: str, settings: dict[str, Any]) -> list[str]:
+    """In what a run that is to go on differs from the one in the folder.
+
+    Raises:
+        ValueError: in anything, and it was not said that this is meant.
+    """
     if policy not in ("auto", "never", "anyway"):
         raise ValueError(f"--resume is auto, never or anyway, got {policy!r}")
     file = workdir / "settings.json"
-    settings = json.loads(json.dumps(settings, default=_text))
-    try:
-        if policy == "never":
-            for name in ("checkpoints", "export", "report"):
-                shutil.rmtree(workdir / name, ignore_errors=True)
-            (workdir / "metrics.jsonl").unlink(missing_ok=True)
-        elif file.exists():
-            changes = differences(json.loads(file.read_text())["settings"], settings)
-            if changes and policy == "auto":
-                raise ValueError(
-                    f"the run in {workdir} has other settings: {'; '.join(changes)}. Use another "
-                    "--workdir, or --resume never to start over, or --resume anyway to go on"
-                )
-            if changes and not quiet:
-                print(f"going on with other settings: {'; '.join(changes)}", file=sys.stderr)
-        workdir.mkdir(parents=True, exist_ok=True)
-        versions = {name: _version(name) for name in PACKAGES}
-        facts = {"settings": settings, "versions": versions, "commit": _commit()}
-        write_text(file, json.dumps(facts, indent=2) + "\n")
-        if config is not None:
-            copy = workdir / "experiment.py"
-            text = Path(config).read_text(encoding="utf-8")
-            if copy.exists() and copy.read_text() != text and policy == "auto" and not quiet:
-                print(f"note: {config} was edited since this run began", file=sys.stderr)
-            write_text(copy, text)
-    except OSError as error:
-        raise unwritable(workdir, error) from error
+    begun = (workdir / "checkpoints").exists() and file.exists()
+    if policy == "never" or not begun:
+        return []
+    changes = differences(json.loads(file.read_text())["settings"], settings)
+    if changes and policy == "auto":
+        raise ValueError(
+            f"the run in {workdir} has other settings: {'; '.join(changes)}. Use another "
+            "--workdir, or --resume never to start over, or --resume anyway to go on"
+        )
+    return changes
+
+
+def _remove_run(workdir: Path) -> None:
+    """Remove an earlier run's files, and nothing else of the folder."""
+    for name in ("checkpoints", "export", "report"):
+        shutil.rmtree(workdir / name, ignore_errors=True)
+    for name in ("metrics.jsonl", "settings.json", "experiment.py"):
+        (workdir / name).unlink(missing_ok=True)
+
+
+def _begin(
+    workdir: Path, policy: str, settings: dict[str, Any], config: str | Path | None, quiet: bool
+) -> None:
+    """Write down what runs in the folder."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    versions = {name: _version(name) for name in PACKAGES}
+    facts = {"settings": settings, "versions": versions, "commit": _commit()}
+    write_text(workdir / "settings.json", json.dumps(facts, indent=2) + "\n")
+    if config is not None:
+        copy = workdir / "experiment.py"
+        text = Path(config).read_text(encoding="utf-8")
+        if copy.exists() and copy.read_text() != text and policy == "auto" and not quiet:
+            print(f"note: {config} was edited since this run began", file=sys.stderr)
+        write_text(copy, text)
 
 
 def unwritable(workdir: Path, error: OSError) -> OSError:
@@ -196,7 +213,8 @@ def unwritable(workdir: Path, error: OSError) -> OSError:
 def _check_room(workdir: Path, model: Any, keep: int) -> None:
     """Refuse to begin what the disk cannot hold: checkpoints hold weights and two Adam moments."""
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves(model))
-    need, free = weights * (3 * (keep + 1) + 1), shutil.disk_usage(workdir).free
+    there = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
+    need, free = weights * (3 * (keep + 1) + 1), shutil.disk_usage(there).free
     if free < need:
         raise OSError(
             f"the disk of {workdir} has {free / 1e6:.0f} MB free and the run needs about "

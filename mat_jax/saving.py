@@ -84,14 +84,17 @@ def save(results: Mapping[str, Result], folder: Path, page: str) -> None:
 
 
 def writable(folder: Path) -> Path:
-    """The folder, made if need be; found out before hours of work depend on it.
+    """The folder, if it can be made and written; found out before hours of work depend on it.
 
     Raises:
         OSError: with one sentence, if nothing can be written there.
     """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     with writing(folder / ".probe") as file:
         file.write(b"")
     (folder / ".probe").unlink()
+    for path in made:
+        path.rmdir()
     return folder
 
 
@@ -111,7 +114,7 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         advice = "free some space, or choose" if error.errno == errno.ENOSPC else "choose"
         raise OSError(
-            f"cannot write {str(path)!r} ({error.strerror}): {advice} another folder"
+            f"cannot write in {path.parent} ({error.strerror}): {advice} another folder"
         ) from None
     finally:
         if beside.parent.is_dir():

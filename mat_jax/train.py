@@ -5,7 +5,6 @@ says what); 128 + n stopped by signal n after saving (143 for SIGTERM, 130 for S
 command goes on.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,19 +12,15 @@ from pathlib import Path
 from mat_jax import experiment as experiments
 from mat_jax import loop, mesh, run
 from mat_jax.invariants import Broken
+from mat_jax.parser import Parser
 
 USAGE = """python -m mat_jax.train [--config FILE] [--mesh 8] [--steps N] [--set lr=3e-5 eps=4/255]
                         [--workdir DIR] [--resume auto|never|anyway] [--help]"""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise ValueError(f"{message}; --help lists what there is")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    line = _Parser(prog="python -m mat_jax.train", usage=USAGE, add_help=False, allow_abbrev=False)
+    line = Parser(prog="python -m mat_jax.train", usage=USAGE, add_help=False, allow_abbrev=False)
     line.add_argument("--config", type=Path, help="experiment file; the quickstart if not given")
     line.add_argument("--mesh", default="auto", help="devices: 8, data=4,model=2, or auto")
     line.add_argument("--steps", help="the same as --set steps=N")

@@ -131,7 +131,7 @@ def test_attacked_pairs_replace_both_sides_and_texts_are_read_again(toys, clip, 
         # The tokens are left as they were: only the strings may count.
         return attacks.none(model, batch, key, threat=threat)._replace(images=images, choice=choice)
 
-    monkeypatch.setitem(attacks.SUITE, "sep", darken)
+    monkeypatch.setitem(attacks.SUITE, "sep", attacks.SUITE["sep"]._replace(function=darken))
     evaluation = asked(toys, attacks=("none", "sep"))
     corpus = evaluate.prepare(evaluation, *clip, quiet=True)
     result = evaluate.measure(evaluation, *clip, name="tiny", corpus=corpus, quiet=True)
@@ -206,7 +206,7 @@ def test_a_cheating_attack_stops_the_run(toys, clip, monkeypatch, move, message)
         clean = attacks.none(model, batch, key, threat=threat)
         return clean._replace(images=move(batch.images, threat.eps))
 
-    monkeypatch.setitem(attacks.SUITE, "pgd", cheat)
+    monkeypatch.setitem(attacks.SUITE, "pgd", attacks.SUITE["pgd"]._replace(function=cheat))
     with pytest.raises(Broken, match=f"pgd .*{message}"):
         measure(toys, clip, attacks=("pgd",))
 
@@ -216,7 +216,9 @@ def test_too_many_words_stop_the_run(toys, clip, monkeypatch):
         choice = jnp.where(batch.words.substitute_lengths[..., 0] > 0, 0, -1)
         return attacks.none(model, batch, key, threat=threat)._replace(choice=choice)
 
-    monkeypatch.setitem(attacks.SUITE, "bert_attack", cheat)
+    monkeypatch.setitem(
+        attacks.SUITE, "bert_attack", attacks.SUITE["bert_attack"]._replace(function=cheat)
+    )
     with pytest.raises(Broken, match="bert_attack changed . words of a caption; allowed are 1"):
         measure(toys, clip, attacks=("bert_attack",))
 
@@ -258,7 +260,7 @@ def test_command_line(toys, tmp_path, capsys):
     "change, sentence",
     [
         ({"--attacks": "none,pdg"}, "unknown attack 'pdg'; choose from none, pgd"),
-        ({"--eps": "4"}, "eps of the evaluation is 4, outside [0, 1]"),
+        ({"--eps": "4"}, "eps 4.0 is outside [0, 1]"),
         ({"--eps": "four"}, "--eps must be a number, 4/255 for example, got 'four'"),
         ({"--limit": "0"}, "limit is 0"),
         ({"--model": "no/such/folder"}, "no/such/folder"),
@@ -266,6 +268,9 @@ def test_command_line(toys, tmp_path, capsys):
         ({"--images": "nowhere"}, "no image root 'nowhere'"),
         ({"--constraint": "truthful", "--attacks": "bert_attack"}, "truthful"),
         ({"--steps": "-1"}, "steps -1 must be"),
+        ({"--norm": "l3"}, "invalid choice: 'l3'"),
+        ({"--model": "scenes-bert"}, "'scenes-bert' is a language model, expected one of images"),
+        ({"--mlm": "scenes-clip", "--attacks": "sep"}, "'scenes-clip' is no masked language model"),
     ],
 )
 def test_a_mistake_is_one_sentence(toys, tmp_path, capsys, change, sentence):
@@ -277,7 +282,24 @@ def test_a_mistake_is_one_sentence(toys, tmp_path, capsys, change, sentence):
     assert status == 2 and printed.out == ""
     said = printed.err.strip().splitlines()
     assert len(said) == 1 and sentence in said[0]
-    assert not list(out.glob("*"))
+    assert not out.exists()
+
+
+def test_photographs_need_a_language_model_of_their_own(toys, tmp_path, capsys):
+    # The one of the embedded world knows few of their words, and attacks would look weak.
+    arguments = f"--model {toys.clip} --data {toys.json} --images {toys.images} --attacks sep"
+    assert evaluate.main([*arguments.split(), "--out", str(tmp_path / "report")]) == 2
+    assert "text attacks need a masked language model" in capsys.readouterr().err
+
+
+def test_an_experiment_s_evaluation_says_what_the_text_attack_may_do():
+    asked = evaluate.Evaluation(
+        data="scenes", mlm="runs/bert", candidates=48, constraint="truthful", preset="official"
+    )
+    assert asked.substitutes == data.Substitutes(
+        mlm="runs/bert", candidates=48, constraint="truthful", alignment="official"
+    )
+    assert asked.threats[0].constraint == "truthful" and asked.threats[0].candidates == 48
 
 
 def test_a_folder_that_cannot_be_written_is_found_out_first(toys, tmp_path, capsys):

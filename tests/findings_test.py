@@ -39,7 +39,9 @@ def test_sound_results_raise_no_flag(rows):
 
 def test_a_joint_attack_that_does_less_than_its_part(rows):
     rows["sep"] = replace(rows["sep"], ranks=right(0.4))
-    assert "sep at 2/255 does less damage than pgd at 2/255, which it contains." in flags_of(rows)
+    assert "sep at 2/255 does less damage than pgd at 2/255, which it should outdo." in flags_of(
+        rows
+    )
 
 
 def test_chance_is_no_finding(rows):

@@ -6,7 +6,7 @@ import json
 import jax.numpy as jnp
 import pytest
 
-from mat_jax.metrics import Recorder, duration, truncate, write_text
+from mat_jax.metrics import Recorder, duration, require_finite, truncate, write_text
 
 
 def steps(path):
@@ -40,6 +40,12 @@ def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path):
     with pytest.raises(ArithmeticError, match="the loss is nan at step 1: try a lower lr"):
         record(path, 0, 2, loss=float("nan"))
     assert path.read_text() == ""
+
+
+@pytest.mark.parametrize("name", ["loss", "grad_norm"])
+def test_broken_weights_are_noticed_before_they_are_saved(name):
+    with pytest.raises(ArithmeticError, match="is inf at step 7: try a lower lr"):
+        require_finite(7, {"loss": jnp.asarray(1.0), name: jnp.asarray(jnp.inf)})
 
 
 def test_truncate_of_no_file(tmp_path):

@@ -1,5 +1,6 @@
 """The training step: compiled once, frozen where told, the same on one device and eight."""
 
+import contextlib
 from pathlib import Path
 
 import jax
@@ -53,16 +54,26 @@ def test_a_run_of_fifty_steps_compiles_once(defense):
 SGD = {"defense": "mat", "sgd": True, "lr": 1e-2}
 
 
+@contextlib.contextmanager
+def as_users_compile():
+    """With the passes that other tests leave out to save time."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 @pytest.fixture(scope="module")
 def on_one_device():
-    return run(mesh.make(1), 2, **SGD)[1:]
+    with as_users_compile():
+        return run(mesh.make(1), 2, **SGD)[1:]
 
 
 # MAT holds all the parts: the text attack, PGD, the global contrastive loss.
 @pytest.mark.parametrize("spec", ["8", "data=4,model=2"])
 def test_loss_and_weights_are_the_same_on_eight_devices(spec, on_one_device):
     one, losses_one = on_one_device
-    _, many, losses_many = run(mesh.make(spec), 2, **SGD)
+    with as_users_compile():
+        _, many, losses_many = run(mesh.make(spec), 2, **SGD)
     np.testing.assert_allclose(losses_many, losses_one, rtol=1e-5, atol=1e-5)
     for name, leaf in one.trained.items():
         np.testing.assert_allclose(leaf, many.trained[name], rtol=0, atol=1e-5, err_msg=name)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from mat_jax import models, train
 
@@ -89,7 +90,70 @@ def test_bad_input_is_one_sentence_and_exit_code_two(tmp_path, capsys, arguments
     assert sentence in error
     assert error.count("\n") == 0
     assert error.startswith("error: ")
-    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_optimizer_s_checkpoint_is_refused(finished, capsys):
+    arguments = ("--steps", "3", "--set", "lr=1e-2", "sgd=true", "--resume", "anyway")
+    assert command(finished, *arguments) == 2
+    assert "was made by another optimizer" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("policy", ["auto", "never"])
+def test_a_start_that_fails_changes_nothing(finished, capsys, policy):
+    before = {p: p.read_bytes() for p in finished.rglob("*") if p.is_file()}
+    arguments = ("--steps", "3", "--set", "lr=1e-2", "width=33", "--resume", policy)
+    assert command(finished, *arguments) == 2
+    assert {p: p.read_bytes() for p in finished.rglob("*") if p.is_file()} == before
+
+
+BROKEN = """
+import optax
+from pathlib import Path
+from mat_jax import Experiment, data, defenses
+from tests.toy_experiment import Tiny
+
+def experiment(fault: str = "") -> Experiment:
+    folder = Path(__file__).parent
+    return Experiment(
+        model=Tiny(), data=data.retrieval_json(folder / f"{fault}.json", images=folder),
+        defense=defenses.FineTune(), optimizer=optax.sgd(1e-3), steps=2, batch_size=4,
+    )
+"""
+
+
+@pytest.mark.parametrize(
+    "fault, sentence",
+    [
+        ("unreadable", "cut.png"),
+        ("missing_image", "gone.png"),
+        ("empty_caption", "caption"),
+        ("no_such_file", "no annotation file"),
+    ],
+)
+def test_broken_data_is_one_sentence(tmp_path, capsys, fault, sentence):
+    image = Image.new("RGB", (16, 16))
+    rows = []
+    for i in range(4):
+        image.save(tmp_path / f"{i}.png")
+        rows.append({"image": f"{i}.png", "caption": ["red beside blue"]})
+    image.save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:40])
+    changes = {
+        "unreadable": {"image": "cut.png"},
+        "missing_image": {"image": "gone.png"},
+        "empty_caption": {"caption": [" "]},
+    }
+    if fault in changes:
+        rows[2] |= changes[fault]
+        (tmp_path / f"{fault}.json").write_text(json.dumps(rows))
+    config = tmp_path / "broken.py"
+    config.write_text(BROKEN)
+    arguments = ["--config", str(config), "--set", f"fault={fault}", "--mesh", "1"]
+    assert train.main([*arguments, "--workdir", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and sentence in error
+    assert not (tmp_path / "run" / "export").exists()
 
 
 def test_a_disk_too_small_is_said_before_anything_is_trained(tmp_path, capsys, monkeypatch):

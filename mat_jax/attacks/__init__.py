@@ -6,19 +6,12 @@ from mat_jax.attacks.image import none, pgd_attack
 from mat_jax.attacks.pgd import example_keys, pgd
 from mat_jax.attacks.sep import bert_attack, sep
 from mat_jax.attacks.sga import sga
+from mat_jax.attacks.suite import SUITE, Attack
 from mat_jax.attacks.threat import ThreatModel
-
-SUITE = {
-    "none": none,
-    "pgd": pgd_attack,
-    "bert_attack": bert_attack,
-    "sep": sep,
-    "co_attack": co_attack,
-    "sga": sga,
-}
 
 __all__ = [
     "SUITE",
+    "Attack",
     "ThreatModel",
     "bert_attack",
     "co_attack",

@@ -1,5 +1,7 @@
 """Image-only PGD on the embedding, and the attack that does nothing."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
@@ -34,6 +36,11 @@ def pgd_attack(
     return with_image_counts(unchanged(batch)._replace(images=result), threat, preset)
 
 
+def step_size(threat: ThreatModel) -> float:
+    """`1.25 eps / steps`: from one end of the ball the other can be reached (released code)."""
+    return 1.25 * threat.eps / max(threat.steps, 1)
+
+
 def attack_images(
     loss_fn: Loss,
     batch: Batch,
@@ -41,25 +48,21 @@ def attack_images(
     threat: ThreatModel,
     preset: Preset,
     *,
-    step_size: float | None = None,
+    default: Callable[[ThreatModel], float] | None = None,
     one_sided: bool = True,
     climb_fn: NoisyLoss | None = None,
 ) -> Array:
     """PGD with the settings of the threat, keys from the ids of the batch.
 
     `strict` keeps the best point of each image; `official` the last, and starts on one side of
-    the image if `one_sided`. `step_size` is the attack's own default, `1.25 eps / steps` if None.
+    the image if `one_sided`. `default` is the attack's step size where the threat gives none.
     """
-    if threat.step_size is not None:
-        step_size = threat.step_size
-    elif step_size is None:
-        step_size = 1.25 * threat.eps / max(threat.steps, 1)
     return pgd(
         loss_fn,
         batch.images,
         example_keys(key, batch.ids),
         eps=threat.eps,
-        step_size=step_size,
+        step_size=(default or step_size)(threat) if threat.step_size is None else threat.step_size,
         steps=threat.steps,
         norm=threat.norm,
         one_sided=one_sided and preset == "official",

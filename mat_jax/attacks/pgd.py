@@ -28,7 +28,10 @@ def pgd(
     best: bool = False,
     climb_fn: NoisyLoss | None = None,
 ) -> Images:
-    """Maximise `loss_fn(x)` over `|x - images| <= eps` and `0 <= x <= 1`, each image by itself.
+    """Maximise `loss_fn(x)` over `|x - images| <= eps` and `0 <= x <= 1`, each image in its ball.
+
+    What climbs is the sum over the batch. Where a value of `loss_fn` is of one image alone, as in
+    all attacks, the images are apart; the contrastive losses of training are of the whole batch.
 
     `x <- box(ball(x + step_size * direction(grad loss_fn(x))))`, with the sign as direction for
     `linf` and the gradient scaled to length 1 for `l2` (Madry et al. 2018, section 2.1). Only the
@@ -64,7 +67,6 @@ def pgd(
             value = climbed = loss_fn(x)
         else:
             climbed, value = climb_fn(x, keys)
-        # The sum keeps the images apart: the gradient of one never sees another's loss.
         return jnp.sum(climbed), value
 
     gradient = jax.value_and_grad(climb, has_aux=True)

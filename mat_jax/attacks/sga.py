@@ -15,6 +15,11 @@ from mat_jax.attacks.views import NOISE, SCALES, scale_views
 from mat_jax.records import Adversarial, Batch
 
 
+def step_size(threat: ThreatModel) -> float:
+    """`eps / 4` (released code: 0.5/255 for 2/255)."""
+    return threat.eps / 4
+
+
 def sga(
     model,
     batch: Batch,
@@ -73,7 +78,7 @@ def sga(
         key,
         threat,
         preset,
-        step_size=threat.eps / 4,
+        default=step_size,
         one_sided=False,
         climb_fn=climb if len(scales) else None,
     )

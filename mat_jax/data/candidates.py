@@ -129,6 +129,7 @@ class Substitutes:
         from mat_jax import models  # models import data
 
         mlm, mlm_tokenizer = models.load(self.mlm)
+        models.require_language_model(mlm, self.mlm)
         return build_words(
             corpus.caption_list,
             tokenizer,

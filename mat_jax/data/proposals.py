@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import islice, product
@@ -15,6 +16,7 @@ import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
+from mat_jax.data.cache import unwritable
 from mat_jax.data.stop_words import STOP_WORDS
 from mat_jax.records import Tokens
 
@@ -58,7 +60,10 @@ def propose(
     found = _read(path, len(captions))
     if found is None:
         found = _propose(captions, mlm, tokenizer, candidates, alignment, progress)
-        _write(path, found)
+        try:
+            _write(path, found)
+        except OSError as error:  # what was found serves this run all the same
+            print(f"note: {unwritable(path.parent, error)}", file=sys.stderr)
     return found
 
 

@@ -38,6 +38,6 @@ class FineTune:
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """All weights, or one tower's."""
-        if path[0].startswith(("vision", "visual")):
+        if path[0].startswith("vision"):
             return self.vision
         return self.text if path[0].startswith("text") else True

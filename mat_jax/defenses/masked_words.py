@@ -27,6 +27,7 @@ class MaskedWords:
     rate: float = 0.15
 
     needs_reference = False
+    encodes = False  # it trains a language model, where defences train encoders
     words = 0
 
     @classmethod

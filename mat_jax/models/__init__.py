@@ -3,6 +3,7 @@
 from mat_jax.models.bert import BertConfig, BertMLM
 from mat_jax.models.clip import CLIP, CLIPConfig
 from mat_jax.models.files import load, save
+from mat_jax.models.kinds import require_encoders, require_language_model
 from mat_jax.models.specs import Fresh, Pretrained
 from mat_jax.models.tokenizer import Tokenizer
 
@@ -15,5 +16,7 @@ __all__ = [
     "Pretrained",
     "Tokenizer",
     "load",
+    "require_encoders",
+    "require_language_model",
     "save",
 ]

@@ -91,8 +91,14 @@ def load(
     return model, tokenizer
 
 
-def save(model: Model, tokenizer: Tokenizer, folder: str | Path) -> None:
+def save(model: Model, tokenizer: Tokenizer, folder: str | Path, *, dtype: str = "float32") -> None:
     """Write a folder that transformers and `load` read. It appears whole or not at all.
+
+    Args:
+        model: whose weights are written.
+        tokenizer: the model's own.
+        folder: made if need be; an earlier model in it is replaced.
+        dtype: of the weights in the file; "float16" halves it, and `load` reads either.
 
     Raises:
         ValueError: the folder holds files that are not a model's, which would be lost.
@@ -100,12 +106,13 @@ def save(model: Model, tokenizer: Tokenizer, folder: str | Path) -> None:
     """
     folder = Path(folder).absolute()
     tensors = to_theirs(_arrays(model), _family(model.config).layout)
+    tensors = {name: tensor.astype(dtype) for name, tensor in tensors.items()}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
             new = Path(scratch, "new")
             tokenizer.save(new)
-            _write_json(new / "config.json", model.config.to_hf() | {"dtype": "float32"})
+            _write_json(new / "config.json", model.config.to_hf() | {"dtype": dtype})
             if isinstance(model.config, CLIPConfig):
                 _write_json(new / "preprocessor_config.json", _preprocessor(model.config))
             safetensors.numpy.save_file(tensors, new / WEIGHTS, metadata={"format": "pt"})

@@ -4,21 +4,13 @@ import difflib
 import html
 from collections.abc import Mapping
 
+from mat_jax.attacks import SUITE
 from mat_jax.results import Result, Row, eps_text
-
-TITLES = {
-    "none": "clean",
-    "pgd": "PGD",
-    "bert_attack": "BERT-Attack",
-    "sep": "Sep-Attack",
-    "co_attack": "Co-Attack",
-    "sga": "SGA",
-}
 
 
 def title(attack: str) -> str:
     """An attack's name as papers write it."""
-    return TITLES.get(attack, attack.replace("_", " "))
+    return SUITE[attack].title if attack in SUITE else attack.replace("_", " ")
 
 
 def safe(text: object) -> str:

@@ -75,7 +75,7 @@ def rows(batch: Batch, index) -> Batch:
 
 @functools.cache
 def call(name, preset, threat):
-    return attacks.compiled(attacks.SUITE[name], Toy(), threat=threat, preset=preset)
+    return attacks.compiled(attacks.SUITE[name].function, Toy(), threat=threat, preset=preset)
 
 
 def run(name, batch, preset="strict", **threat):

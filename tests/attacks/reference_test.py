@@ -33,7 +33,9 @@ def results(world):
     @functools.cache
     def run(name, threat, preset):
         table = world.table(ALIGNMENT[preset])
-        call = attacks.compiled(attacks.SUITE[name], world.model, threat=threat, preset=preset)
+        call = attacks.compiled(
+            attacks.SUITE[name].function, world.model, threat=threat, preset=preset
+        )
         result = call(world.batch(table), jax.random.key(KEY))
         return result, world.strings(table, result.choice)
 

@@ -119,7 +119,7 @@ def test_what_the_victim_cannot_tell_apart_is_dropped():
             return [IDS["red"]] if word == "blue" else super().parts(word)
 
     table = build_words(["red"], Coarse(), Scripted(MLM), TinyTokenizer(), candidates=6)
-    assert options(table, 0) == [["green", "run"]] or options(table, 0) == [["green"]]
+    assert options(table, 0) == [["green"]]
 
 
 def test_keep_sees_caption_word_and_substitute():

@@ -1,7 +1,7 @@
 """The world as a data set: generated once, kept as ArrayRecord by TFDS, read without TensorFlow.
 
-`scenes("train")` prepares the files on first use and checks them on every use: a set that was
-interrupted, cut or changed is noticed and made again. One process makes it; others wait.
+`scenes("train")` prepares that split's files on first use and checks them on every use: a set that
+was interrupted, cut or changed is noticed and made again. One process makes it; others wait.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from absl import logging
 from PIL import Image
 from tqdm import tqdm
 
+from mat_jax.data import cache
 from mat_jax.data.world.draw import render
 from mat_jax.data.world.facts import Scene, Thing, sample
 from mat_jax.data.world.grammar import captions
@@ -101,15 +103,15 @@ def scenes(
 
     Raises:
         ValueError: no such split, or a limit below 1.
+        OSError: the files are not there yet, and cannot be written.
     """
     if split not in SPLITS:
         raise ValueError(f"the world has no split {split!r}; choose one of {', '.join(SPLITS)}")
     if limit is not None and limit < 1:
         raise ValueError(f"limit {limit} leaves no scene; give at least 1, or None for all")
-    root = Path(directory or os.environ.get("MAT_JAX_CACHE") or Path.home() / ".cache" / "mat_jax")
-    builder = _prepared(root, train or SPLITS["train"])
-    records = builder.as_data_source(split=split)
-    return Scenes(split, records, min(limit or len(records), len(records)))
+    count = train if train and split == "train" else SPLITS[split]
+    builder = _prepared(cache.folder(root=directory), split, count)
+    return Scenes(split, builder.as_data_source(split=split), min(limit or count, count))
 
 
 def make(split: str, index: int) -> tuple[Scene, tuple[str, ...]]:
@@ -119,31 +121,34 @@ def make(split: str, index: int) -> tuple[Scene, tuple[str, ...]]:
     return scene, captions(scene, rng, CAPTIONS)
 
 
-def _prepared(root: Path, train: int) -> Any:
-    """The TFDS builder, with its files in place and whole."""
-    root.mkdir(parents=True, exist_ok=True)
-    with _alone(root / "scenes.lock"):
-        folder = Path(_builder(root, train).data_dir)
-        if not _whole(folder):
-            if folder.exists():
-                print(f"{folder} is incomplete or damaged: making it again", file=sys.stderr)
-            _remove_leftovers(folder)
-            count = train + SPLITS["val"] + SPLITS["test"]
-            print(f"drawing {count:,} scenes, once, into {folder}", file=sys.stderr)
-            with contextlib.redirect_stdout(io.StringIO()):  # TFDS has a lot to say
-                _builder(root, train).download_and_prepare()
-            _seal(folder)
-    return _builder(root, train)
+def _prepared(root: Path, split: str, count: int) -> Any:
+    """The TFDS builder of one split, with its files in place and whole."""
+    builder = _builder(root, split, count)
+    folder = Path(builder.data_dir)
+    if _whole(folder):
+        return builder
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _alone(root / "scenes.lock"):
+            if not _whole(folder):  # nobody else made it while we waited
+                if folder.exists():
+                    print(f"{folder} is incomplete or damaged: making it again", file=sys.stderr)
+                _remove_leftovers(folder)
+                print(f"drawing {count:,} scenes, once, into {folder}", file=sys.stderr)
+                with contextlib.redirect_stdout(io.StringIO()):  # TFDS has a lot to say
+                    builder.download_and_prepare()
+                _seal(folder)
+    except OSError as error:
+        raise cache.unwritable(root, error) from error
+    return _builder(root, split, count)
 
 
-def _builder(root: Path, train: int) -> Any:
+def _builder(root: Path, split: str, count: int) -> Any:
     logging.set_verbosity(logging.ERROR)  # TFDS speaks of what it lacks; we need none of it
     from mat_jax.data.world.tfds_scenes import MatJaxScenes  # TFDS is slow to import
 
-    counts = {**SPLITS, "train": train}
-    return MatJaxScenes(
-        root, f"{_recipe()}-{train}", lambda: {s: _examples(s, n) for s, n in counts.items()}
-    )
+    recipe = f"{_recipe()}-{split}-{count}"
+    return MatJaxScenes(root, recipe, lambda: {split: _examples(split, count)})
 
 
 def _examples(split: str, count: int) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -157,13 +162,30 @@ def _examples(split: str, count: int) -> Iterator[tuple[int, dict[str, Any]]]:
         ) as bar,
         contextlib.ExitStack() as stack,
     ):
-        draw: Any = map
+        drawn: Any = map(_draw_chunk, *zip(*chunks, strict=True))
         if count > 1_000:  # fewer are drawn before a second process has started
             pool = ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"))
-            draw = stack.enter_context(pool).map
-        for rows in draw(_draw_chunk, *zip(*chunks, strict=True)):
+            stack.enter_context(pool)
+            with _no_script():
+                drawn = pool.map(_draw_chunk, *zip(*chunks, strict=True))
+        for rows in drawn:
             bar.update(len(rows))
             yield from rows
+
+
+@contextmanager
+def _no_script() -> Iterator[None]:
+    """Let processes that are spawned here not run the caller's script again, as they would.
+
+    A script that asks for scenes outside a function would ask again in each of them, and wait
+    there for the lock it holds itself.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _draw_chunk(split: str, start: int, count: int) -> list[tuple[int, dict[str, Any]]]:

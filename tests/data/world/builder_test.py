@@ -11,6 +11,7 @@ import pytest
 
 from mat_jax.data.world import builder, make, scenes
 from mat_jax.data.world.draw import render
+from mat_jax.data.world.oracle import is_true
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,8 @@ def test_what_is_read_is_what_was_drawn(small):
         facts, texts = make("train", image_id - builder._FIRST["train"])
         assert (scene, captions) == (facts, texts)
         np.testing.assert_array_equal(image, render(facts))
-        assert source.captions(i) == texts and source.oracle(i)(texts[0]) in (True, False)
+        assert source.captions(i) == texts
+        assert source.oracle(i)(texts[0]) == is_true(texts[0], facts)
         seen.add(image_id)
     assert len(seen) == train
 
@@ -75,9 +77,8 @@ def test_damage_is_noticed_and_mended(small, damage, capsys):
 def test_two_processes_make_it_once(tmp_path):
     code = (
         "from mat_jax.data.world import builder, scenes\n"
-        "if __name__ == '__main__':\n"
-        "    builder.SPLITS.update(val=4, test=4)\n"
-        f"    print(len(scenes('test', train=8, directory={str(tmp_path)!r})))\n"
+        "builder.SPLITS.update(test=4)\n"
+        f"print(len(scenes('test', directory={str(tmp_path)!r})))\n"
     )
     script = tmp_path / "both.py"
     script.write_text(code)
@@ -88,6 +89,30 @@ def test_two_processes_make_it_once(tmp_path):
         for _ in range(2)
     ]
     assert [run.communicate()[0].split()[-1] for run in runs] == [b"4", b"4"]
+
+
+def test_a_script_without_a_guard_draws_in_several_processes(tmp_path):
+    # Spawned processes must not run the script again: it would wait for the lock it holds.
+    script = tmp_path / "plain.py"
+    script.write_text(
+        "print('begun')\n"
+        "from mat_jax import data\n"
+        f"print(len(data.scenes('train', train=1001, directory={str(tmp_path)!r})))\n"
+    )
+    root = Path(__file__).resolve().parents[3]
+    run = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.stdout.split() == ["begun", "1001"], run.stderr
+
+
+def test_a_cache_that_cannot_be_written_is_named():
+    with pytest.raises(OSError, match="cache '/dev/null/x'.*MAT_JAX_CACHE"):
+        scenes("test", directory="/dev/null/x")
 
 
 @pytest.mark.parametrize(
