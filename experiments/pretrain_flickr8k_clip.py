@@ -16,7 +16,7 @@ from mat_jax import Experiment, data, defenses, models, optimizers
 def experiment(
     root: str = "../shared/data",
     lr: float = 1e-3,
-    steps: int = 1_000,
+    steps: int = 600,
     batch_size: int = 128,
     seed: int = 0,
 ) -> Experiment:

@@ -55,10 +55,11 @@ def protocol_of(
 
 def versions() -> dict[str, str | None]:
     """The versions of the packages that decide the numbers."""
-    return {package: _version(package) for package in PACKAGES}
+    return {package: version(package) for package in PACKAGES}
 
 
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """Of an installed package, or None."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from mat_jax import mesh as meshes
 from mat_jax.checkpoint import OtherModel
 from mat_jax.experiment import Experiment, differences
 from mat_jax.metrics import write_text
+from mat_jax.protocol import version
 from mat_jax.remember import remembered
 from mat_jax.saving import writable
 
@@ -141,7 +141,7 @@ def _measure(
     )
     return remembered(
         workdir / "report" / f"{name}.pickle",
-        (_text(asked), {package: _version(package) for package in PACKAGES}, _commit()),
+        (_text(asked), {package: version(package) for package in PACKAGES}, _commit()),
         model,
         lambda: evaluate.measure(asked, model, tokenizer, name=name, quiet=quiet),
     )
@@ -190,7 +190,7 @@ def _begin(
 ) -> None:
     """Write down what runs in the folder."""
     workdir.mkdir(parents=True, exist_ok=True)
-    versions = {name: _version(name) for name in PACKAGES}
+    versions = {name: version(name) for name in PACKAGES}
     facts = {"settings": settings, "versions": versions, "commit": _commit()}
     write_text(workdir / "settings.json", json.dumps(facts, indent=2) + "\n")
     if config is not None:
@@ -240,13 +240,6 @@ def _text(thing: Any) -> Any:
     if dataclasses.is_dataclass(thing) or isinstance(thing, Path | tuple):
         return re.sub(r" at 0x[0-9a-f]+", "", str(thing))  # an address is no setting
     return thing if thing is None or isinstance(thing, str) else type(thing).__name__
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _commit() -> str | None:

@@ -1,6 +1,9 @@
 """What the README promises, it can do."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,10 +33,18 @@ def test_options_exist(name: str) -> None:
         assert f'"{option}"' in source, option
 
 
-@pytest.mark.slow
-def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_runs_as_a_script(tmp_path: Path) -> None:
     example = re.search(r"```python\n(import jax.*?)```", README, flags=re.DOTALL)
     assert example is not None
-    exec(example.group(1), {})
-    before, after = capsys.readouterr().out.strip().splitlines()[-1].split(" -> ")
+    script = tmp_path / "example.py"
+    script.write_text(example.group(1))
+    run = subprocess.run(
+        [sys.executable, script],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "MAT_JAX_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stderr
+    before, after = run.stdout.strip().splitlines()[-1].split(" -> ")
     assert before and after

@@ -53,6 +53,11 @@ def attackable_words(batch: Batch, threat: ThreatModel) -> Words:
 
 def plan_captions(model, batch: Batch, words: Words, preset: Preset) -> Plan:
     """Importance of the words, and the substitutes of the first: once for all passes."""
+    if preset == "official" and not model.text_format.mask:
+        raise ValueError(
+            "preset 'official' replaces words by [UNK], whose ids this model's text_format lacks: "
+            "give the model the text_format of its tokenizer"
+        )
     return plan(
         lambda tokens: embed_texts(model, tokens),
         words,

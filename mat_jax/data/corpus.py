@@ -1,7 +1,7 @@
 """Images and captions ready to be batched: tokens and word tables made, pixels on demand."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -124,15 +124,6 @@ class Corpus:
             )
         return replace(self, table=table)
 
-    def limit(self, count: int | None) -> "Corpus":
-        """The first `count` images; all of them if None."""
-        if count is not None and count < 1:
-            raise ValueError(f"limit {count} leaves no image; give at least 1, or None for all")
-        rows = self.rows[:count]
-        kept = int(rows.max()) + 1
-        tokens = jax.tree.map(lambda x: np.concatenate([x[:kept], x[-1:]]), self.tokens)
-        return replace(self, texts=self.texts[:count], rows=rows, tokens=tokens)
-
     @property
     def name(self) -> str:
         """The name of the source."""
@@ -198,11 +189,6 @@ class Corpus:
             present=present,
             words=None if self.table is None else self.table.take(rows),
         )
-
-    def batches(self, batch_size: int) -> Iterator[Batch]:
-        """All images in order, for evaluation; the last batch may be smaller."""
-        for start in range(0, len(self), batch_size):
-            yield self.batch(np.arange(start, min(start + batch_size, len(self))))
 
 
 class _Images:

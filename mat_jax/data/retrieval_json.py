@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,6 @@ class RetrievalJson:
     def captions(self, index: int) -> tuple[str, ...]:
         """The captions of an image, without reading the image."""
         return self.texts[index]
-
-    def limit(self, count: int | None) -> "RetrievalJson":
-        """The first `count` images; all of them if None."""
-        return replace(self, paths=self.paths[:count], texts=self.texts[:count])
 
 
 def retrieval_json(path: str | Path, images: str | Path, limit: int | None = None) -> RetrievalJson:

@@ -135,18 +135,6 @@ def test_captions_per_image() -> None:
     assert corpus.caption_list == ["one red dog", "red dog", "blue cat", "two dog", "two blue dog"]
 
 
-def test_limit(corpus: Corpus) -> None:
-    short = corpus.limit(2)
-    assert len(short) == 2 and len(corpus) == 3
-    np.testing.assert_array_equal(short.batch([1]).tokens.ids, corpus.batch([1]).tokens.ids)
-    assert short.with_words(Table(short.caption_list)).batch([0]).words is not None
-    assert len(corpus.limit(None)) == 3
-
-
-def test_batches_cover_everything_in_order(corpus: Corpus) -> None:
-    assert [batch.ids.tolist() for batch in corpus.batches(2)] == [[100, 101], [102]]
-
-
 def test_an_image_is_read_once() -> None:
     source = Memory(TEXTS)
     corpus = Corpus.prepare(source, Tokenizer(), image_size=2)
@@ -180,7 +168,5 @@ def test_bad_sources(texts: list[tuple[str, ...]], words: str) -> None:
 def test_bad_settings(corpus: Corpus) -> None:
     with pytest.raises(ValueError, match="captions_per_image=0 leaves no caption"):
         Corpus.prepare(Memory(TEXTS), Tokenizer(), image_size=2, captions_per_image=0)
-    with pytest.raises(ValueError, match="limit 0 leaves no image"):
-        corpus.limit(0)
     with pytest.raises(ValueError, match="table has 1 captions, the corpus 'memory' has 6"):
         corpus.with_words(Table(["dog"]))

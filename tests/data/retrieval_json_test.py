@@ -56,7 +56,7 @@ def test_limit_counts_images(root: Path) -> None:
     file = write(root, rows)
     assert len(retrieval_json(file, root)) == 2
     assert len(retrieval_json(file, root, limit=1)) == 1
-    assert retrieval_json(file, root).limit(1).captions(0) == ("c", "c")
+    assert retrieval_json(file, root, limit=1).captions(0) == ("c", "c")
 
 
 @pytest.mark.parametrize(
