@@ -1,8 +1,8 @@
 """Tensors of other libraries to ours and back, by a table that reads both ways.
 
 A rule pairs a name in their files with the path in our model, `#` standing for the number of a
-layer. Arrays differ by nothing but the order of their axes, so a rule that turns them over can
-be turned back, and converting there and back gives the same bits.
+layer. Arrays differ by nothing but the order of their axes, and by some of theirs being several
+of ours joined, so a rule can be turned back, and converting there and back gives the same bits.
 """
 
 import re
@@ -14,11 +14,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Rule:
-    """`ours = theirs.transpose(axes)`; without axes they are the same array."""
+    """`ours = theirs.transpose(axes)`; without axes they are the same array.
+
+    With `part=(i, n)`, `theirs` stands for piece i of n equal ones along that tensor's first axis.
+    """
 
     theirs: str
     ours: str
     axes: tuple[int, ...] | None = None
+    part: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,14 @@ class Layout:
     """All there is to know about the tensors of a family's files.
 
     `ignored` are patterns of names that hold nothing a model needs: buffers, tied copies, heads
-    of other tasks. `renamed` are endings that older files spell differently.
+    of other tasks. `renamed` are endings that older files spell differently. `sizes` is what says
+    how large the tensors are to be, for messages.
     """
 
     rules: tuple[Rule, ...]
     ignored: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
+    sizes: str = "its config.json"
 
 
 def dense(theirs: str, ours: str) -> list[Rule]:
@@ -47,6 +53,18 @@ def layer_norm(theirs: str, ours: str) -> list[Rule]:
     return [Rule(f"{theirs}.weight", f"{ours}.scale"), Rule(f"{theirs}.bias", f"{ours}.bias")]
 
 
+def fused(theirs: str, ours: str) -> list[Rule]:
+    """Queries, keys and values by one tensor, `theirs` + `weight` and `bias`, one below another."""
+    return [
+        rule
+        for part, name in enumerate("qkv")
+        for rule in (
+            Rule(f"{theirs}weight", f"{ours}.{name}.kernel", (1, 0), (part, 3)),
+            Rule(f"{theirs}bias", f"{ours}.{name}.bias", None, (part, 3)),
+        )
+    ]
+
+
 def _clip_blocks(tower: str) -> list[Rule]:
     theirs, ours = f"{tower}_model.encoder.layers.#", f"{tower}.blocks.#"
     return [
@@ -58,6 +76,18 @@ def _clip_blocks(tower: str) -> list[Rule]:
         *dense(f"{theirs}.self_attn.out_proj", f"{ours}.attn.o"),
         *dense(f"{theirs}.mlp.fc1", f"{ours}.mlp.fc1"),
         *dense(f"{theirs}.mlp.fc2", f"{ours}.mlp.fc2"),
+    ]
+
+
+def _openai_blocks(theirs: str, ours: str) -> list[Rule]:
+    theirs, ours = f"{theirs}.resblocks.#", f"{ours}.blocks.#"
+    return [
+        *layer_norm(f"{theirs}.ln_1", f"{ours}.ln1"),
+        *layer_norm(f"{theirs}.ln_2", f"{ours}.ln2"),
+        *fused(f"{theirs}.attn.in_proj_", f"{ours}.attn"),
+        *dense(f"{theirs}.attn.out_proj", f"{ours}.attn.o"),
+        *dense(f"{theirs}.mlp.c_fc", f"{ours}.mlp.fc1"),
+        *dense(f"{theirs}.mlp.c_proj", f"{ours}.mlp.fc2"),
     ]
 
 
@@ -97,6 +127,27 @@ CLIP_HF = Layout(
         Rule("logit_scale", "logit_scale"),
     ),
     ignored=(r".*\.embeddings\.position_ids",),
+)
+
+# OpenAI's own files, and open_clip's.
+CLIP_OPENAI = Layout(
+    rules=(
+        Rule("visual.class_embedding", "vision.cls"),
+        Rule("visual.conv1.weight", "vision.patch.kernel", (2, 3, 1, 0)),
+        Rule("visual.positional_embedding", "vision.pos"),
+        *layer_norm("visual.ln_pre", "vision.ln_pre"),
+        *_openai_blocks("visual.transformer", "vision"),
+        *layer_norm("visual.ln_post", "vision.ln_post"),
+        Rule("visual.proj", "vision_proj.kernel"),  # as we keep it, not as torch keeps weights
+        Rule("token_embedding.weight", "text.tok"),
+        Rule("positional_embedding", "text.pos"),
+        *_openai_blocks("transformer", "text"),
+        *layer_norm("ln_final", "text.ln_post"),
+        Rule("text_projection", "text_proj.kernel"),
+        Rule("logit_scale", "logit_scale"),
+    ),
+    ignored=("input_resolution", "context_length", "vocab_size", "attn_mask"),
+    sizes="what its other tensors say",
 )
 
 BERT_MLM_HF = Layout(
@@ -142,10 +193,12 @@ def to_ours(
         if usual in names:
             raise ValueError(f"{source} holds {usual} twice, also as {name}; export it again")
         names[usual] = name
-    expected = {}
+    rules, expected = {}, {}
     for path, shape in wanted.items():
-        name, axes = _translated(path, layout)
-        expected[name] = path, axes, tuple(shape[i] for i in _inverse(axes, len(shape)))
+        name, rule = _translated(path, layout)
+        whole = tuple(shape[i] for i in _inverse(rule.axes, len(shape)))
+        rules[path] = name, rule
+        expected[name] = (rule.part[1] * whole[0], *whole[1:]) if whole else ()
     unread = sorted(names[name] for name in names.keys() - expected.keys())
     missing = sorted(expected.keys() - names.keys())
     if unread or missing:
@@ -155,37 +208,42 @@ def to_ours(
             if group
         ]
         raise ValueError(
-            f"{source} does not fit its config.json, tensors are {' and '.join(complaints)}; check "
-            f"that the two belong together"
+            f"{source} does not fit {layout.sizes}, tensors are {' and '.join(complaints)}; check "
+            f"that it is whole and the right one"
         )
     arrays = {}
-    for name, (path, axes, shape) in expected.items():
-        tensor = tensors[names[name]]
-        if tensor.shape != shape:
+    for path, (name, rule) in rules.items():
+        tensor, (part, parts) = tensors[names[name]], rule.part
+        if tensor.shape != expected[name]:
             raise ValueError(
-                f"{source} does not fit its config.json: {names[name]} has shape {tensor.shape}, "
-                f"expected {shape}; check that the two belong together"
+                f"{source} does not fit {layout.sizes}: {names[name]} has shape {tensor.shape}, "
+                f"expected {expected[name]}; check that it is whole and the right one"
             )
-        arrays[path] = tensor.transpose(axes) if axes else tensor
+        piece = np.split(tensor, parts)[part] if parts > 1 else tensor
+        arrays[path] = piece.transpose(rule.axes) if rule.axes else piece
     return arrays
 
 
 def to_theirs(arrays: Mapping[str, np.ndarray], layout: Layout) -> dict[str, np.ndarray]:
     """Their tensors (name: array) from our arrays (path: array): the inverse of `to_ours`."""
-    tensors = {}
+    pieces: dict[str, dict[int, np.ndarray]] = {}
     for path, array in arrays.items():
-        name, axes = _translated(path, layout)
-        tensors[name] = np.asarray(array.transpose(_inverse(axes, array.ndim)), order="C")
-    return tensors
+        name, rule = _translated(path, layout)
+        turned = np.asarray(array.transpose(_inverse(rule.axes, array.ndim)), order="C")
+        pieces.setdefault(name, {})[rule.part[0]] = turned
+    return {
+        name: np.concatenate([parts[i] for i in sorted(parts)]) if len(parts) > 1 else parts[0]
+        for name, parts in pieces.items()
+    }
 
 
-def _translated(path: str, layout: Layout) -> tuple[str, tuple[int, ...] | None]:
-    """Their name for one of our paths, and the axes of its rule."""
+def _translated(path: str, layout: Layout) -> tuple[str, Rule]:
+    """Their name for one of our paths, and its rule."""
     number = re.search(r"\.(\d+)\.", path)
     template = path if number is None else path.replace(number[0], ".#.")
     for rule in layout.rules:
         if rule.ours == template:
-            return rule.theirs.replace("#", number[1] if number else ""), rule.axes
+            return rule.theirs.replace("#", number[1] if number else ""), rule
     raise ValueError(f"no rule writes {path}; add one to mat_jax/models/convert.py")
 
 
