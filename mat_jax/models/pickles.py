@@ -16,7 +16,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -96,7 +96,7 @@ def read(path: str | Path) -> Any:
             ) from error
 
 
-def _read_zip(file: BinaryIO, memory: np.ndarray) -> Any:
+def _read_zip(file: io.BufferedIOBase, memory: np.ndarray) -> Any:
     """An archive of `data.pkl`, of a record of bytes for each storage, and of their byte order."""
     archive = zipfile.ZipFile(file)
     names = archive.namelist()
@@ -117,7 +117,7 @@ def _read_zip(file: BinaryIO, memory: np.ndarray) -> Any:
     return _run(pickle, lambda key, size: record(f"data/{key}"), len(memory), swapped)
 
 
-def _read_old(file: BinaryIO, memory: np.ndarray) -> Any:
+def _read_old(file: io.BufferedIOBase, memory: np.ndarray) -> Any:
     """Pickles of a magic number, a version, facts about the system, the contents, and the keys of
     the storages; then the storages in that order, each after eight bytes that count its elements.
     """
@@ -137,7 +137,7 @@ def _read_old(file: BinaryIO, memory: np.ndarray) -> Any:
 
 
 def _run(
-    file: BinaryIO,
+    file: io.BufferedIOBase,
     find: Callable[[str, int], np.ndarray | None] = lambda key, size: None,
     most: int = 0,
     swapped: bool = False,
@@ -153,7 +153,7 @@ def _run(
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
-    steps: Any = pickletools.genops(file)
+    steps: Any = pickletools.genops(file)  # type: ignore[bad-argument-type]  # it need only read
 
     def storage(identity: Any) -> np.ndarray | None:
         match identity:
