@@ -1,13 +1,13 @@
 """Tensors of other libraries to ours and back, by a table that reads both ways.
 
 A rule pairs a name in their files with the path in our model, `#` standing for the number of a
-layer. Arrays differ by nothing but the order of their axes, and by some of theirs being several
-of ours joined, so a rule can be turned back, and converting there and back gives the same bits.
+layer. Arrays differ by nothing but the order of their axes and by what is kept in one piece, so
+a rule that turns them over can be turned back, and converting there and back gives the same bits.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,13 +16,33 @@ import numpy as np
 class Rule:
     """`ours = theirs.transpose(axes)`; without axes they are the same array.
 
-    With `part=(i, n)`, `theirs` stands for piece i of n equal ones along that tensor's first axis.
+    `part=(i, n)`: of theirs, ours is piece i of n equal ones along the first axis. `ones`: theirs
+    has so many axes of length 1 in front of ours.
     """
 
     theirs: str
     ours: str
     axes: tuple[int, ...] | None = None
     part: tuple[int, int] = (0, 1)
+    ones: int = 0
+
+    def read(self, theirs: np.ndarray) -> np.ndarray:
+        """Ours from theirs."""
+        i, n = self.part
+        tensor = theirs.reshape(theirs.shape[self.ones :])
+        if n > 1:
+            tensor = np.split(tensor, n)[i]
+        return tensor.transpose(self.axes) if self.axes else tensor
+
+    def write(self, ours: np.ndarray) -> np.ndarray:
+        """Theirs from ours, or the piece of theirs that ours is."""
+        turned = ours.transpose(np.argsort(self.axes)) if self.axes else ours
+        return turned.reshape((1,) * self.ones + turned.shape)
+
+    def shape(self, ours: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of theirs."""
+        piece = self.write(np.broadcast_to(np.float32(0), ours)).shape
+        return piece if self.part[1] == 1 else (self.part[1] * piece[0], *piece[1:])
 
 
 @dataclass(frozen=True)
@@ -30,8 +50,8 @@ class Layout:
     """All there is to know about the tensors of a family's files.
 
     `ignored` are patterns of names that hold nothing a model needs: buffers, tied copies, heads
-    of other tasks. `renamed` are endings that older files spell differently. `sizes` is what says
-    how large the tensors are to be, for messages.
+    of other tasks. `renamed` are patterns that some files spell differently, and how the rules do.
+    `sizes` is what says how large tensors are to be, for messages.
     """
 
     rules: tuple[Rule, ...]
@@ -53,15 +73,12 @@ def layer_norm(theirs: str, ours: str) -> list[Rule]:
     return [Rule(f"{theirs}.weight", f"{ours}.scale"), Rule(f"{theirs}.bias", f"{ours}.bias")]
 
 
-def fused(theirs: str, ours: str) -> list[Rule]:
-    """Queries, keys and values by one tensor, `theirs` + `weight` and `bias`, one below another."""
+def fused(theirs: str, ours: str, joint: str = ".") -> list[Rule]:
+    """Query, key and value, which they keep in one matrix."""
+    parts = [(f"{ours}.{name}", (i, 3)) for i, name in enumerate("qkv")]
     return [
-        rule
-        for part, name in enumerate("qkv")
-        for rule in (
-            Rule(f"{theirs}weight", f"{ours}.{name}.kernel", (1, 0), (part, 3)),
-            Rule(f"{theirs}bias", f"{ours}.{name}.bias", None, (part, 3)),
-        )
+        *(Rule(f"{theirs}{joint}weight", f"{path}.kernel", (1, 0), part) for path, part in parts),
+        *(Rule(f"{theirs}{joint}bias", f"{path}.bias", part=part) for path, part in parts),
     ]
 
 
@@ -84,7 +101,7 @@ def _openai_blocks(theirs: str, ours: str) -> list[Rule]:
     return [
         *layer_norm(f"{theirs}.ln_1", f"{ours}.ln1"),
         *layer_norm(f"{theirs}.ln_2", f"{ours}.ln2"),
-        *fused(f"{theirs}.attn.in_proj_", f"{ours}.attn"),
+        *fused(f"{theirs}.attn.in_proj", f"{ours}.attn", "_"),
         *dense(f"{theirs}.attn.out_proj", f"{ours}.attn.o"),
         *dense(f"{theirs}.mlp.c_fc", f"{ours}.mlp.fc1"),
         *dense(f"{theirs}.mlp.c_proj", f"{ours}.mlp.fc2"),
@@ -163,7 +180,7 @@ BERT_MLM_HF = Layout(
         r"cls\.seq_relationship\..*",
         r"cls\.predictions\.decoder\..*",  # tied to the word embeddings and to the bias
     ),
-    renamed=((".gamma", ".weight"), (".beta", ".bias")),
+    renamed=((r"\.gamma$", ".weight"), (r"\.beta$", ".bias")),
 )
 
 
@@ -193,14 +210,10 @@ def to_ours(
         if usual in names:
             raise ValueError(f"{source} holds {usual} twice, also as {name}; export it again")
         names[usual] = name
-    rules, expected = {}, {}
-    for path, shape in wanted.items():
-        name, rule = _translated(path, layout)
-        whole = tuple(shape[i] for i in _inverse(rule.axes, len(shape)))
-        rules[path] = name, rule
-        expected[name] = (rule.part[1] * whole[0], *whole[1:]) if whole else ()
-    unread = sorted(names[name] for name in names.keys() - expected.keys())
-    missing = sorted(expected.keys() - names.keys())
+    rules = {path: _translated(path, layout) for path in wanted}
+    expected = {rule.theirs for rule in rules.values()}
+    unread = sorted(names[name] for name in names.keys() - expected)
+    missing = sorted(expected - names.keys())
     if unread or missing:
         complaints = [
             f"{len(group)} {what} ({', '.join(group[:3])}{', ...' if len(group) > 3 else ''})"
@@ -212,15 +225,14 @@ def to_ours(
             f"that it is whole and the right one"
         )
     arrays = {}
-    for path, (name, rule) in rules.items():
-        tensor, (part, parts) = tensors[names[name]], rule.part
-        if tensor.shape != expected[name]:
+    for path, rule in rules.items():
+        tensor, shape = tensors[names[rule.theirs]], rule.shape(wanted[path])
+        if tensor.shape != shape:
             raise ValueError(
-                f"{source} does not fit {layout.sizes}: {names[name]} has shape {tensor.shape}, "
-                f"expected {expected[name]}; check that it is whole and the right one"
+                f"{source} does not fit {layout.sizes}: {names[rule.theirs]} has shape "
+                f"{tensor.shape}, expected {shape}; check that it is whole and the right one"
             )
-        piece = np.split(tensor, parts)[part] if parts > 1 else tensor
-        arrays[path] = piece.transpose(rule.axes) if rule.axes else piece
+        arrays[path] = rule.read(tensor)
     return arrays
 
 
@@ -228,31 +240,27 @@ def to_theirs(arrays: Mapping[str, np.ndarray], layout: Layout) -> dict[str, np.
     """Their tensors (name: array) from our arrays (path: array): the inverse of `to_ours`."""
     pieces: dict[str, dict[int, np.ndarray]] = {}
     for path, array in arrays.items():
-        name, rule = _translated(path, layout)
-        turned = np.asarray(array.transpose(_inverse(rule.axes, array.ndim)), order="C")
-        pieces.setdefault(name, {})[rule.part[0]] = turned
-    return {
-        name: np.concatenate([parts[i] for i in sorted(parts)]) if len(parts) > 1 else parts[0]
+        rule = _translated(path, layout)
+        pieces.setdefault(rule.theirs, {})[rule.part[0]] = rule.write(array)
+    tensors = {
+        name: parts[0] if len(parts) == 1 else np.concatenate([parts[i] for i in sorted(parts)])
         for name, parts in pieces.items()
     }
+    return {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
 
 
-def _translated(path: str, layout: Layout) -> tuple[str, Rule]:
-    """Their name for one of our paths, and its rule."""
+def _translated(path: str, layout: Layout) -> Rule:
+    """The rule for one of our paths, the number of its layer filled in."""
     number = re.search(r"\.(\d+)\.", path)
     template = path if number is None else path.replace(number[0], ".#.")
     for rule in layout.rules:
         if rule.ours == template:
-            return rule.theirs.replace("#", number[1] if number else ""), rule
+            theirs = rule.theirs.replace("#", number[1] if number else "")
+            return replace(rule, theirs=theirs, ours=path)
     raise ValueError(f"no rule writes {path}; add one to mat_jax/models/convert.py")
 
 
-def _inverse(axes: tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
-    return tuple(range(ndim)) if axes is None else tuple(int(i) for i in np.argsort(axes))
-
-
 def _renamed(name: str, layout: Layout) -> str:
-    for old, new in layout.renamed:
-        if name.endswith(old):
-            return name.removesuffix(old) + new
+    for pattern, usual in layout.renamed:
+        name = re.sub(pattern, usual, name)
     return name

@@ -91,7 +91,7 @@ def load(
             f"with {reads.text_format.end}, the model in {source} expects {config.vocab_size} and "
             f"{end}; expected both to be of one checkpoint"
         )
-    arrays = to_ours(tensors, layout, _shapes(config), source=str(source))
+    arrays = fitted(tensors, config, layout, source=str(source))
     if image_size is not None and image_size != getattr(config, "image_size", image_size):
         config = dataclasses.replace(config, image_size=image_size)
         grid = image_size // config.patch_size
@@ -163,8 +163,16 @@ def find(name: str | Path) -> Path:
 def read_arrays(folder: Path, config: Config) -> dict[str, np.ndarray]:
     """The weights in a folder (path in the model: array), all of them and nothing else."""
     source = _weights(folder)
-    layout = _family(config).layout
-    return to_ours(read_tensors(source), layout, _shapes(config), source=str(source))
+    return fitted(read_tensors(source), config, _family(config).layout, source=str(source))
+
+
+def fitted(
+    tensors: Mapping[str, np.ndarray], config: Config, layout: Layout, *, source: str
+) -> dict[str, np.ndarray]:
+    """The weights of a model of this configuration (path: array) from a file's tensors."""
+    state = nnx.state(_abstract(config))
+    shapes = {_dotted(path): leaf.shape for path, leaf in nnx.to_flat_state(state)}
+    return to_ours(tensors, layout, shapes, source=source)
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
@@ -224,11 +232,6 @@ def assemble(config: Config, arrays: Mapping[str, np.ndarray]) -> Any:
         for path, leaf in nnx.to_flat_state(state)
     ]
     return nnx.merge(graph, nnx.from_flat_state(leaves))
-
-
-def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    state = nnx.state(_abstract(config))
-    return {_dotted(path): leaf.shape for path, leaf in nnx.to_flat_state(state)}
 
 
 def _abstract(config: Config) -> Any:

@@ -18,10 +18,10 @@ LAYOUT = Layout(
         Rule("layers.#.weight", "blocks.#.kernel", (1, 0)),
         Rule("patch", "patch", (2, 3, 1, 0)),
         Rule("norm.weight", "norm.scale"),
-        *fused("layers.#.qkv_", "blocks.#"),
+        *fused("layers.#.qkv", "blocks.#", "_"),
     ),
     ignored=(r"buffer\..*",),
-    renamed=((".gamma", ".weight"),),
+    renamed=((r"\.gamma$", ".weight"),),
 )
 WANTED = {
     "blocks.0.kernel": (3, 2),
