@@ -132,8 +132,8 @@ def _read_old(file: io.BufferedIOBase, memory: np.ndarray) -> Any:
         places[key] = place + 8
         place = places[key] + sizes[key]
     file.seek(begin)
-    find = lambda key, size: memory[places[key] :][:size]  # noqa: E731
-    return _run(file, find, len(memory), swapped=not system["little_endian"])
+    swapped = not system["little_endian"]
+    return _run(file, lambda key, size: memory[places[key] :][:size], len(memory), swapped)
 
 
 def _run(
@@ -157,13 +157,11 @@ def _run(
 
     def storage(identity: Any) -> np.ndarray | None:
         match identity:
-            case ("storage", Name() as kind, str() as key, _, int() as count, *view) if not any(
-                view
-            ):
+            case ("storage", Name() as kind, str() as key, _, int() as n, *view) if not any(view):
                 dtype = STORAGES[kind]
             case _:
                 raise ValueError("it names a storage in no known way")
-        size = count * dtype.itemsize
+        size = n * dtype.itemsize
         data = find(key, size)
         if data is None:
             return None
@@ -185,12 +183,14 @@ def _run(
         return as_strided(data[offset:], shape, [s * step for s in strides], writeable=False)
 
     def call(name: Any, arguments: tuple[Any, ...]) -> Any:
+        if not isinstance(name, Name) or name in STORAGES:
+            raise ValueError("it calls what is no function")
         if name == TENSOR:
             return tensor(*arguments)
         if name == PARAMETER:
             return arguments[0]
-        if not isinstance(name, Name) or name in STORAGES or arguments:
-            raise ValueError("it calls what is no function")
+        if arguments:
+            raise ValueError(f"it makes a {name[:100]} of something")
         return {} if name == ORDERED else Attributes()
 
     for opcode, argument, _ in steps:

@@ -1,8 +1,8 @@
 """Files that are not as transformers writes them today: OpenAI's and open_clip's, torch's pickles.
 
 What is loaded from them is written as transformers' CLIP or BERT, bit for bit, and transformers'
-model gives the features that ours gives. Mistakes that must show: a fused projection taken apart in
-another order, a projection turned over, the other GELU, heads of another width.
+model gives the features that ours gives. Mistakes that must show: a fused tensor taken apart in
+another order (here), the other GELU and heads of another width (`clip_test`, and here by config).
 """
 
 import dataclasses
@@ -168,12 +168,6 @@ def test_openai_archive_in_and_transformers_out(openai, tmp_path, capsys):
     image, text = features(ours, images, tokens)
     np.testing.assert_allclose(image, expected.image_embeds.numpy(), atol=1e-5)
     np.testing.assert_allclose(text, expected.text_embeds.numpy(), atol=1e-5)
-    # The other GELU and other heads would be noticed.
-    for changes in ({"quick_gelu": False}, {"vision_heads": 4}):
-        config = dataclasses.replace(ours.config, **changes)
-        graph, _ = nnx.split(nnx.eval_shape(lambda c=config: models.CLIP(c, nnx.Rngs(0))))
-        wrong, _ = features(nnx.merge(graph, nnx.state(ours)), images, tokens)
-        assert np.abs(wrong - expected.image_embeds.numpy()).max() > 1e-3
 
 
 def test_openai_sizes(openai):

@@ -220,6 +220,7 @@ LIES = {
     "extension": (b"\x80\x02\x82\x01.", "the pickle instruction EXT1"),
     "called text": (b"\x80\x02X\x02\x00\x00\x00os)R.", "calls what is no function"),
     "called storage": (b"\x80\x02ctorch\nFloatStorage\n)R.", "calls what is no function"),
+    "filled dict": (b"\x80\x02ccollections\nOrderedDict\n]\x85R.", "makes a collections.Ord"),
     "no end": (b"\x80\x02}", "exhausted before seeing STOP"),
     "nothing on the stack": (b"\x80\x02.", "it makes no sense"),
     "no mark": (b"\x80\x02}u.", "it makes no sense"),
