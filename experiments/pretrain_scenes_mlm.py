@@ -5,8 +5,7 @@ python -m mat_jax.train --config experiments/pretrain_scenes_mlm.py --workdir ru
 Measured: a training loss of 1.85 nats and an accuracy of 50 % on hidden words after 1,500 steps,
 which is about what can be guessed: most facts of a caption are free. It ships in half precision:
 
-python -c "from mat_jax import models; \\
-    models.save(*models.load('runs/scenes-bert/export'), 'scenes-bert', dtype='float16')"
+python -m mat_jax.convert runs/scenes-bert/export scenes-bert --dtype float16
 """
 
 import optax

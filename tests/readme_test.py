@@ -23,7 +23,7 @@ def test_linked_files_exist() -> None:
         assert (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "convert"])
 def test_options_exist(name: str) -> None:
     """Every `--option` shown in a command is one the program has."""
     source = (ROOT / "mat_jax" / f"{name}.py").read_text()

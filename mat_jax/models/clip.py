@@ -19,6 +19,10 @@ from mat_jax.records import ImageFeatures, TextFeatures, Tokens
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
 
+# What open_clip_config.json may say of a tower; anything else builds another kind of tower.
+OPEN_CLIP_SIZES = {"width", "layers", "heads", "head_width", "mlp_ratio"}
+OPEN_CLIP_SIZES |= {"image_size", "patch_size", "context_length", "vocab_size"}
+
 
 @dataclass(frozen=True)
 class CLIPConfig:
@@ -106,6 +110,51 @@ class CLIPConfig:
             bos=bos,
             eos=eos,
             pad=pad,
+        )
+
+    @classmethod
+    def from_openai(
+        cls, shapes: Mapping[str, tuple[int, ...]], settings: Mapping[str, Any] | None
+    ) -> "CLIPConfig":
+        """Read the sizes off the tensors of OpenAI's layout.
+
+        Args:
+            shapes: of the tensors, by name.
+            settings: open_clip_config.json. Without one the model is OpenAI's: its heads are 64
+                wide, and its activation is the quick GELU, not the exact one.
+        """
+        model, pixels = ((settings or {}).get(part, {}) for part in ("model_cfg", "preprocess_cfg"))
+        vision, text = model.get("vision_cfg", {}), model.get("text_cfg", {})
+        strange = (vision.keys() | text.keys()) - OPEN_CLIP_SIZES
+        if strange or tuple(pixels.get("mean", PIXEL_MEAN)) != PIXEL_MEAN:
+            raise ValueError(
+                f"{', '.join(sorted(strange)) or 'the mean of pixels'} makes it another model than "
+                f"OpenAI's; expected one that differs in sizes and GELU alone"
+            )
+        width, _, _, patch_size = shapes["visual.conv1.weight"]
+        text_length, text_width = shapes["positional_embedding"]
+        layers = {
+            tower: sum(
+                name.startswith(f"{tower}.resblocks") and name.endswith("ln_1.weight")
+                for name in shapes
+            )
+            for tower in ("visual.transformer", "transformer")
+        }
+        return cls(
+            image_size=patch_size * round((shapes["visual.positional_embedding"][0] - 1) ** 0.5),
+            patch_size=patch_size,
+            vision_width=width,
+            vision_layers=layers["visual.transformer"],
+            vision_heads=width // vision.get("head_width", 64),
+            vision_hidden=shapes["visual.transformer.resblocks.0.mlp.c_fc.weight"][0],
+            text_width=text_width,
+            text_layers=layers["transformer"],
+            text_heads=text.get("heads", text_width // 64),
+            text_hidden=shapes["transformer.resblocks.0.mlp.c_fc.weight"][0],
+            text_length=text_length,
+            vocab_size=shapes["token_embedding.weight"][0],
+            embed=shapes["text_projection"][1],
+            quick_gelu=settings is None or model.get("quick_gelu", False),
         )
 
     def to_hf(self) -> dict[str, Any]:

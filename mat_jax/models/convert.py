@@ -1,24 +1,48 @@
 """Tensors of other libraries to ours and back, by a table that reads both ways.
 
 A rule pairs a name in their files with the path in our model, `#` standing for the number of a
-layer. Arrays differ by nothing but the order of their axes, so a rule that turns them over can
-be turned back, and converting there and back gives the same bits.
+layer. Arrays differ by nothing but the order of their axes and by what is kept in one piece, so
+a rule that turns them over can be turned back, and converting there and back gives the same bits.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`ours = theirs.transpose(axes)`; without axes they are the same array."""
+    """`ours = theirs.transpose(axes)`; without axes they are the same array.
+
+    `part=(i, n)`: of theirs, ours is piece i of n equal ones along the first axis. `ones`: theirs
+    has so many axes of length 1 in front of ours.
+    """
 
     theirs: str
     ours: str
     axes: tuple[int, ...] | None = None
+    part: tuple[int, int] = (0, 1)
+    ones: int = 0
+
+    def read(self, theirs: np.ndarray) -> np.ndarray:
+        """Ours from theirs."""
+        i, n = self.part
+        tensor = theirs.reshape(theirs.shape[self.ones :])
+        if n > 1:
+            tensor = np.split(tensor, n)[i]
+        return tensor.transpose(self.axes) if self.axes else tensor
+
+    def write(self, ours: np.ndarray) -> np.ndarray:
+        """Theirs from ours, or the piece of theirs that ours is."""
+        turned = ours.transpose(np.argsort(self.axes)) if self.axes else ours
+        return turned.reshape((1,) * self.ones + turned.shape)
+
+    def shape(self, ours: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of theirs."""
+        piece = self.write(np.broadcast_to(np.float32(0), ours)).shape
+        return piece if self.part[1] == 1 else (self.part[1] * piece[0], *piece[1:])
 
 
 @dataclass(frozen=True)
@@ -26,12 +50,14 @@ class Layout:
     """All there is to know about the tensors of a family's files.
 
     `ignored` are patterns of names that hold nothing a model needs: buffers, tied copies, heads
-    of other tasks. `renamed` are endings that older files spell differently.
+    of other tasks. `renamed` are patterns that some files spell differently, and how the rules do.
+    `sizes` is what says how large tensors are to be, for messages.
     """
 
     rules: tuple[Rule, ...]
     ignored: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
+    sizes: str = "its config.json"
 
 
 def dense(theirs: str, ours: str) -> list[Rule]:
@@ -47,6 +73,15 @@ def layer_norm(theirs: str, ours: str) -> list[Rule]:
     return [Rule(f"{theirs}.weight", f"{ours}.scale"), Rule(f"{theirs}.bias", f"{ours}.bias")]
 
 
+def fused(theirs: str, ours: str, joint: str = ".") -> list[Rule]:
+    """Query, key and value, which they keep in one matrix."""
+    parts = [(f"{ours}.{name}", (i, 3)) for i, name in enumerate("qkv")]
+    return [
+        *(Rule(f"{theirs}{joint}weight", f"{path}.kernel", (1, 0), part) for path, part in parts),
+        *(Rule(f"{theirs}{joint}bias", f"{path}.bias", part=part) for path, part in parts),
+    ]
+
+
 def _clip_blocks(tower: str) -> list[Rule]:
     theirs, ours = f"{tower}_model.encoder.layers.#", f"{tower}.blocks.#"
     return [
@@ -58,6 +93,18 @@ def _clip_blocks(tower: str) -> list[Rule]:
         *dense(f"{theirs}.self_attn.out_proj", f"{ours}.attn.o"),
         *dense(f"{theirs}.mlp.fc1", f"{ours}.mlp.fc1"),
         *dense(f"{theirs}.mlp.fc2", f"{ours}.mlp.fc2"),
+    ]
+
+
+def _openai_blocks(theirs: str, ours: str) -> list[Rule]:
+    theirs, ours = f"{theirs}.resblocks.#", f"{ours}.blocks.#"
+    return [
+        *layer_norm(f"{theirs}.ln_1", f"{ours}.ln1"),
+        *layer_norm(f"{theirs}.ln_2", f"{ours}.ln2"),
+        *fused(f"{theirs}.attn.in_proj", f"{ours}.attn", "_"),
+        *dense(f"{theirs}.attn.out_proj", f"{ours}.attn.o"),
+        *dense(f"{theirs}.mlp.c_fc", f"{ours}.mlp.fc1"),
+        *dense(f"{theirs}.mlp.c_proj", f"{ours}.mlp.fc2"),
     ]
 
 
@@ -99,6 +146,27 @@ CLIP_HF = Layout(
     ignored=(r".*\.embeddings\.position_ids",),
 )
 
+# OpenAI's own files, and open_clip's.
+CLIP_OPENAI = Layout(
+    rules=(
+        Rule("visual.class_embedding", "vision.cls"),
+        Rule("visual.conv1.weight", "vision.patch.kernel", (2, 3, 1, 0)),
+        Rule("visual.positional_embedding", "vision.pos"),
+        *layer_norm("visual.ln_pre", "vision.ln_pre"),
+        *_openai_blocks("visual.transformer", "vision"),
+        *layer_norm("visual.ln_post", "vision.ln_post"),
+        Rule("visual.proj", "vision_proj.kernel"),  # as we keep it, not as torch keeps weights
+        Rule("token_embedding.weight", "text.tok"),
+        Rule("positional_embedding", "text.pos"),
+        *_openai_blocks("transformer", "text"),
+        *layer_norm("ln_final", "text.ln_post"),
+        Rule("text_projection", "text_proj.kernel"),
+        Rule("logit_scale", "logit_scale"),
+    ),
+    ignored=("input_resolution", "context_length", "vocab_size", "attn_mask"),
+    sizes="what its other tensors say",
+)
+
 BERT_MLM_HF = Layout(
     rules=(
         *_bert_text("bert", "text"),
@@ -112,7 +180,7 @@ BERT_MLM_HF = Layout(
         r"cls\.seq_relationship\..*",
         r"cls\.predictions\.decoder\..*",  # tied to the word embeddings and to the bias
     ),
-    renamed=((".gamma", ".weight"), (".beta", ".bias")),
+    renamed=((r"\.gamma$", ".weight"), (r"\.beta$", ".bias")),
 )
 
 
@@ -142,12 +210,10 @@ def to_ours(
         if usual in names:
             raise ValueError(f"{source} holds {usual} twice, also as {name}; export it again")
         names[usual] = name
-    expected = {}
-    for path, shape in wanted.items():
-        name, axes = _translated(path, layout)
-        expected[name] = path, axes, tuple(shape[i] for i in _inverse(axes, len(shape)))
-    unread = sorted(names[name] for name in names.keys() - expected.keys())
-    missing = sorted(expected.keys() - names.keys())
+    rules = {path: _translated(path, layout) for path in wanted}
+    expected = {rule.theirs for rule in rules.values()}
+    unread = sorted(names[name] for name in names.keys() - expected)
+    missing = sorted(expected - names.keys())
     if unread or missing:
         complaints = [
             f"{len(group)} {what} ({', '.join(group[:3])}{', ...' if len(group) > 3 else ''})"
@@ -155,46 +221,46 @@ def to_ours(
             if group
         ]
         raise ValueError(
-            f"{source} does not fit its config.json, tensors are {' and '.join(complaints)}; check "
-            f"that the two belong together"
+            f"{source} does not fit {layout.sizes}, tensors are {' and '.join(complaints)}; check "
+            f"that it is whole and the right one"
         )
     arrays = {}
-    for name, (path, axes, shape) in expected.items():
-        tensor = tensors[names[name]]
+    for path, rule in rules.items():
+        tensor, shape = tensors[names[rule.theirs]], rule.shape(wanted[path])
         if tensor.shape != shape:
             raise ValueError(
-                f"{source} does not fit its config.json: {names[name]} has shape {tensor.shape}, "
-                f"expected {shape}; check that the two belong together"
+                f"{source} does not fit {layout.sizes}: {names[rule.theirs]} has shape "
+                f"{tensor.shape}, expected {shape}; check that it is whole and the right one"
             )
-        arrays[path] = tensor.transpose(axes) if axes else tensor
+        arrays[path] = rule.read(tensor)
     return arrays
 
 
 def to_theirs(arrays: Mapping[str, np.ndarray], layout: Layout) -> dict[str, np.ndarray]:
     """Their tensors (name: array) from our arrays (path: array): the inverse of `to_ours`."""
-    tensors = {}
+    pieces: dict[str, dict[int, np.ndarray]] = {}
     for path, array in arrays.items():
-        name, axes = _translated(path, layout)
-        tensors[name] = np.asarray(array.transpose(_inverse(axes, array.ndim)), order="C")
-    return tensors
+        rule = _translated(path, layout)
+        pieces.setdefault(rule.theirs, {})[rule.part[0]] = rule.write(array)
+    tensors = {
+        name: parts[0] if len(parts) == 1 else np.concatenate([parts[i] for i in sorted(parts)])
+        for name, parts in pieces.items()
+    }
+    return {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
 
 
-def _translated(path: str, layout: Layout) -> tuple[str, tuple[int, ...] | None]:
-    """Their name for one of our paths, and the axes of its rule."""
+def _translated(path: str, layout: Layout) -> Rule:
+    """The rule for one of our paths, the number of its layer filled in."""
     number = re.search(r"\.(\d+)\.", path)
     template = path if number is None else path.replace(number[0], ".#.")
     for rule in layout.rules:
         if rule.ours == template:
-            return rule.theirs.replace("#", number[1] if number else ""), rule.axes
+            theirs = rule.theirs.replace("#", number[1] if number else "")
+            return replace(rule, theirs=theirs, ours=path)
     raise ValueError(f"no rule writes {path}; add one to mat_jax/models/convert.py")
 
 
-def _inverse(axes: tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
-    return tuple(range(ndim)) if axes is None else tuple(int(i) for i in np.argsort(axes))
-
-
 def _renamed(name: str, layout: Layout) -> str:
-    for old, new in layout.renamed:
-        if name.endswith(old):
-            return name.removesuffix(old) + new
+    for pattern, usual in layout.renamed:
+        name = re.sub(pattern, usual, name)
     return name

@@ -1,4 +1,7 @@
-"""Models in folders, as transformers reads and writes them: config.json, safetensors, tokenizer."""
+"""Models in folders, as transformers reads and writes them: config.json, safetensors, tokenizer.
+
+Read are also torch's checkpoints, and the layouts that models were first published in.
+"""
 
 import dataclasses
 import json
@@ -14,14 +17,22 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
+from mat_jax.models import pickles
 from mat_jax.models.bert import BertConfig, BertMLM
 from mat_jax.models.clip import CLIP, PIXEL_MEAN, PIXEL_STD, CLIPConfig
-from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, Layout, to_ours, to_theirs
+from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, CLIP_OPENAI, Layout, to_ours, to_theirs
 from mat_jax.models.tokenizer import Tokenizer
 from mat_jax.models.vision import resize_positions
 
 SHIPPED = Path(__file__).parent / "shipped"
 WEIGHTS = "model.safetensors"
+# What the weights in a folder may be called, in order of preference.
+READABLE = (
+    WEIGHTS,
+    "pytorch_model.bin",
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
 
 Model = CLIP | BertMLM
 Config = CLIPConfig | BertConfig
@@ -43,52 +54,52 @@ FAMILIES = {
 
 
 def load(
-    name: str | Path, *, image_size: int | None = None, text_length: int | None = None
+    name: str | Path,
+    *,
+    image_size: int | None = None,
+    text_length: int | None = None,
+    tokenizer: str | Path | None = None,
 ) -> tuple[Any, Tokenizer]:
     """Read a model and its tokenizer.
 
     Args:
-        name: a folder, the name of a model shipped with the package (`scenes-clip`), or the name
-            of a repository on the Hugging Face hub (`openai/clip-vit-base-patch16`).
+        name: a folder, the name of a model shipped with the package (`scenes-clip`), the name of
+            a repository on the Hugging Face hub (`openai/clip-vit-base-patch16`), or a file of
+            weights (`ViT-B-16.pt`). A CLIP in OpenAI's layout is taken for OpenAI's own, unless
+            open_clip_config.json lies beside it and says otherwise.
         image_size: pixels along a side, if not the size the model was trained with; its position
             embeddings are interpolated once, here.
         text_length: ids of a caption, if fewer than the checkpoint's tokenizer says. It is what
             text encoders spend their time on: captions seldom need CLIP's 77 or BERT's 512.
+        tokenizer: folder of the tokenizer, if it is not with the weights.
 
     Raises:
         FileNotFoundError: no such folder, or no such file in it.
         ValueError: a file is broken, or is of another model than its config.json.
     """
-    folder = find(name)
-    settings = _read_config(folder / "config.json")
-    family = FAMILIES.get(settings.get("model_type", ""))
-    if family is None:
-        raise ValueError(
-            f"{folder / 'config.json'} says model_type={settings.get('model_type')!r}; expected "
-            f"one of {', '.join(FAMILIES)}"
-        )
-    try:
-        config = family.config.from_hf(settings)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{folder / 'config.json'}: {error}") from error
+    found = find(name)
+    folder = found if found.is_dir() else found.parent
+    source = _weights(found)
+    tensors = read_tensors(source)
+    config, layout = _described(folder, tensors, source)
     most = config.text_length if isinstance(config, CLIPConfig) else config.length
-    tokenizer = Tokenizer.from_dir(folder, min(most, text_length or most))
-    end = config.eos if isinstance(config, CLIPConfig) else tokenizer.text_format.end
-    if tokenizer.vocab_size > config.vocab_size or tokenizer.text_format.end != end:
+    reads = Tokenizer.from_dir(tokenizer or folder, min(most, text_length or most))
+    end = config.eos if isinstance(config, CLIPConfig) else reads.text_format.end
+    if reads.vocab_size > config.vocab_size or reads.text_format.end != end:
         raise ValueError(
-            f"the tokenizer in {folder} has {tokenizer.vocab_size} ids and ends captions with "
-            f"{tokenizer.text_format.end}, its config.json says {config.vocab_size} and {end}; "
-            f"expected both to be of one checkpoint"
+            f"the tokenizer in {tokenizer or folder} has {reads.vocab_size} ids and ends captions "
+            f"with {reads.text_format.end}, the model in {source} expects {config.vocab_size} and "
+            f"{end}; expected both to be of one checkpoint"
         )
-    arrays = read_arrays(folder, config)
+    arrays = fitted(tensors, config, layout, source=str(source))
     if image_size is not None and image_size != getattr(config, "image_size", image_size):
         config = dataclasses.replace(config, image_size=image_size)
         grid = image_size // config.patch_size
-        arrays["vision.pos"] = resize_positions(arrays["vision.pos"], grid)
+        arrays["vision.pos"] = resize_positions(np.asarray(arrays["vision.pos"], np.float32), grid)
     model = assemble(config, arrays)
     if isinstance(model, CLIP):
-        model.text_format = tokenizer.text_format
-    return model, tokenizer
+        model.text_format = reads.text_format
+    return model, reads
 
 
 def save(model: Model, tokenizer: Tokenizer, folder: str | Path, *, dtype: str = "float32") -> None:
@@ -126,15 +137,16 @@ def save(model: Model, tokenizer: Tokenizer, folder: str | Path, *, dtype: str =
 
 
 def find(name: str | Path) -> Path:
-    """The folder of a model, fetched from the hub if it is named after a repository there."""
+    """The folder or file of a model, fetched from the hub if it is named after a repository."""
     path = Path(name).expanduser()
-    if path.is_dir():
+    if path.exists():
         return path
     if (SHIPPED / str(name)).is_dir():
         return SHIPPED / str(name)
     shipped = sorted(p.name for p in SHIPPED.iterdir() if p.is_dir()) if SHIPPED.is_dir() else []
     known = f"a folder, {', '.join(shipped)}" if shipped else "a folder"
-    if str(name).count("/") != 1 or str(name).startswith((".", "~", "/")):
+    weights = path.suffix in (".pt", ".pth", ".bin", ".safetensors")
+    if str(name).count("/") != 1 or str(name).startswith((".", "~", "/")) or weights:
         raise FileNotFoundError(
             f"there is no model {str(name)!r}; expected {known} or a hub name like "
             f"openai/clip-vit-base-patch16"
@@ -142,41 +154,88 @@ def find(name: str | Path) -> Path:
     import huggingface_hub  # here, because it is slow to import and seldom needed
 
     try:
-        fetched = huggingface_hub.snapshot_download(
-            str(name), allow_patterns=["*.json", "*.txt", WEIGHTS]
-        )
+        for weights in READABLE:  # the first that there is, and no other
+            patterns = ["*.json", "*.txt", weights]
+            fetched = Path(huggingface_hub.snapshot_download(str(name), allow_patterns=patterns))
+            if (fetched / weights).exists():
+                break
+        return fetched
     except Exception as error:  # the hub's errors are many, their meaning to us is one
         raise FileNotFoundError(
             f"{str(name)!r} is no folder here and could not be fetched from the Hugging Face hub "
             f"({type(error).__name__}); check the name and the network, or give a folder"
         ) from error
-    return Path(fetched)
 
 
 def read_arrays(folder: Path, config: Config) -> dict[str, np.ndarray]:
     """The weights in a folder (path in the model: array), all of them and nothing else."""
-    path = folder / WEIGHTS
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{folder} holds no {WEIGHTS}; save the model in that form (`save_pretrained` of "
-            f"transformers does)"
-        )
+    source = _weights(folder)
+    return fitted(read_tensors(source), config, _family(config).layout, source=str(source))
+
+
+def fitted(
+    tensors: Mapping[str, np.ndarray], config: Config, layout: Layout, *, source: str
+) -> dict[str, np.ndarray]:
+    """The weights of a model of this configuration (path: array) from a file's tensors."""
+    state = nnx.state(_abstract(config))
+    shapes = {_dotted(path): leaf.shape for path, leaf in nnx.to_flat_state(state)}
+    return to_ours(tensors, layout, shapes, source=source)
+
+
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a file by their names there."""
+    if path.suffix != ".safetensors":
+        return pickles.tensors(path)
     try:
-        tensors = safetensors.numpy.load_file(path)
+        return safetensors.numpy.load_file(path)
     except (safetensors.SafetensorError, KeyError) as error:
         raise ValueError(
             f"{path} cannot be read ({error}); it is cut short or damaged, copy or export it again"
         ) from error
-    state = nnx.state(_abstract(config))
-    shapes = {_dotted(path): leaf.shape for path, leaf in nnx.to_flat_state(state)}
-    return to_ours(tensors, _family(config).layout, shapes, source=str(path))
+
+
+def _weights(found: Path) -> Path:
+    """The file of weights in a folder, or that file itself."""
+    if found.is_file():
+        return found
+    for name in READABLE:
+        if (found / name).exists():
+            return found / name
+    raise FileNotFoundError(
+        f"{found} holds no {WEIGHTS}; save the model in that form (`save_pretrained` of "
+        f"transformers does)"
+    )
+
+
+def _described(folder: Path, tensors: Mapping[str, np.ndarray], source: Path) -> tuple[Any, Layout]:
+    """The model that config.json describes, or the tensors themselves, and how they are named."""
+    if "visual.class_embedding" in tensors:
+        beside = folder / "open_clip_config.json"
+        try:
+            shapes = {name: tensor.shape for name, tensor in tensors.items()}
+            settings = _read_config(beside) if beside.exists() else None
+            return CLIPConfig.from_openai(shapes, settings), CLIP_OPENAI
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise ValueError(f"{source} holds no whole CLIP that is known here: {error}") from error
+    settings = _read_config(folder / "config.json")
+    family = FAMILIES.get(settings.get("model_type", ""))
+    if family is None:
+        raise ValueError(
+            f"{folder / 'config.json'} says model_type={settings.get('model_type')!r}; expected "
+            f"one of {', '.join(FAMILIES)}"
+        )
+    try:
+        return family.config.from_hf(settings), family.layout
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{folder / 'config.json'}: {error}") from error
 
 
 def assemble(config: Config, arrays: Mapping[str, np.ndarray]) -> Any:
     """A model of a configuration, with these arrays for weights, as float32."""
     graph, state = nnx.split(_abstract(config))
+    # Copied, because arrays may be mapped to a file, which may be written to.
     leaves = [
-        (path, leaf.replace(jnp.asarray(arrays[_dotted(path)], jnp.float32)))
+        (path, leaf.replace(jnp.array(arrays[_dotted(path)], jnp.float32)))
         for path, leaf in nnx.to_flat_state(state)
     ]
     return nnx.merge(graph, nnx.from_flat_state(leaves))

@@ -15,15 +15,21 @@ from mat_jax.models.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A model that `load` finds: a folder, a shipped name or a hub name."""
+    """A model that `load` finds: a folder or file, a shipped name or a hub name."""
 
     name: str | Path
     image_size: int | None = None
     text_length: int | None = None
+    tokenizer: str | Path | None = None
 
     def build(self, seed: int) -> tuple[Any, Tokenizer]:
         """Load it; the seed changes nothing."""
-        return load(self.name, image_size=self.image_size, text_length=self.text_length)
+        return load(
+            self.name,
+            image_size=self.image_size,
+            text_length=self.text_length,
+            tokenizer=self.tokenizer,
+        )
 
 
 @dataclass(frozen=True)

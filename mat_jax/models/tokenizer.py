@@ -1,6 +1,8 @@
 """Tokenizers of CLIP (byte-level BPE) and BERT (WordPiece), in the files transformers reads."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +17,7 @@ from mat_jax.data.words import TextFormat
 from mat_jax.records import Tokens
 
 CLIP_SPECIALS = ("<|startoftext|>", "<|endoftext|>")
+OPENAI_MERGES = "bpe_simple_vocab_16e6.txt.gz"
 BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # OpenAI's pattern: contractions, runs of letters, single digits, runs of anything else.
 CLIP_PATTERN = (
@@ -122,7 +125,8 @@ class Tokenizer:
 
     @classmethod
     def from_dir(cls, folder: str | Path, length: int | None = None) -> "Tokenizer":
-        """Read tokenizer.json, or vocab.json with merges.txt (CLIP), or vocab.txt (BERT).
+        """Read tokenizer.json, or vocab.json with merges.txt (CLIP), or vocab.txt (BERT), or the
+        file beside OpenAI's code.
 
         The length is tokenizer_config.json's `model_max_length`, and no more than `length`.
         """
@@ -140,9 +144,11 @@ class Tokenizer:
             return cls.clip(folder / "vocab.json", folder / "merges.txt", length)
         if (folder / "vocab.txt").exists():
             return cls.bert(folder / "vocab.txt", length)
+        if (folder / OPENAI_MERGES).exists():
+            return cls.openai(folder / OPENAI_MERGES, length)
         raise FileNotFoundError(
             f"{folder} holds no tokenizer; expected tokenizer.json, or vocab.json and merges.txt, "
-            f"or vocab.txt"
+            f"or vocab.txt, or {OPENAI_MERGES}; or name another folder with tokenizer="
         )
 
     @classmethod
@@ -158,6 +164,16 @@ class Tokenizer:
         )
 
     @classmethod
+    def openai(cls, merges: str | Path, length: int = 77) -> "Tokenizer":
+        """CLIP's, from the merges that OpenAI's code reads, of which it uses the first 48,894."""
+        try:
+            lines = gzip.decompress(Path(merges).read_bytes()).decode("utf-8").split("\n")
+        except (EOFError, ValueError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{merges} is damaged ({error}); copy it again") from error
+        pairs = [tuple(line.split()) for line in lines[1 : 1 + 48_894] if line]
+        return cls(_clip_backend(_clip_vocab(pairs), pairs), length)
+
+    @classmethod
     def bert(cls, vocab: str | Path, length: int = 512) -> "Tokenizer":
         """BERT's (uncased), from its vocabulary: a token a line."""
         lines = _text(vocab).splitlines()
@@ -167,8 +183,7 @@ class Tokenizer:
     def train_clip(cls, captions: Sequence[str], vocab_size: int, length: int) -> "Tokenizer":
         """A tokenizer of CLIP's kind, its merges learnt from captions.
 
-        Ids as in CLIP: 256 bytes, 256 bytes that end a word, merges, start, end. `vocab_size` is
-        an upper bound.
+        `vocab_size` is an upper bound.
         """
         if vocab_size < 514:
             raise ValueError(f"vocab_size={vocab_size} is too small; bytes and specials need 514")
@@ -186,10 +201,7 @@ class Tokenizer:
         learner.train_from_iterator(map(clean_caption, captions), trainer)
         merges = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
         merges = merges[: vocab_size - 514]
-        tokens = [*alphabet, *(f"{byte}</w>" for byte in alphabet), *map("".join, merges)]
-        return cls(
-            _clip_backend({t: i for i, t in enumerate([*tokens, *CLIP_SPECIALS])}, merges), length
-        )
+        return cls(_clip_backend(_clip_vocab(merges), merges), length)
 
     @classmethod
     def train_bert(cls, captions: Sequence[str], vocab_size: int, length: int) -> "Tokenizer":
@@ -212,6 +224,13 @@ class Tokenizer:
         learner = _bert_backend({token: i for i, token in enumerate(BERT_SPECIALS)})
         learner.train_from_iterator(map(clean_caption, captions), trainer)
         return cls(_bert_backend(learner.get_vocab()), length)
+
+
+def _clip_vocab(merges: Sequence[tuple[str, ...]]) -> dict[str, int]:
+    """CLIP's ids: 256 bytes, 256 bytes that end a word, merges, start, end."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = [*alphabet, *(f"{byte}</w>" for byte in alphabet), *map("".join, merges)]
+    return {token: i for i, token in enumerate([*tokens, *CLIP_SPECIALS])}
 
 
 def _clip_backend(vocab: dict[str, int], merges: Any) -> tokenizers.Tokenizer:

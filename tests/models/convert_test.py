@@ -4,22 +4,32 @@ import numpy as np
 import pytest
 
 from mat_jax.models import convert
-from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, Layout, Rule
+from mat_jax.models.convert import (
+    BERT_MLM_HF,
+    CLIP_HF,
+    CLIP_OPENAI,
+    Layout,
+    Rule,
+    fused,
+)
 
 LAYOUT = Layout(
     rules=(
         Rule("layers.#.weight", "blocks.#.kernel", (1, 0)),
         Rule("patch", "patch", (2, 3, 1, 0)),
         Rule("norm.weight", "norm.scale"),
+        *fused("layers.#.qkv", "blocks.#", "_"),
     ),
     ignored=(r"buffer\..*",),
-    renamed=((".gamma", ".weight"),),
+    renamed=((r"\.gamma$", ".weight"),),
 )
 WANTED = {
     "blocks.0.kernel": (3, 2),
     "blocks.10.kernel": (3, 2),
     "patch": (4, 4, 3, 5),
     "norm.scale": (3,),
+    **{f"blocks.10.{name}.kernel": (5, 2) for name in "qkv"},
+    **{f"blocks.10.{name}.bias": (2,) for name in "qkv"},
 }
 
 
@@ -30,6 +40,8 @@ def tensors():
         "layers.10.weight": (2, 3),
         "patch": (5, 3, 4, 4),
         "norm.weight": (3,),
+        "layers.10.qkv_weight": (6, 5),
+        "layers.10.qkv_bias": (6,),
     }
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
@@ -39,6 +51,13 @@ def test_axes_are_turned():
     ours = convert.to_ours(theirs, LAYOUT, WANTED, source="file")
     np.testing.assert_array_equal(ours["blocks.10.kernel"], theirs["layers.10.weight"].T)
     assert ours["patch"][1, 2, 0, 4] == theirs["patch"][4, 0, 1, 2]
+
+
+def test_fused_tensors_are_taken_apart():
+    theirs = tensors()
+    ours = convert.to_ours(theirs, LAYOUT, WANTED, source="file")
+    np.testing.assert_array_equal(ours["blocks.10.k.kernel"], theirs["layers.10.qkv_weight"][2:4].T)
+    np.testing.assert_array_equal(ours["blocks.10.v.bias"], theirs["layers.10.qkv_bias"][4:])
 
 
 def test_there_and_back_gives_the_same_bits():
@@ -69,6 +88,10 @@ def reshape(theirs):
     theirs["patch"] = theirs["patch"][:, :, :2]
 
 
+def lengthen(theirs):
+    theirs["layers.10.qkv_bias"] = np.zeros(7, np.float32)
+
+
 def twice(theirs):
     theirs["norm.gamma"] = theirs["norm.weight"]
 
@@ -79,6 +102,7 @@ def twice(theirs):
         (drop, r"file does not fit its config.json, tensors are 1 missing \(layers.10.weight\)"),
         (add, r"1 unexpected \(layers.11.weight\)"),
         (reshape, r"patch has shape \(5, 3, 2, 4\), expected \(5, 3, 4, 4\)"),
+        (lengthen, r"layers.10.qkv_bias has shape \(7,\), expected \(6,\)"),
         (twice, r"file holds norm.weight twice, also as norm.gamma"),
     ],
 )
@@ -94,8 +118,8 @@ def test_an_array_without_a_rule_is_not_lost():
         convert.to_theirs({"extra.kernel": np.zeros(1)}, LAYOUT)
 
 
-@pytest.mark.parametrize("layout", [CLIP_HF, BERT_MLM_HF], ids=["clip", "bert"])
+@pytest.mark.parametrize("layout", [CLIP_HF, CLIP_OPENAI, BERT_MLM_HF])
 def test_no_two_rules_share_a_name(layout):
-    assert len({rule.theirs for rule in layout.rules}) == len(layout.rules)
+    assert len({(rule.theirs, rule.part) for rule in layout.rules}) == len(layout.rules)
     assert len({rule.ours for rule in layout.rules}) == len(layout.rules)
     assert all(rule.theirs.count("#") == rule.ours.count("#") for rule in layout.rules)
