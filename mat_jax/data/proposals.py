@@ -132,7 +132,11 @@ class _Reader:
         form = self.tokenizer.text_format
         framed = [[form.start, *ids[: longest - 2], form.end] for ids in texts]
         length = min(longest, -(-max(map(len, framed)) // 8) * 8)
-        with tqdm(total=len(framed), desc=title, unit="", disable=not progress) as bar:
+        # A bar on a terminal, a line now and then in a log.
+        often = 0.2 if sys.stderr.isatty() else 10
+        with tqdm(
+            total=len(framed), desc=title, unit="", disable=not progress, mininterval=often
+        ) as bar:
             for start in range(0, len(framed), BATCH):
                 batch = framed[start : start + BATCH]
                 logits, ids = self._top(self.state, _padded(batch, BATCH, length, form.pad))
