@@ -248,7 +248,7 @@ def test_neither_padding_nor_length_changes_the_feature(pair):
 
 
 def test_images_of_the_wrong_size_are_refused(pair):
-    with pytest.raises(ValueError, match=r"got images of 40x40 pixels, but this CLIP takes 32x32"):
+    with pytest.raises(ValueError, match=r"got images of 40x40 pixels, but this model takes 32x32"):
         pair[1].encode_image(pixels(40))
 
 
