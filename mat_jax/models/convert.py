@@ -1,24 +1,48 @@
 """Tensors of other libraries to ours and back, by a table that reads both ways.
 
 A rule pairs a name in their files with the path in our model, `#` standing for the number of a
-layer. Arrays differ by nothing but the order of their axes, so a rule that turns them over can
-be turned back, and converting there and back gives the same bits.
+layer. Arrays differ by nothing but the order of their axes and by what is kept in one piece, so
+a rule that turns them over can be turned back, and converting there and back gives the same bits.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`ours = theirs.transpose(axes)`; without axes they are the same array."""
+    """`ours = theirs.transpose(axes)`; without axes they are the same array.
+
+    `part=(i, n)`: of theirs, ours is piece i of n equal ones along the first axis. `ones`: theirs
+    has so many axes of length 1 in front of ours.
+    """
 
     theirs: str
     ours: str
     axes: tuple[int, ...] | None = None
+    part: tuple[int, int] = (0, 1)
+    ones: int = 0
+
+    def read(self, theirs: np.ndarray) -> np.ndarray:
+        """Ours from theirs."""
+        i, n = self.part
+        tensor = theirs.reshape(theirs.shape[self.ones :])
+        if n > 1:
+            tensor = np.split(tensor, n)[i]
+        return tensor.transpose(self.axes) if self.axes else tensor
+
+    def write(self, ours: np.ndarray) -> np.ndarray:
+        """Theirs from ours, or the piece of theirs that ours is."""
+        turned = ours.transpose(np.argsort(self.axes)) if self.axes else ours
+        return turned.reshape((1,) * self.ones + turned.shape)
+
+    def shape(self, ours: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of theirs."""
+        piece = self.write(np.broadcast_to(np.float32(0), ours)).shape
+        return piece if self.part[1] == 1 else (self.part[1] * piece[0], *piece[1:])
 
 
 @dataclass(frozen=True)
@@ -26,7 +50,7 @@ class Layout:
     """All there is to know about the tensors of a family's files.
 
     `ignored` are patterns of names that hold nothing a model needs: buffers, tied copies, heads
-    of other tasks. `renamed` are endings that older files spell differently.
+    of other tasks. `renamed` are patterns that some files spell differently, and how the rules do.
     """
 
     rules: tuple[Rule, ...]
@@ -47,6 +71,15 @@ def layer_norm(theirs: str, ours: str) -> list[Rule]:
     return [Rule(f"{theirs}.weight", f"{ours}.scale"), Rule(f"{theirs}.bias", f"{ours}.bias")]
 
 
+def _fused(theirs: str, ours: str) -> list[Rule]:
+    """Query, key and value, which they keep in one matrix."""
+    parts = [(f"{ours}.{name}", (i, 3)) for i, name in enumerate("qkv")]
+    return [
+        *(Rule(f"{theirs}.weight", f"{path}.kernel", (1, 0), part) for path, part in parts),
+        *(Rule(f"{theirs}.bias", f"{path}.bias", part=part) for path, part in parts),
+    ]
+
+
 def _clip_blocks(tower: str) -> list[Rule]:
     theirs, ours = f"{tower}_model.encoder.layers.#", f"{tower}.blocks.#"
     return [
@@ -61,8 +94,28 @@ def _clip_blocks(tower: str) -> list[Rule]:
     ]
 
 
+def _plain_vit(
+    *, cls: str, pos: str, patch: str, block: str, norm: str, attn: str, out: str, last: str
+) -> list[Rule]:
+    ours = "vision.blocks.#"
+    return [
+        Rule(cls, "vision.cls", ones=2),
+        Rule(pos, "vision.pos", ones=1),
+        Rule(f"{patch}.weight", "vision.patch.kernel", (2, 3, 1, 0)),
+        Rule(f"{patch}.bias", "vision.patch.bias"),
+        *layer_norm(f"{block}.{norm}1", f"{ours}.ln1"),
+        *layer_norm(f"{block}.{norm}2", f"{ours}.ln2"),
+        *_fused(f"{block}.{attn}.qkv", f"{ours}.attn"),
+        *dense(f"{block}.{attn}.{out}", f"{ours}.attn.o"),
+        *dense(f"{block}.mlp.fc1", f"{ours}.mlp.fc1"),
+        *dense(f"{block}.mlp.fc2", f"{ours}.mlp.fc2"),
+        *layer_norm(last, "vision.ln_post"),
+    ]
+
+
 def _bert_text(theirs: str, ours: str) -> list[Rule]:
     layer, block = f"{theirs}.encoder.layer.#", f"{ours}.blocks.#"
+    cross = f"{layer}.crossattention"
     return [
         Rule(f"{theirs}.embeddings.word_embeddings.weight", f"{ours}.tok"),
         Rule(f"{theirs}.embeddings.position_embeddings.weight", f"{ours}.pos"),
@@ -73,9 +126,22 @@ def _bert_text(theirs: str, ours: str) -> list[Rule]:
         *dense(f"{layer}.attention.self.value", f"{block}.attn.v"),
         *dense(f"{layer}.attention.output.dense", f"{block}.attn.o"),
         *layer_norm(f"{layer}.attention.output.LayerNorm", f"{block}.ln1"),
+        *dense(f"{cross}.self.query", f"{block}.cross.attn.q"),
+        *dense(f"{cross}.self.key", f"{block}.cross.attn.k"),
+        *dense(f"{cross}.self.value", f"{block}.cross.attn.v"),
+        *dense(f"{cross}.output.dense", f"{block}.cross.attn.o"),
+        *layer_norm(f"{cross}.output.LayerNorm", f"{block}.cross.ln"),
         *dense(f"{layer}.intermediate.dense", f"{block}.mlp.fc1"),
         *dense(f"{layer}.output.dense", f"{block}.mlp.fc2"),
         *layer_norm(f"{layer}.output.LayerNorm", f"{block}.ln2"),
+    ]
+
+
+def _mlm_head(theirs: str) -> list[Rule]:
+    return [
+        *dense(f"{theirs}.transform.dense", "mlm.dense"),
+        *layer_norm(f"{theirs}.transform.LayerNorm", "mlm.ln"),
+        Rule(f"{theirs}.bias", "mlm.bias"),
     ]
 
 
@@ -102,9 +168,7 @@ CLIP_HF = Layout(
 BERT_MLM_HF = Layout(
     rules=(
         *_bert_text("bert", "text"),
-        *dense("cls.predictions.transform.dense", "mlm.dense"),
-        *layer_norm("cls.predictions.transform.LayerNorm", "mlm.ln"),
-        Rule("cls.predictions.bias", "mlm.bias"),
+        *_mlm_head("cls.predictions"),
     ),
     ignored=(
         r"bert\.embeddings\.position_ids",
@@ -112,8 +176,59 @@ BERT_MLM_HF = Layout(
         r"cls\.seq_relationship\..*",
         r"cls\.predictions\.decoder\..*",  # tied to the word embeddings and to the bias
     ),
-    renamed=((".gamma", ".weight"), (".beta", ".bias")),
+    renamed=((r"\.gamma$", ".weight"), (r"\.beta$", ".bias")),
 )
+
+_ORIGINAL_VIT = _plain_vit(
+    cls="visual_encoder.cls_token",
+    pos="visual_encoder.pos_embed",
+    patch="visual_encoder.patch_embed.proj",
+    block="visual_encoder.blocks.#",
+    norm="norm",
+    attn="attn",
+    out="proj",
+    last="visual_encoder.norm",
+)
+_BLIP_VIT = _plain_vit(
+    cls="vision_model.embeddings.class_embedding",
+    pos="vision_model.embeddings.position_embedding",
+    patch="vision_model.embeddings.patch_embedding",
+    block="vision_model.encoder.layers.#",
+    norm="layer_norm",
+    attn="self_attn",
+    out="projection",
+    last="vision_model.post_layernorm",
+)
+_RETRIEVAL_HEADS = [
+    *dense("vision_proj", "vision_proj"),
+    *dense("text_proj", "text_proj"),
+    *dense("itm_head", "itm_head"),
+]
+# Slow copies of all weights and queues of features, which only training reads.
+_TRAINING = (r"\w+_m\..*", r"\w*queue\w*", r".*\.position_ids")
+
+ALBEF = Layout(
+    rules=(
+        *_ORIGINAL_VIT,
+        *_bert_text("text_encoder", "text"),
+        *_RETRIEVAL_HEADS,
+        *dense("cls_head.0", "cls_hidden"),
+        *dense("cls_head.2", "cls_head"),
+        Rule("temp", "temp"),
+    ),
+    ignored=(*_TRAINING, r"text_encoder\.cls\..*"),
+    renamed=((r"^text_encoder\.bert\.", "text_encoder."),),  # so in the pre-trained files
+)
+
+_BLIP_TEXT = [
+    *_bert_text("text_encoder", "text"),
+    *_bert_text("text_decoder.bert", "decoder"),
+    *_mlm_head("text_decoder.cls.predictions"),
+    *_RETRIEVAL_HEADS,
+]
+_BLIP_IGNORED = (*_TRAINING, r"text_decoder\.cls\.predictions\.decoder\..*", "temp")
+BLIP_HF = Layout((*_BLIP_VIT, *_BLIP_TEXT), _BLIP_IGNORED)
+BLIP_ORIGINAL = Layout((*_ORIGINAL_VIT, *_BLIP_TEXT), _BLIP_IGNORED)
 
 
 def to_ours(
@@ -142,12 +257,10 @@ def to_ours(
         if usual in names:
             raise ValueError(f"{source} holds {usual} twice, also as {name}; export it again")
         names[usual] = name
-    expected = {}
-    for path, shape in wanted.items():
-        name, axes = _translated(path, layout)
-        expected[name] = path, axes, tuple(shape[i] for i in _inverse(axes, len(shape)))
-    unread = sorted(names[name] for name in names.keys() - expected.keys())
-    missing = sorted(expected.keys() - names.keys())
+    rules = {path: _translated(path, layout) for path in wanted}
+    expected = {rule.theirs for rule in rules.values()}
+    unread = sorted(names[name] for name in names.keys() - expected)
+    missing = sorted(expected - names.keys())
     if unread or missing:
         complaints = [
             f"{len(group)} {what} ({', '.join(group[:3])}{', ...' if len(group) > 3 else ''})"
@@ -159,42 +272,42 @@ def to_ours(
             f"that the two belong together"
         )
     arrays = {}
-    for name, (path, axes, shape) in expected.items():
-        tensor = tensors[names[name]]
+    for path, rule in rules.items():
+        tensor, shape = tensors[names[rule.theirs]], rule.shape(wanted[path])
         if tensor.shape != shape:
             raise ValueError(
-                f"{source} does not fit its config.json: {names[name]} has shape {tensor.shape}, "
-                f"expected {shape}; check that the two belong together"
+                f"{source} does not fit its config.json: {names[rule.theirs]} has shape "
+                f"{tensor.shape}, expected {shape}; check that the two belong together"
             )
-        arrays[path] = tensor.transpose(axes) if axes else tensor
+        arrays[path] = rule.read(tensor)
     return arrays
 
 
 def to_theirs(arrays: Mapping[str, np.ndarray], layout: Layout) -> dict[str, np.ndarray]:
     """Their tensors (name: array) from our arrays (path: array): the inverse of `to_ours`."""
-    tensors = {}
+    pieces: dict[str, dict[int, np.ndarray]] = {}
     for path, array in arrays.items():
-        name, axes = _translated(path, layout)
-        tensors[name] = np.asarray(array.transpose(_inverse(axes, array.ndim)), order="C")
-    return tensors
+        rule = _translated(path, layout)
+        pieces.setdefault(rule.theirs, {})[rule.part[0]] = rule.write(array)
+    tensors = {
+        name: parts[0] if len(parts) == 1 else np.concatenate([parts[i] for i in sorted(parts)])
+        for name, parts in pieces.items()
+    }
+    return {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
 
 
-def _translated(path: str, layout: Layout) -> tuple[str, tuple[int, ...] | None]:
-    """Their name for one of our paths, and the axes of its rule."""
+def _translated(path: str, layout: Layout) -> Rule:
+    """The rule for one of our paths, the number of its layer filled in."""
     number = re.search(r"\.(\d+)\.", path)
     template = path if number is None else path.replace(number[0], ".#.")
     for rule in layout.rules:
         if rule.ours == template:
-            return rule.theirs.replace("#", number[1] if number else ""), rule.axes
+            theirs = rule.theirs.replace("#", number[1] if number else "")
+            return replace(rule, theirs=theirs, ours=path)
     raise ValueError(f"no rule writes {path}; add one to mat_jax/models/convert.py")
 
 
-def _inverse(axes: tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
-    return tuple(range(ndim)) if axes is None else tuple(int(i) for i in np.argsort(axes))
-
-
 def _renamed(name: str, layout: Layout) -> str:
-    for old, new in layout.renamed:
-        if name.endswith(old):
-            return name.removesuffix(old) + new
+    for pattern, usual in layout.renamed:
+        name = re.sub(pattern, usual, name)
     return name

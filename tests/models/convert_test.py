@@ -4,22 +4,37 @@ import numpy as np
 import pytest
 
 from mat_jax.models import convert
-from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, Layout, Rule
+from mat_jax.models.convert import (
+    ALBEF,
+    BERT_MLM_HF,
+    BLIP_HF,
+    BLIP_ORIGINAL,
+    CLIP_HF,
+    Layout,
+    Rule,
+)
 
 LAYOUT = Layout(
     rules=(
         Rule("layers.#.weight", "blocks.#.kernel", (1, 0)),
         Rule("patch", "patch", (2, 3, 1, 0)),
         Rule("norm.weight", "norm.scale"),
+        *(Rule("qk.weight", f"{name}.kernel", (1, 0), (i, 2)) for i, name in enumerate("qk")),
+        Rule("token", "token", ones=2),
+        Rule("temp", "temp"),
     ),
     ignored=(r"buffer\..*",),
-    renamed=((".gamma", ".weight"),),
+    renamed=((r"\.gamma$", ".weight"),),
 )
 WANTED = {
     "blocks.0.kernel": (3, 2),
     "blocks.10.kernel": (3, 2),
     "patch": (4, 4, 3, 5),
     "norm.scale": (3,),
+    "q.kernel": (3, 2),
+    "k.kernel": (3, 2),
+    "token": (5,),
+    "temp": (),
 }
 
 
@@ -30,8 +45,11 @@ def tensors():
         "layers.10.weight": (2, 3),
         "patch": (5, 3, 4, 4),
         "norm.weight": (3,),
+        "qk.weight": (4, 3),
+        "token": (1, 1, 5),
+        "temp": (),
     }
-    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return {name: np.asarray(rng.normal(size=shape), np.float32) for name, shape in shapes.items()}
 
 
 def test_axes_are_turned():
@@ -39,6 +57,13 @@ def test_axes_are_turned():
     ours = convert.to_ours(theirs, LAYOUT, WANTED, source="file")
     np.testing.assert_array_equal(ours["blocks.10.kernel"], theirs["layers.10.weight"].T)
     assert ours["patch"][1, 2, 0, 4] == theirs["patch"][4, 0, 1, 2]
+
+
+def test_pieces_are_cut_and_joined():
+    theirs = tensors()
+    ours = convert.to_ours(theirs, LAYOUT, WANTED, source="file")
+    np.testing.assert_array_equal(ours["k.kernel"], theirs["qk.weight"][2:].T)
+    np.testing.assert_array_equal(ours["token"], theirs["token"][0, 0])
 
 
 def test_there_and_back_gives_the_same_bits():
@@ -69,6 +94,10 @@ def reshape(theirs):
     theirs["patch"] = theirs["patch"][:, :, :2]
 
 
+def cut(theirs):
+    theirs["qk.weight"] = theirs["qk.weight"][:3]
+
+
 def twice(theirs):
     theirs["norm.gamma"] = theirs["norm.weight"]
 
@@ -79,6 +108,7 @@ def twice(theirs):
         (drop, r"file does not fit its config.json, tensors are 1 missing \(layers.10.weight\)"),
         (add, r"1 unexpected \(layers.11.weight\)"),
         (reshape, r"patch has shape \(5, 3, 2, 4\), expected \(5, 3, 4, 4\)"),
+        (cut, r"qk.weight has shape \(3, 3\), expected \(4, 3\)"),
         (twice, r"file holds norm.weight twice, also as norm.gamma"),
     ],
 )
@@ -94,8 +124,17 @@ def test_an_array_without_a_rule_is_not_lost():
         convert.to_theirs({"extra.kernel": np.zeros(1)}, LAYOUT)
 
 
-@pytest.mark.parametrize("layout", [CLIP_HF, BERT_MLM_HF], ids=["clip", "bert"])
+LAYOUTS = {
+    "clip": CLIP_HF,
+    "bert": BERT_MLM_HF,
+    "albef": ALBEF,
+    "blip": BLIP_HF,
+    "original blip": BLIP_ORIGINAL,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 def test_no_two_rules_share_a_name(layout):
-    assert len({rule.theirs for rule in layout.rules}) == len(layout.rules)
+    assert len({(rule.theirs, rule.part) for rule in layout.rules}) == len(layout.rules)
     assert len({rule.ours for rule in layout.rules}) == len(layout.rules)
     assert all(rule.theirs.count("#") == rule.ours.count("#") for rule in layout.rules)
