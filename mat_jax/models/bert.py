@@ -82,8 +82,10 @@ class BertConfig:
         }
 
 
-def bert_tower(config: BertConfig, rngs: nnx.Rngs) -> TextTower:
-    """BERT without its head."""
+def bert_tower(
+    config: BertConfig, rngs: nnx.Rngs, *, cross_width: int | None = None, first_cross: int = 0
+) -> TextTower:
+    """BERT without its head, its blocks from `first_cross` on able to read tokens of an image."""
     return TextTower(
         style="bidirectional",
         vocab_size=config.vocab_size,
@@ -95,6 +97,8 @@ def bert_tower(config: BertConfig, rngs: nnx.Rngs) -> TextTower:
         segments=config.segments,
         act=gelu,
         eps=config.eps,
+        cross_width=cross_width,
+        first_cross=first_cross,
         rngs=rngs,
     )
 

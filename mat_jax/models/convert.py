@@ -71,15 +71,6 @@ def layer_norm(theirs: str, ours: str) -> list[Rule]:
     return [Rule(f"{theirs}.weight", f"{ours}.scale"), Rule(f"{theirs}.bias", f"{ours}.bias")]
 
 
-def _fused(theirs: str, ours: str) -> list[Rule]:
-    """Query, key and value, which they keep in one matrix."""
-    parts = [(f"{ours}.{name}", (i, 3)) for i, name in enumerate("qkv")]
-    return [
-        *(Rule(f"{theirs}.weight", f"{path}.kernel", (1, 0), part) for path, part in parts),
-        *(Rule(f"{theirs}.bias", f"{path}.bias", part=part) for path, part in parts),
-    ]
-
-
 def _clip_blocks(tower: str) -> list[Rule]:
     theirs, ours = f"{tower}_model.encoder.layers.#", f"{tower}.blocks.#"
     return [
@@ -94,26 +85,8 @@ def _clip_blocks(tower: str) -> list[Rule]:
     ]
 
 
-def _plain_vit(
-    *, cls: str, pos: str, patch: str, block: str, norm: str, attn: str, out: str, last: str
-) -> list[Rule]:
-    ours = "vision.blocks.#"
-    return [
-        Rule(cls, "vision.cls", ones=2),
-        Rule(pos, "vision.pos", ones=1),
-        Rule(f"{patch}.weight", "vision.patch.kernel", (2, 3, 1, 0)),
-        Rule(f"{patch}.bias", "vision.patch.bias"),
-        *layer_norm(f"{block}.{norm}1", f"{ours}.ln1"),
-        *layer_norm(f"{block}.{norm}2", f"{ours}.ln2"),
-        *_fused(f"{block}.{attn}.qkv", f"{ours}.attn"),
-        *dense(f"{block}.{attn}.{out}", f"{ours}.attn.o"),
-        *dense(f"{block}.mlp.fc1", f"{ours}.mlp.fc1"),
-        *dense(f"{block}.mlp.fc2", f"{ours}.mlp.fc2"),
-        *layer_norm(last, "vision.ln_post"),
-    ]
-
-
-def _bert_text(theirs: str, ours: str) -> list[Rule]:
+def bert_text(theirs: str, ours: str) -> list[Rule]:
+    """BERT without its head; its cross-attention, where it has one, is to an image."""
     layer, block = f"{theirs}.encoder.layer.#", f"{ours}.blocks.#"
     cross = f"{layer}.crossattention"
     return [
@@ -137,7 +110,8 @@ def _bert_text(theirs: str, ours: str) -> list[Rule]:
     ]
 
 
-def _mlm_head(theirs: str) -> list[Rule]:
+def mlm_head(theirs: str) -> list[Rule]:
+    """The head that predicts words, without its table, which is the one of the embeddings."""
     return [
         *dense(f"{theirs}.transform.dense", "mlm.dense"),
         *layer_norm(f"{theirs}.transform.LayerNorm", "mlm.ln"),
@@ -167,8 +141,8 @@ CLIP_HF = Layout(
 
 BERT_MLM_HF = Layout(
     rules=(
-        *_bert_text("bert", "text"),
-        *_mlm_head("cls.predictions"),
+        *bert_text("bert", "text"),
+        *mlm_head("cls.predictions"),
     ),
     ignored=(
         r"bert\.embeddings\.position_ids",
@@ -178,57 +152,6 @@ BERT_MLM_HF = Layout(
     ),
     renamed=((r"\.gamma$", ".weight"), (r"\.beta$", ".bias")),
 )
-
-_ORIGINAL_VIT = _plain_vit(
-    cls="visual_encoder.cls_token",
-    pos="visual_encoder.pos_embed",
-    patch="visual_encoder.patch_embed.proj",
-    block="visual_encoder.blocks.#",
-    norm="norm",
-    attn="attn",
-    out="proj",
-    last="visual_encoder.norm",
-)
-_BLIP_VIT = _plain_vit(
-    cls="vision_model.embeddings.class_embedding",
-    pos="vision_model.embeddings.position_embedding",
-    patch="vision_model.embeddings.patch_embedding",
-    block="vision_model.encoder.layers.#",
-    norm="layer_norm",
-    attn="self_attn",
-    out="projection",
-    last="vision_model.post_layernorm",
-)
-_RETRIEVAL_HEADS = [
-    *dense("vision_proj", "vision_proj"),
-    *dense("text_proj", "text_proj"),
-    *dense("itm_head", "itm_head"),
-]
-# Slow copies of all weights and queues of features, which only training reads.
-_TRAINING = (r"\w+_m\..*", r"\w*queue\w*", r".*\.position_ids")
-
-ALBEF = Layout(
-    rules=(
-        *_ORIGINAL_VIT,
-        *_bert_text("text_encoder", "text"),
-        *_RETRIEVAL_HEADS,
-        *dense("cls_head.0", "cls_hidden"),
-        *dense("cls_head.2", "cls_head"),
-        Rule("temp", "temp"),
-    ),
-    ignored=(*_TRAINING, r"text_encoder\.cls\..*"),
-    renamed=((r"^text_encoder\.bert\.", "text_encoder."),),  # so in the pre-trained files
-)
-
-_BLIP_TEXT = [
-    *_bert_text("text_encoder", "text"),
-    *_bert_text("text_decoder.bert", "decoder"),
-    *_mlm_head("text_decoder.cls.predictions"),
-    *_RETRIEVAL_HEADS,
-]
-_BLIP_IGNORED = (*_TRAINING, r"text_decoder\.cls\.predictions\.decoder\..*", "temp")
-BLIP_HF = Layout((*_BLIP_VIT, *_BLIP_TEXT), _BLIP_IGNORED)
-BLIP_ORIGINAL = Layout((*_ORIGINAL_VIT, *_BLIP_TEXT), _BLIP_IGNORED)
 
 
 def to_ours(

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,20 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
+from mat_jax.models.albef import ALBEF, ALBEFConfig
 from mat_jax.models.bert import BertConfig, BertMLM
+from mat_jax.models.blip import BLIP, BLIPCaptioner, BLIPConfig, blip
 from mat_jax.models.clip import CLIP, PIXEL_MEAN, PIXEL_STD, CLIPConfig
 from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, Layout, to_ours, to_theirs
+from mat_jax.models.layouts import ALBEF_ORIGINAL, BLIP_HF
 from mat_jax.models.tokenizer import Tokenizer
 from mat_jax.models.vision import resize_positions
 
 SHIPPED = Path(__file__).parent / "shipped"
 WEIGHTS = "model.safetensors"
 
-Model = CLIP | BertMLM
-Config = CLIPConfig | BertConfig
+Model = CLIP | ALBEF | BLIP | BLIPCaptioner | BertMLM
+Config = CLIPConfig | ALBEFConfig | BLIPConfig | BertConfig
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,14 @@ class Family:
     """What belongs together: a configuration, the model it builds, the names in its files."""
 
     config: type[Any]
-    model: type[Any]
+    model: Callable[[Any, nnx.Rngs], Any]
     layout: Layout
 
 
 FAMILIES = {
     "clip": Family(CLIPConfig, CLIP, CLIP_HF),
+    "albef": Family(ALBEFConfig, ALBEF, ALBEF_ORIGINAL),
+    "blip": Family(BLIPConfig, blip, BLIP_HF),
     "bert": Family(BertConfig, BertMLM, BERT_MLM_HF),
 }
 
@@ -86,7 +91,7 @@ def load(
         grid = image_size // config.patch_size
         arrays["vision.pos"] = resize_positions(arrays["vision.pos"], grid)
     model = assemble(config, arrays)
-    if isinstance(model, CLIP):
+    if hasattr(model, "text_format"):
         model.text_format = tokenizer.text_format
     return model, tokenizer
 
@@ -106,7 +111,7 @@ def save(model: Model, tokenizer: Tokenizer, folder: str | Path) -> None:
             new = Path(scratch, "new")
             tokenizer.save(new)
             _write_json(new / "config.json", model.config.to_hf() | {"dtype": "float32"})
-            if isinstance(model.config, CLIPConfig):
+            if not isinstance(model.config, BertConfig):
                 _write_json(new / "preprocessor_config.json", _preprocessor(model.config))
             safetensors.numpy.save_file(tensors, new / WEIGHTS, metadata={"format": "pt"})
             (new / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read it
@@ -160,9 +165,16 @@ def read_arrays(folder: Path, config: Config) -> dict[str, np.ndarray]:
         raise ValueError(
             f"{path} cannot be read ({error}); it is cut short or damaged, copy or export it again"
         ) from error
+    return fitted(tensors, config, _family(config).layout, source=str(path))
+
+
+def fitted(
+    tensors: Mapping[str, np.ndarray], config: Config, layout: Layout, *, source: str
+) -> dict[str, np.ndarray]:
+    """The weights of a model of this configuration (path: array) from a file's tensors."""
     state = nnx.state(_abstract(config))
     shapes = {_dotted(path): leaf.shape for path, leaf in nnx.to_flat_state(state)}
-    return to_ours(tensors, _family(config).layout, shapes, source=str(path))
+    return to_ours(tensors, layout, shapes, source=source)
 
 
 def assemble(config: Config, arrays: Mapping[str, np.ndarray]) -> Any:
@@ -175,9 +187,14 @@ def assemble(config: Config, arrays: Mapping[str, np.ndarray]) -> Any:
     return nnx.merge(graph, nnx.from_flat_state(leaves))
 
 
+def build(config: Config, seed: int) -> Any:
+    """A model of a configuration with random weights."""
+    return _family(config).model(config, nnx.Rngs(seed))
+
+
 def _abstract(config: Config) -> Any:
     """The model without its weights, which would take time and memory to draw."""
-    return nnx.eval_shape(lambda: _family(config).model(config, nnx.Rngs(0)))
+    return nnx.eval_shape(lambda: build(config, 0))
 
 
 def _dotted(path: tuple[Any, ...]) -> str:
@@ -224,15 +241,24 @@ def _write_json(path: Path, settings: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def _preprocessor(config: CLIPConfig) -> dict[str, Any]:
-    """How transformers is to prepare images: as `data.resize` does, then mean and deviation."""
-    return {
-        "image_processor_type": "CLIPImageProcessor",
+def _preprocessor(config: Config) -> dict[str, Any]:
+    """How transformers is to prepare images: to a square, then mean and deviation.
+
+    CLIP cuts the square out as `data.resize` does; ALBEF and BLIP press the image into it.
+    """
+    size = config.image_size  # type: ignore[missing-attribute]  # BERT is not asked
+    square = {"height": size, "width": size}
+    shape: dict[str, Any] = {"image_processor_type": "BlipImageProcessor", "size": square}
+    if isinstance(config, CLIPConfig):
+        shape = {
+            "image_processor_type": "CLIPImageProcessor",
+            "size": {"shortest_edge": size},
+            "do_center_crop": True,
+            "crop_size": square,
+        }
+    return shape | {
         "do_resize": True,
-        "size": {"shortest_edge": config.image_size},
         "resample": 3,
-        "do_center_crop": True,
-        "crop_size": {"height": config.image_size, "width": config.image_size},
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,

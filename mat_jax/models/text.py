@@ -119,8 +119,9 @@ class TextTower(nnx.Module):
         x: Float[Array, "batch length width"],
         readable: Bool[Array, "#batch #length length"],
         keys: Sequence[Keys],
+        first: int = 0,
     ) -> Float[Array, "batch length width"]:
-        """`x` through the last blocks, as many as there are `keys`, each reading its image."""
-        for block, image in zip(self.blocks[-len(keys) :], keys, strict=True):
+        """`x` through the blocks from `first` on, as many as there are `keys` of images to read."""
+        for block, image in zip(self.blocks[first : first + len(keys)], keys, strict=True):
             x = block(x, readable, image=image)
         return x

@@ -1,5 +1,6 @@
 """The vision transformer: patches, a class token, learned positions, pre-norm blocks."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import jax.numpy as jnp
@@ -7,7 +8,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from mat_jax.models.nn import Activation, Block, LayerNorm, normal
+from mat_jax.models.nn import Activation, Block, LayerNorm, gelu, normal
 
 
 def normalised(
@@ -71,6 +72,11 @@ class VisionTower(nnx.Module):
         eps: float,
         rngs: nnx.Rngs,
     ):
+        if image_size % patch_size:
+            raise ValueError(
+                f"image_size={image_size} is not a multiple of patch_size={patch_size}; choose an "
+                f"image size that is"
+            )
         clip = style == "clip"
         std = width**-0.5 if clip else 0.02
         # CLIP's and DeiT's own initialisations.
@@ -108,6 +114,41 @@ class VisionTower(nnx.Module):
             x = block(x)
         tokens = last(x) if self.style == "clip" else self.ln_post(last(x))
         return tokens, self.ln_post(last(x, only=x[:, :1])[:, 0])
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """The sizes of a plain image tower; the defaults are ViT-B's, with DeiT's eps."""
+
+    width: int = 768
+    layers: int = 12
+    heads: int = 12
+    hidden: int = 0
+    eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if not self.hidden:
+            object.__setattr__(self, "hidden", 4 * self.width)
+        if self.width % self.heads:
+            raise ValueError(
+                f"width={self.width} does not divide into heads={self.heads} heads; choose a "
+                f"number of heads that divides the width"
+            )
+
+    def tower(self, image_size: int, patch_size: int, rngs: nnx.Rngs) -> VisionTower:
+        """An image tower of these sizes, with random weights."""
+        return VisionTower(
+            style="plain",
+            image_size=image_size,
+            patch_size=patch_size,
+            width=self.width,
+            layers=self.layers,
+            heads=self.heads,
+            hidden=self.hidden,
+            act=gelu,
+            eps=self.eps,
+            rngs=rngs,
+        )
 
 
 def resize_positions(

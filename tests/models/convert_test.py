@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 
 from mat_jax.models import convert
-from mat_jax.models.convert import (
-    ALBEF,
-    BERT_MLM_HF,
-    BLIP_HF,
-    BLIP_ORIGINAL,
-    CLIP_HF,
-    Layout,
-    Rule,
-)
+from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, Layout, Rule
+from mat_jax.models.layouts import ALBEF_ORIGINAL, BLIP_HF, BLIP_ORIGINAL
 
 LAYOUT = Layout(
     rules=(
@@ -127,7 +120,7 @@ def test_an_array_without_a_rule_is_not_lost():
 LAYOUTS = {
     "clip": CLIP_HF,
     "bert": BERT_MLM_HF,
-    "albef": ALBEF,
+    "albef": ALBEF_ORIGINAL,
     "blip": BLIP_HF,
     "original blip": BLIP_ORIGINAL,
 }
