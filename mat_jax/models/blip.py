@@ -26,6 +26,14 @@ CLASSES: dict[Task, str] = {
     "captioning": "BlipForConditionalGeneration",
 }
 SPECIALS = ("[DEC]", "[ENC]")
+# The sizes of the image tower, there and here.
+VISION = {
+    "hidden_size": "width",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+    "intermediate_size": "hidden",
+    "layer_norm_eps": "eps",
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class BLIPConfig:
     @classmethod
     def from_hf(cls, settings: Mapping[str, Any]) -> "BLIPConfig":
         """Read a transformers config.json; a setting it leaves out has transformers' default."""
-        vision = settings.get("vision_config") or {}
+        vision: dict[str, Any] = {"layer_norm_eps": 1e-5, **(settings.get("vision_config") or {})}
         text = {"vocab_size": 30524, **(settings.get("text_config") or {}), "type_vocab_size": 0}
         if (text.get("hidden_size", 768), text.get("num_attention_heads")) == (768, 8):
             warnings.warn(
@@ -98,13 +106,7 @@ class BLIPConfig:
         config = cls(
             image_size=vision.get("image_size", 384),
             patch_size=vision.get("patch_size", 16),
-            vision=ViTConfig(
-                width=vision.get("hidden_size", 768),
-                layers=vision.get("num_hidden_layers", 12),
-                heads=vision.get("num_attention_heads", 12),
-                hidden=vision.get("intermediate_size", 3072),
-                eps=vision.get("layer_norm_eps", 1e-5),
-            ),
+            vision=ViTConfig(**{VISION[name]: vision[name] for name in VISION if name in vision}),
             text=BertConfig.from_hf(text),
             embed=settings.get("image_text_hidden_size", 256),
             eos=text.get("sep_token_id", 102),
@@ -140,11 +142,7 @@ class BLIPConfig:
                 "hidden_act": "gelu",
                 "image_size": self.image_size,
                 "patch_size": self.patch_size,
-                "hidden_size": self.vision.width,
-                "num_hidden_layers": self.vision.layers,
-                "num_attention_heads": self.vision.heads,
-                "intermediate_size": self.vision.hidden,
-                "layer_norm_eps": self.vision.eps,
+                **{theirs: getattr(self.vision, ours) for theirs, ours in VISION.items()},
             },
         }
 

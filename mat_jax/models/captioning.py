@@ -19,10 +19,10 @@ from mat_jax.models.blip import BLIPCaptioner
 from mat_jax.models.nn import Keys
 
 NEVER = -1e9  # the score of what must not be chosen, finite because scores are subtracted
-compiled = partial(jax.jit, static_argnames=("prompt", "beams", "min_length", "max_length"))
+SIZES = ("prompt", "min_length", "max_length")  # what a compilation is for
 
 
-@compiled
+@partial(jax.jit, static_argnames=SIZES)
 def greedy(
     model: BLIPCaptioner,
     images: Float[Array | np.ndarray, "batch h w 3"],
@@ -39,13 +39,13 @@ def greedy(
     return _write(model, images, likeliest, prompt, min_length, max_length)
 
 
-@compiled
+@partial(jax.jit, static_argnames=SIZES)
 def nucleus(
     model: BLIPCaptioner,
     images: Float[Array | np.ndarray, "batch h w 3"],
     keys: Key[Array, " batch"],
     *,
-    top_p: float = 0.9,
+    top_p: float | Float[Array, ""] = 0.9,
     prompt: tuple[int, ...] = (),
     min_length: int = 5,
     max_length: int = 20,
@@ -73,7 +73,7 @@ def likely(
     return jnp.where(logits < least, -jnp.inf, logits)
 
 
-@compiled
+@partial(jax.jit, static_argnames=("beams", *SIZES))
 def beam_search(
     model: BLIPCaptioner,
     images: Float[Array | np.ndarray, "batch h w 3"],
@@ -133,7 +133,7 @@ def beam_search(
 
 def _write(
     model: BLIPCaptioner,
-    images: Array,
+    images: Array | np.ndarray,
     choose: Callable[[Array, Array], Array],
     prompt: tuple[int, ...],
     min_length: int,
@@ -158,7 +158,11 @@ def _write(
 
 
 def _start(
-    model: BLIPCaptioner, images: Array, beams: int, prompt: tuple[int, ...], max_length: int
+    model: BLIPCaptioner,
+    images: Array | np.ndarray,
+    beams: int,
+    prompt: tuple[int, ...],
+    max_length: int,
 ) -> tuple[Array, list[Keys], list[Keys]]:
     """Captions that hold no more than the prompt, what they have read, and the images' keys."""
     positions = model.config.text.length

@@ -71,6 +71,15 @@ def layer_norm(theirs: str, ours: str) -> list[Rule]:
     return [Rule(f"{theirs}.weight", f"{ours}.scale"), Rule(f"{theirs}.bias", f"{ours}.bias")]
 
 
+def fused(theirs: str, ours: str, joint: str = ".") -> list[Rule]:
+    """Query, key and value, which they keep in one matrix."""
+    parts = [(f"{ours}.{name}", (i, 3)) for i, name in enumerate("qkv")]
+    return [
+        *(Rule(f"{theirs}{joint}weight", f"{path}.kernel", (1, 0), part) for path, part in parts),
+        *(Rule(f"{theirs}{joint}bias", f"{path}.bias", part=part) for path, part in parts),
+    ]
+
+
 def _clip_blocks(tower: str) -> list[Rule]:
     theirs, ours = f"{tower}_model.encoder.layers.#", f"{tower}.blocks.#"
     return [

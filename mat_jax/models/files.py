@@ -19,7 +19,7 @@ from mat_jax.models.bert import BertConfig, BertMLM
 from mat_jax.models.blip import BLIP, BLIPCaptioner, BLIPConfig, blip
 from mat_jax.models.clip import CLIP, PIXEL_MEAN, PIXEL_STD, CLIPConfig
 from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, Layout, to_ours, to_theirs
-from mat_jax.models.layouts import ALBEF_ORIGINAL, BLIP_HF
+from mat_jax.models.layouts import ALBEF_ORIGINAL, BLIP_HF, BLIP_ORIGINAL
 from mat_jax.models.tokenizer import Tokenizer
 from mat_jax.models.vision import resize_positions
 
@@ -45,6 +45,13 @@ FAMILIES = {
     "blip": Family(BLIPConfig, blip, BLIP_HF),
     "bert": Family(BertConfig, BertMLM, BERT_MLM_HF),
 }
+
+
+def original(tensors: Mapping[str, np.ndarray]) -> tuple[Config, Layout]:
+    """What ALBEF's, TCL's and BLIP's checkpoints, as published, are: BLIP has no segments."""
+    if any(name.endswith(".token_type_embeddings.weight") for name in tensors):
+        return ALBEFConfig.from_tensors(tensors), ALBEF_ORIGINAL
+    return BLIPConfig.from_tensors(tensors), BLIP_ORIGINAL
 
 
 def load(

@@ -1,15 +1,6 @@
 """The names in the files of ALBEF, TCL and BLIP: as published, and as transformers has BLIP."""
 
-from mat_jax.models.convert import Layout, Rule, bert_text, dense, layer_norm, mlm_head
-
-
-def _fused(theirs: str, ours: str) -> list[Rule]:
-    """Query, key and value, which they keep in one matrix."""
-    parts = [(f"{ours}.{name}", (i, 3)) for i, name in enumerate("qkv")]
-    return [
-        *(Rule(f"{theirs}.weight", f"{path}.kernel", (1, 0), part) for path, part in parts),
-        *(Rule(f"{theirs}.bias", f"{path}.bias", part=part) for path, part in parts),
-    ]
+from mat_jax.models.convert import Layout, Rule, bert_text, dense, fused, layer_norm, mlm_head
 
 
 def _plain_vit(
@@ -23,7 +14,7 @@ def _plain_vit(
         Rule(f"{patch}.bias", "vision.patch.bias"),
         *layer_norm(f"{block}.{norm}1", f"{ours}.ln1"),
         *layer_norm(f"{block}.{norm}2", f"{ours}.ln2"),
-        *_fused(f"{block}.{attn}.qkv", f"{ours}.attn"),
+        *fused(f"{block}.{attn}.qkv", f"{ours}.attn"),
         *dense(f"{block}.{attn}.{out}", f"{ours}.attn.o"),
         *dense(f"{block}.mlp.fc1", f"{ours}.mlp.fc1"),
         *dense(f"{block}.mlp.fc2", f"{ours}.mlp.fc2"),

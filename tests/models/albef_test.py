@@ -1,4 +1,4 @@
-"""ALBEF against parts of transformers put together, and a copy of its published layout."""
+"""ALBEF against parts of transformers put together, in its published layouts."""
 
 import dataclasses
 
@@ -8,115 +8,24 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-import transformers
-from flax import nnx
-from transformers.models.blip import modeling_blip, modeling_blip_text
 
 from mat_jax import models
 from mat_jax.models import files
-from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
 from mat_jax.models.layouts import ALBEF_ORIGINAL
 from mat_jax.models.vision import resize_positions
 from mat_jax.records import Tokens
+from tests.models.albef_reference import FUSION, Reference, original, training_state
+from tests.models.mistakes import Nothing, edited, inside
+from tests.models.parity import pixels, relative, run
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 HEAD = 16
-FUSION = 2  # blocks before fusion, and blocks of it
 
 
 @pytest.fixture(autouse=True)
 def _exact_products():
     with jax.default_matmul_precision("highest"):
         yield
-
-
-class Reference(torch.nn.Module):
-    """BLIP's image tower is ALBEF's, and BLIP's text tower can be run as ALBEF's in two parts."""
-
-    def __init__(self, vision: dict, text: dict, embed: int = 24):
-        super().__init__()
-        vision = {"layer_norm_eps": 1e-6, "initializer_range": 0.02} | vision
-        self.vision = modeling_blip.BlipVisionModel(transformers.BlipVisionConfig(**vision))
-        wide = self.vision.config.hidden_size
-        text = transformers.BlipTextConfig(encoder_hidden_size=wide, **text)
-        self.text = modeling_blip_text.BlipTextModel(text, add_pooling_layer=False)
-        narrow = text.hidden_size
-        self.vision_proj = torch.nn.Linear(wide, embed)
-        self.text_proj = torch.nn.Linear(narrow, embed)
-        self.itm_head = torch.nn.Linear(narrow, 2)
-        self.cls_head = torch.nn.Sequential(
-            torch.nn.Linear(narrow, narrow), torch.nn.ReLU(), torch.nn.Linear(narrow, 3)
-        )
-
-    def encode_image(self, images):
-        pixels = (images - torch.tensor(PIXEL_MEAN)) / torch.tensor(PIXEL_STD)
-        tokens = self.vision(pixel_values=pixels.permute(0, 3, 1, 2)).last_hidden_state
-        return tokens, unit(self.vision_proj(tokens[:, 0]))
-
-    def encode_text(self, tokens, fusion=FUSION):
-        ids = torch.as_tensor(tokens.ids, dtype=torch.long)
-        hidden = self.run(self.text.embeddings(ids), tokens, slice(fusion), None)
-        return hidden, unit(self.text_proj(hidden[:, 0]))
-
-    def fuse(self, image, hidden, tokens, fusion=FUSION):
-        return self.run(hidden, tokens, slice(fusion, None), image)
-
-    def run(self, x, tokens, layers, image):
-        hide = torch.where(torch.as_tensor(tokens.mask), 0.0, torch.finfo(x.dtype).min)
-        for layer in self.text.encoder.layer[layers]:
-            x = layer(x, image, attention_mask=hide[:, None, None])
-        return x
-
-
-def unit(x):
-    return torch.nn.functional.normalize(x, dim=-1)
-
-
-ORIGINAL = {
-    "embeddings.class_embedding": "cls_token",
-    "embeddings.position_embedding": "pos_embed",
-    "embeddings.patch_embedding": "patch_embed.proj",
-    "encoder.layers": "blocks",
-    "layer_norm": "norm",
-    "self_attn.projection": "attn.proj",
-    "self_attn": "attn",
-    "post_layernorm": "norm",
-}
-
-
-def original(reference: Reference, task: str, fusion: int = FUSION) -> dict[str, np.ndarray]:
-    """The tensors a published checkpoint of such a model holds, as ALBEF's code names them."""
-    entailment = task == "entailment"
-    heads = ("cls_head",) if entailment else ("vision_proj", "text_proj", "itm_head")
-    found = {} if entailment else {"temp": np.asarray(0.05, np.float32)}
-    for name, tensor in reference.state_dict().items():
-        part, rest = name.split(".", 1)
-        if part == "vision":
-            for theirs, albef in ORIGINAL.items():
-                rest = rest.replace(theirs, albef)
-            name = f"visual_encoder.{rest}"
-        elif part == "text":
-            name = f"text_encoder.{rest}"
-            number = [int(n) for n in name.split(".") if n.isdigit()]
-            if "crossattention" in name and number[0] < fusion:
-                continue
-        elif part not in heads:
-            continue
-        found[name] = tensor.numpy()
-    # The reference has no segments: theirs are in its positions.
-    width = reference.text.config.hidden_size
-    types = np.random.default_rng(1).normal(size=(2, width)).astype(np.float32)
-    positions = "text_encoder.embeddings.position_embeddings.weight"
-    found[positions] = found[positions] - types[0]
-    found["text_encoder.embeddings.token_type_embeddings.weight"] = types
-    return found
-
-
-def training_state(tensors):
-    """What else is in a checkpoint: slow copies, queues, a buffer."""
-    slow = {name.replace(".", "_m.", 1): tensor for name, tensor in tensors.items() if "." in name}
-    queues = {"image_queue": np.zeros((4, 8)), "idx_queue": np.zeros(8), "queue_ptr": np.zeros(1)}
-    return slow | queues | {"text_encoder.embeddings.position_ids": np.arange(24)[None]}
 
 
 def assemble(tensors, **options):
@@ -158,7 +67,7 @@ def tokens(bert_tokenizer):
 
 @pytest.fixture(scope="module")
 def images():
-    return np.random.default_rng(0).random((3, 32, 32, 3), dtype=np.float32)
+    return pixels(32)
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +77,8 @@ def theirs(reference, images, tokens):
 
 def expected(reference, images, tokens, fusion=FUSION):
     """What the reference says: a dictionary of arrays, with the gradient of the matches."""
-    pixels = torch.tensor(images, requires_grad=True)
-    image, image_unit = reference.encode_image(pixels)
+    leaf = torch.tensor(images, requires_grad=True)
+    image, image_unit = reference.encode_image(leaf)
     text, text_unit = reference.encode_text(tokens, fusion)
     fused = reference.fuse(image, text, tokens, fusion)
     match = reference.itm_head(fused[:, 0])
@@ -182,17 +91,9 @@ def expected(reference, images, tokens, fusion=FUSION):
         "fused": fused,
         "match": match,
         "verdict": reference.cls_head(fused[:, 0]),
-        "gradient": pixels.grad,
+        "gradient": leaf.grad,
     }
     return {name: tensor.detach().numpy() for name, tensor in found.items()}
-
-
-def run(function, model, *inputs):
-    """`function(model, *inputs)`, compiled, with the weights as arguments."""
-    graph, state = nnx.split(model)
-    return jax.jit(lambda state, *inputs: function(nnx.merge(graph, state), *inputs))(
-        state, *inputs
-    )
 
 
 def features(model, images, tokens):
@@ -227,13 +128,9 @@ def errors(ours, theirs, mask):
 
 def check(ours, theirs, mask, *, hidden):
     """All arrays at the tolerances of models.md section 8."""
-    assert relative(ours.pop("gradient"), theirs["gradient"]) < 1e-4
+    assert relative(ours.pop("gradient"), torch.tensor(theirs["gradient"])) < 1e-4
     for name, error in errors(ours, theirs, mask).items():
         assert error < (1e-5 if name.endswith("unit") else hidden), (name, error)
-
-
-def relative(ours, theirs):
-    return float(np.linalg.norm(np.asarray(ours) - theirs) / np.linalg.norm(theirs))
 
 
 def test_features_matches_and_pixel_gradients(model, theirs, images, tokens):
@@ -250,30 +147,6 @@ def test_entailment(reference, theirs, images, tokens):
 
     ours = run(verdict, model, images, tokens)
     np.testing.assert_allclose(ours, theirs["verdict"], atol=2e-5)
-
-
-def inside(part, **changes):
-    def change(model):
-        changed = dataclasses.replace(getattr(model.config, part), **changes)
-        config = dataclasses.replace(model.config, **{part: changed})
-        graph, _ = nnx.split(nnx.eval_shape(lambda: models.ALBEF(config, nnx.Rngs(0))))
-        return nnx.merge(graph, nnx.state(model))
-
-    return change
-
-
-def edited(edit):
-    def change(model):
-        model = nnx.clone(model)
-        edit(model)
-        return model
-
-    return change
-
-
-class Nothing(nnx.Module):
-    def __call__(self, x):
-        return x
 
 
 def without_last_norm(model):
@@ -364,7 +237,7 @@ def their_cam(reference, images, tokens, layer):
     (probs,) = seen
     mask = torch.as_tensor(tokens.mask, dtype=torch.float32)[:, None, :, None]
     cam = (probs * mask)[..., 1:] * (probs.grad.clamp(min=0) * mask)[..., 1:]
-    return cam.mean(1).mean(1).reshape(len(images), 4, 4).detach().numpy()
+    return cam.mean(1).mean(1).reshape(len(images), 4, 4).detach()
 
 
 @pytest.mark.parametrize("layer", [FUSION, 2 * FUSION - 1])
@@ -372,6 +245,7 @@ def test_grad_cam(reference, model, images, tokens, layer):
     ours = run(lambda m, i, t: models.grad_cam(m, i, t, layer=layer), model, images, tokens)
     theirs = their_cam(reference, images, tokens, layer)
     assert relative(ours, theirs) < 1e-4
+    theirs = theirs.numpy()
     # It tells patches, images and layers apart.
     assert theirs.std(axis=(1, 2)).min() > 0.1 * theirs.mean()
     other = their_cam(reference, images, tokens, 3 * FUSION - 1 - layer)
@@ -404,6 +278,7 @@ def test_pretrained_layout(reference):
     head = {"text_encoder.cls.predictions.bias": np.zeros(3)}
     model = assemble(deeper | head | training_state(deeper), head=HEAD)
     assert model.config == plain.config
+    assert files.original(deeper)[1] is ALBEF_ORIGINAL
     for ours, theirs in zip(jax.tree.leaves(model), jax.tree.leaves(plain), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -441,7 +316,7 @@ def test_full_size(randomised):
     model = assemble(tensors)
     assert model.config == models.ALBEFConfig()
     rng = np.random.default_rng(0)
-    images = rng.random((2, 384, 384, 3), dtype=np.float32)
+    images = pixels(384, batch=2)
     mask = np.arange(30)[None] < np.array([[7], [30]])
     tokens = Tokens(np.where(mask, rng.integers(1000, 30000, mask.shape), 0).astype(np.int32), mask)
     check(

@@ -17,6 +17,9 @@ from mat_jax.models import files
 from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
 from mat_jax.models.layouts import BLIP_ORIGINAL
 from mat_jax.records import Tokens
+from tests.models.albef_reference import published
+from tests.models.mistakes import Twice, edited, inside
+from tests.models.parity import pixels, relative, run, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 RETRIEVAL, CAPTIONING = "BlipForImageTextRetrieval", "BlipForConditionalGeneration"
@@ -42,7 +45,7 @@ def captioner(blip_folder):
 
 @pytest.fixture(scope="module")
 def images():
-    return np.random.default_rng(0).random((3, 32, 32, 3), dtype=np.float32)
+    return pixels(32)
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +58,18 @@ def normalised(images):
     return images.permute(0, 3, 1, 2)
 
 
-def torch_ids(tokens, start=None):
-    ids = torch.tensor(tokens.ids, dtype=torch.long)
-    if start is not None:
-        ids[:, 0] = start
-    return {"input_ids": ids, "attention_mask": torch.tensor(tokens.mask, dtype=torch.long)}
+def starting(tokens, start):
+    """Ids for torch, the first of them replaced."""
+    ids = torch_ids(Tokens(np.array(tokens.ids), tokens.mask))
+    ids["input_ids"][:, 0] = start
+    return ids
 
 
 def expected(reference, images, tokens, start):
     """What the reference says: a dictionary of arrays, with the gradient of the matches."""
-    pixels = torch.tensor(images, requires_grad=True)
-    apart = reference(pixel_values=normalised(pixels), **torch_ids(tokens), use_itm_head=False)
-    fused = reference(pixel_values=normalised(pixels), **torch_ids(tokens, start))
+    leaf = torch.tensor(images, requires_grad=True)
+    apart = reference(pixel_values=normalised(leaf), **torch_ids(tokens), use_itm_head=False)
+    fused = reference(pixel_values=normalised(leaf), **starting(tokens, start))
     fused.itm_score[:, 1].sum().backward()
     found = {
         "image": apart.last_hidden_state,
@@ -74,17 +77,9 @@ def expected(reference, images, tokens, start):
         "cosines": apart.itm_score,
         "fused": fused.question_embeds,
         "match": fused.itm_score,
-        "gradient": pixels.grad,
+        "gradient": leaf.grad,
     }
     return {name: tensor.detach().numpy() for name, tensor in found.items()}
-
-
-def run(function, model, *inputs):
-    """`function(model, *inputs)`, compiled, with the weights as arguments."""
-    graph, state = nnx.split(model)
-    return jax.jit(lambda state, *inputs: function(nnx.merge(graph, state), *inputs))(
-        state, *inputs
-    )
 
 
 def features(model, images, tokens):
@@ -110,9 +105,7 @@ def everything(model, images, tokens):
 
 def check(ours, theirs, mask, *, hidden):
     """All arrays at the tolerances of models.md section 8."""
-    gradient = ours.pop("gradient")
-    size = np.linalg.norm(theirs["gradient"])
-    assert np.linalg.norm(np.asarray(gradient) - theirs["gradient"]) < 1e-4 * size
+    assert relative(ours.pop("gradient"), torch.tensor(theirs["gradient"])) < 1e-4
     for name in ours:
         error = largest(ours[name], theirs[name], mask if name in ("text", "fused") else ...)
         assert error < (1e-5 if name == "cosines" else hidden), (name, error)
@@ -128,48 +121,22 @@ def starting_with(start, model):
     return model
 
 
-@pytest.mark.parametrize("start", ["enc", "cls"])
-def test_features_matches_and_pixel_gradients(retrieval, images, tokens, start):
-    reference, model, _ = retrieval
-    theirs = expected(reference, images, tokens, model.config.enc if start == "enc" else None)
-    ours = run(everything, starting_with(start, model), images, tokens)
+def test_features_matches_and_pixel_gradients(retrieval, images, tokens):
+    reference, model, tokenizer = retrieval
+
+    def both(model, images, tokens):
+        as_transformers = starting_with("cls", model)
+        return everything(model, images, tokens), features(as_transformers, images, tokens)
+
+    ours, as_transformers = run(both, model, images, tokens)
+    theirs = expected(reference, images, tokens, model.config.enc)
     check(ours, theirs, tokens.mask, hidden=2e-5)
-
-
-def test_the_start_of_a_match_matters(retrieval, images, tokens):
-    reference, model, _ = retrieval
-    enc, cls = (expected(reference, images, tokens, i)["match"] for i in (model.config.enc, None))
-    assert largest(enc, cls) > 100 * 2e-5
-
-
-def inside(part, **changes):
-    def change(model):
-        changed = dataclasses.replace(getattr(model.config, part), **changes)
-        config = dataclasses.replace(model.config, **{part: changed})
-        kind = type(model)
-        graph, _ = nnx.split(nnx.eval_shape(lambda: kind(config, nnx.Rngs(0))))
-        return nnx.merge(graph, nnx.state(model))
-
-    return change
-
-
-def edited(edit):
-    def change(model):
-        model = nnx.clone(model)
-        edit(model)
-        return model
-
-    return change
+    cls = expected(reference, images, tokens, tokenizer.text_format.start)
+    assert largest(as_transformers["match"], cls["match"]) < 2e-5
+    assert largest(cls["match"], theirs["match"]) > 100 * 2e-5
 
 
 def one_norm_too_many(model):
-    class Twice(nnx.Module):
-        def __init__(self, norm):
-            self.norm = norm
-
-        def __call__(self, x):
-            return self.norm(self.norm(x))
-
     model.vision.ln_post = Twice(model.vision.ln_post)
 
 
@@ -201,7 +168,7 @@ def test_parity_notices_mistakes(retrieval, images, tokens, mistake, name, error
 
 
 def their_logits(reference, images, tokens):
-    ids = torch_ids(tokens, reference.config.text_config.bos_token_id)
+    ids = starting(tokens, reference.config.text_config.bos_token_id)
     with torch.no_grad():
         return reference(pixel_values=normalised(images), **ids).logits.numpy()
 
@@ -230,10 +197,13 @@ def test_caption_logits_notice_mistakes(captioner, images, tokens):
     def everything_readable(x, readable, keys):
         return type(decoder).fuse(decoder, x, jnp.ones_like(readable), keys)
 
-    def exact_gelu_for_none(model):
+    def not_causal(model):
+        model.decoder.fuse = everything_readable
+
+    def wrong_eps_of_the_head(model):
         model.mlm.ln = models.nn.LayerNorm(48, eps=1e-3)
 
-    for edit in (lambda m: setattr(m.decoder, "fuse", everything_readable), exact_gelu_for_none):
+    for edit in (not_causal, wrong_eps_of_the_head):
         wrong = nnx.clone(model)
         edit(wrong)
         assert largest(logits(wrong, images, tokens), theirs, tokens.mask) > 100 * 2e-5
@@ -276,13 +246,12 @@ def exported(config, tokenizer, folder):
 def test_transformers_loads_our_retrieval(tmp_path, bert_tokenizer):
     model, tokens = exported(SMALL, bert_tokenizer, tmp_path / "export")
     theirs = transformers.BlipForImageTextRetrieval.from_pretrained(tmp_path / "export").eval()
-    images = np.random.default_rng(0).random((3, 16, 16, 3), dtype=np.float32)
-    images = np.float32(np.uint8(images * 255)) / 255
+    images = np.float32(np.uint8(pixels(16) * 255)) / 255
     prepare = transformers.BlipImageProcessorPil.from_pretrained(tmp_path / "export")
-    pixels = prepare(list(np.uint8(images * 255)), return_tensors="pt").pixel_values
-    np.testing.assert_allclose(pixels, normalised(images), atol=1e-6)
+    prepared = prepare(list(np.uint8(images * 255)), return_tensors="pt").pixel_values
+    np.testing.assert_allclose(prepared, normalised(images), atol=1e-6)
     found = expected(theirs, images, tokens, model.config.enc)
-    ours = features(model, images, tokens)
+    ours = run(features, model, images, tokens)
     assert largest(ours["cosines"], found["cosines"]) < 1e-5
     assert largest(ours["match"], found["match"]) < 2e-5
 
@@ -292,38 +261,21 @@ def test_transformers_loads_our_captioner(tmp_path, bert_tokenizer):
     model, tokens = exported(config, bert_tokenizer, tmp_path / "export")
     kind = transformers.BlipForConditionalGeneration
     theirs = kind.from_pretrained(tmp_path / "export").eval()
-    images = np.random.default_rng(0).random((3, 16, 16, 3), dtype=np.float32)
-    ours = logits(model, images, tokens)
+    images = pixels(16)
+    ours = run(logits, model, images, tokens)
     assert largest(ours, their_logits(theirs, images, tokens), tokens.mask) < 2e-5
-
-
-ORIGINAL = {
-    "vision_model.embeddings.class_embedding": "visual_encoder.cls_token",
-    "vision_model.embeddings.position_embedding": "visual_encoder.pos_embed",
-    "vision_model.embeddings.patch_embedding": "visual_encoder.patch_embed.proj",
-    "vision_model.encoder.layers": "visual_encoder.blocks",
-    "layer_norm": "norm",
-    "self_attn.projection": "attn.proj",
-    "self_attn": "attn",
-    "vision_model.post_layernorm": "visual_encoder.norm",
-}
-
-
-def original(name):
-    for theirs, published in ORIGINAL.items():
-        name = name.replace(theirs, published)
-    return name
 
 
 @pytest.mark.parametrize("name", [RETRIEVAL, CAPTIONING])
 def test_original_layout(blip_folder, name):
     _, folder = blip_folder(name)
     model, _ = models.load(folder)
-    tensors = {original(name): tensor for name, tensor in weights(folder).items()}
+    tensors = {published(name): tensor for name, tensor in weights(folder).items()}
     slow = {name.replace(".", "_m.", 1): tensor for name, tensor in tensors.items()}
     rest = {"temp": np.asarray(0.05, np.float32), "ptr_queue": np.zeros(1)}
     config = models.BLIPConfig.from_tensors(tensors | slow | rest, head=16)
     assert config.task == model.config.task
+    assert files.original(tensors)[1] is BLIP_ORIGINAL
     arrays = files.fitted(tensors | slow | rest, config, BLIP_ORIGINAL, source="file")
     again = files.assemble(config, arrays)
     for ours, theirs in zip(jax.tree.leaves(again), jax.tree.leaves(model), strict=True):
@@ -387,7 +339,7 @@ def test_full_size(tmp_path, name):
     config = models.BLIPConfig.from_hf(json.loads((tmp_path / "config.json").read_text()))
     model = files.assemble(config, files.read_arrays(tmp_path, config))
     rng = np.random.default_rng(0)
-    images = rng.random((2, 384, 384, 3), dtype=np.float32)
+    images = pixels(384, batch=2)
     mask = np.arange(35)[None] < np.array([[7], [35]])
     tokens = Tokens(np.where(mask, rng.integers(1000, 30000, mask.shape), 0).astype(np.int32), mask)
     if name == CAPTIONING:
