@@ -41,11 +41,15 @@ class ImageFeatures(NamedTuple):
 
 
 class TextFeatures(NamedTuple):
-    """What a text encoder returns: all tokens, and the projected vector, not normalised."""
+    """What a text encoder returns: all tokens, and the projected vector, not normalised.
+
+    `ids` are there where a model reads the text again together with an image.
+    """
 
     tokens: Float[Array, "*lead length width"]
     embed: Float[Array, "*lead embed"]
     mask: Bool[Array, "*lead length"]
+    ids: Int[Array, "*lead length"] | None = None
 
     @property
     def unit(self) -> Float[Array, "*lead embed"]:

@@ -16,6 +16,7 @@ Metrics = dict[str, jax.Array]
 Step = Callable[[State, Weights | None, Batch], tuple[State, Metrics]]
 
 MAX_LOG_SCALE = 4.605170185988092  # ln 100: CLIP's clamp (Radford et al. 2021, section 2.5)
+MIN_TEMP = 0.001  # ALBEF's clamp
 
 
 def compile_step(
@@ -75,10 +76,15 @@ def compile_step(
 
 
 def clamp_scale(weights: Weights) -> Weights:
-    """Keep the temperature of the contrastive loss at or below 100, as CLIP was trained."""
-    return {
-        name: jnp.minimum(leaf, jnp.asarray(MAX_LOG_SCALE, leaf.dtype))
-        if name.split(".")[-1] == "logit_scale"
-        else leaf
-        for name, leaf in weights.items()
-    }
+    """Keep the scale of the contrastive loss in bounds, as the families were trained.
+
+    CLIP's `logit_scale` is the logarithm of the scale, ALBEF's `temp` its inverse.
+    """
+
+    def clamped(name: str, leaf: jax.Array) -> jax.Array:
+        last = name.split(".")[-1]
+        if last == "logit_scale":
+            return jnp.minimum(leaf, jnp.asarray(MAX_LOG_SCALE, leaf.dtype))
+        return jnp.maximum(leaf, jnp.asarray(MIN_TEMP, leaf.dtype)) if last == "temp" else leaf
+
+    return {name: clamped(name, leaf) for name, leaf in weights.items()}

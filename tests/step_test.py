@@ -122,6 +122,10 @@ def test_the_temperature_never_passes_a_hundred():
     clamped = clamp_scale({k: jax.numpy.asarray(v) for k, v in weights.items()})
     assert float(jax.numpy.exp(clamped["logit_scale"])) == pytest.approx(100, rel=1e-5)
     assert float(clamped["text.x"]) == 7.0
+    # ALBEF's, which divides.
+    for temp, kept in ((-0.2, 0.001), (0.05, 0.05)):
+        clamped = clamp_scale({"temp": jax.numpy.float32(temp)})
+        assert float(clamped["temp"]) == pytest.approx(kept)
 
 
 def test_the_state_is_donated():

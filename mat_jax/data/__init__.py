@@ -4,6 +4,7 @@ from mat_jax.data.attackable import attackable as attackable
 from mat_jax.data.candidates import Substitutes as Substitutes
 from mat_jax.data.candidates import WordTable as WordTable
 from mat_jax.data.candidates import build_words as build_words
+from mat_jax.data.clean import clean_blip_caption as clean_blip_caption
 from mat_jax.data.clean import clean_caption as clean_caption
 from mat_jax.data.corpus import Corpus as Corpus
 from mat_jax.data.images import read_image as read_image

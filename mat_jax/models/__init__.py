@@ -1,13 +1,22 @@
-"""Encoders and their files: CLIP, BERT, tokenizers."""
+"""Encoders and their files: CLIP, ALBEF, BLIP, BERT, tokenizers."""
 
+from mat_jax.models.albef import ALBEF, ALBEFConfig
 from mat_jax.models.bert import BertConfig, BertMLM
+from mat_jax.models.blip import BLIP, BLIPCaptioner, BLIPConfig
 from mat_jax.models.clip import CLIP, CLIPConfig
 from mat_jax.models.files import load, save
+from mat_jax.models.grad_cam import grad_cam
 from mat_jax.models.kinds import require_encoders, require_language_model
 from mat_jax.models.specs import Fresh, Pretrained
 from mat_jax.models.tokenizer import Tokenizer
+from mat_jax.models.vision import ViTConfig
 
 __all__ = [
+    "ALBEF",
+    "ALBEFConfig",
+    "BLIP",
+    "BLIPCaptioner",
+    "BLIPConfig",
     "CLIP",
     "BertConfig",
     "BertMLM",
@@ -15,6 +24,8 @@ __all__ = [
     "Fresh",
     "Pretrained",
     "Tokenizer",
+    "ViTConfig",
+    "grad_cam",
     "load",
     "require_encoders",
     "require_language_model",

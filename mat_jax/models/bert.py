@@ -82,6 +82,27 @@ class BertConfig:
         }
 
 
+def bert_tower(
+    config: BertConfig, rngs: nnx.Rngs, *, cross_width: int | None = None, first_cross: int = 0
+) -> TextTower:
+    """BERT without its head, its blocks from `first_cross` on able to read tokens of an image."""
+    return TextTower(
+        style="bidirectional",
+        vocab_size=config.vocab_size,
+        length=config.length,
+        width=config.width,
+        layers=config.layers,
+        heads=config.heads,
+        hidden=config.hidden,
+        segments=config.segments,
+        act=gelu,
+        eps=config.eps,
+        cross_width=cross_width,
+        first_cross=first_cross,
+        rngs=rngs,
+    )
+
+
 class MLMHead(nnx.Module):
     """`ln(gelu(dense x)) table' + bias`, where `table` is the one that embeds the tokens."""
 
@@ -104,19 +125,7 @@ class BertMLM(nnx.Module):
 
     def __init__(self, config: BertConfig, rngs: nnx.Rngs):
         self.config = config
-        self.text = TextTower(
-            style="bidirectional",
-            vocab_size=config.vocab_size,
-            length=config.length,
-            width=config.width,
-            layers=config.layers,
-            heads=config.heads,
-            hidden=config.hidden,
-            segments=config.segments,
-            act=gelu,
-            eps=config.eps,
-            rngs=rngs,
-        )
+        self.text = bert_tower(config, rngs)
         self.mlm = MLMHead(config.vocab_size, config.width, eps=config.eps, rngs=rngs)
 
     def logits(self, tokens: Tokens) -> Float[Array, "batch length vocab"]:

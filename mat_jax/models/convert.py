@@ -108,8 +108,10 @@ def _openai_blocks(theirs: str, ours: str) -> list[Rule]:
     ]
 
 
-def _bert_text(theirs: str, ours: str) -> list[Rule]:
+def bert_text(theirs: str, ours: str) -> list[Rule]:
+    """BERT without its head; its cross-attention, where it has one, is to an image."""
     layer, block = f"{theirs}.encoder.layer.#", f"{ours}.blocks.#"
+    cross = f"{layer}.crossattention"
     return [
         Rule(f"{theirs}.embeddings.word_embeddings.weight", f"{ours}.tok"),
         Rule(f"{theirs}.embeddings.position_embeddings.weight", f"{ours}.pos"),
@@ -120,9 +122,23 @@ def _bert_text(theirs: str, ours: str) -> list[Rule]:
         *dense(f"{layer}.attention.self.value", f"{block}.attn.v"),
         *dense(f"{layer}.attention.output.dense", f"{block}.attn.o"),
         *layer_norm(f"{layer}.attention.output.LayerNorm", f"{block}.ln1"),
+        *dense(f"{cross}.self.query", f"{block}.cross.attn.q"),
+        *dense(f"{cross}.self.key", f"{block}.cross.attn.k"),
+        *dense(f"{cross}.self.value", f"{block}.cross.attn.v"),
+        *dense(f"{cross}.output.dense", f"{block}.cross.attn.o"),
+        *layer_norm(f"{cross}.output.LayerNorm", f"{block}.cross.ln"),
         *dense(f"{layer}.intermediate.dense", f"{block}.mlp.fc1"),
         *dense(f"{layer}.output.dense", f"{block}.mlp.fc2"),
         *layer_norm(f"{layer}.output.LayerNorm", f"{block}.ln2"),
+    ]
+
+
+def mlm_head(theirs: str) -> list[Rule]:
+    """The head that predicts words, without its table, which is the one of the embeddings."""
+    return [
+        *dense(f"{theirs}.transform.dense", "mlm.dense"),
+        *layer_norm(f"{theirs}.transform.LayerNorm", "mlm.ln"),
+        Rule(f"{theirs}.bias", "mlm.bias"),
     ]
 
 
@@ -169,10 +185,8 @@ CLIP_OPENAI = Layout(
 
 BERT_MLM_HF = Layout(
     rules=(
-        *_bert_text("bert", "text"),
-        *dense("cls.predictions.transform.dense", "mlm.dense"),
-        *layer_norm("cls.predictions.transform.LayerNorm", "mlm.ln"),
-        Rule("cls.predictions.bias", "mlm.bias"),
+        *bert_text("bert", "text"),
+        *mlm_head("cls.predictions"),
     ),
     ignored=(
         r"bert\.embeddings\.position_ids",

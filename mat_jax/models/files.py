@@ -6,7 +6,7 @@ Read are also torch's checkpoints, and the layouts that models were first publis
 import dataclasses
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,12 @@ import safetensors.numpy
 from flax import nnx
 
 from mat_jax.models import pickles
+from mat_jax.models.albef import ALBEF, ALBEFConfig
 from mat_jax.models.bert import BertConfig, BertMLM
+from mat_jax.models.blip import BLIP, BLIPCaptioner, BLIPConfig, blip
 from mat_jax.models.clip import CLIP, PIXEL_MEAN, PIXEL_STD, CLIPConfig
 from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, CLIP_OPENAI, Layout, to_ours, to_theirs
+from mat_jax.models.layouts import ALBEF_ORIGINAL, BLIP_HF, BLIP_ORIGINAL
 from mat_jax.models.tokenizer import Tokenizer
 from mat_jax.models.vision import resize_positions
 
@@ -34,8 +37,8 @@ READABLE = (
     "open_clip_pytorch_model.bin",
 )
 
-Model = CLIP | BertMLM
-Config = CLIPConfig | BertConfig
+Model = CLIP | ALBEF | BLIP | BLIPCaptioner | BertMLM
+Config = CLIPConfig | ALBEFConfig | BLIPConfig | BertConfig
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,23 @@ class Family:
     """What belongs together: a configuration, the model it builds, the names in its files."""
 
     config: type[Any]
-    model: type[Any]
+    model: Callable[[Any, nnx.Rngs], Any]
     layout: Layout
 
 
 FAMILIES = {
     "clip": Family(CLIPConfig, CLIP, CLIP_HF),
+    "albef": Family(ALBEFConfig, ALBEF, ALBEF_ORIGINAL),
+    "blip": Family(BLIPConfig, blip, BLIP_HF),
     "bert": Family(BertConfig, BertMLM, BERT_MLM_HF),
 }
+
+
+def original(tensors: Mapping[str, np.ndarray]) -> tuple[Config, Layout]:
+    """What ALBEF's, TCL's and BLIP's checkpoints, as published, are: BLIP has no segments."""
+    if any(name.endswith(".token_type_embeddings.weight") for name in tensors):
+        return ALBEFConfig.from_tensors(tensors), ALBEF_ORIGINAL
+    return BLIPConfig.from_tensors(tensors), BLIP_ORIGINAL
 
 
 def load(
@@ -97,7 +109,7 @@ def load(
         grid = image_size // config.patch_size
         arrays["vision.pos"] = resize_positions(np.asarray(arrays["vision.pos"], np.float32), grid)
     model = assemble(config, arrays)
-    if isinstance(model, CLIP):
+    if hasattr(model, "text_format"):
         model.text_format = reads.text_format
     return model, reads
 
@@ -124,7 +136,7 @@ def save(model: Model, tokenizer: Tokenizer, folder: str | Path, *, dtype: str =
             new = Path(scratch, "new")
             tokenizer.save(new)
             _write_json(new / "config.json", model.config.to_hf() | {"dtype": dtype})
-            if isinstance(model.config, CLIPConfig):
+            if not isinstance(model.config, BertConfig):
                 _write_json(new / "preprocessor_config.json", _preprocessor(model.config))
             safetensors.numpy.save_file(tensors, new / WEIGHTS, metadata={"format": "pt"})
             (new / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read it
@@ -217,6 +229,8 @@ def _described(folder: Path, tensors: Mapping[str, np.ndarray], source: Path) ->
             return CLIPConfig.from_openai(shapes, settings), CLIP_OPENAI
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise ValueError(f"{source} holds no whole CLIP that is known here: {error}") from error
+    if "visual_encoder.cls_token" in tensors and not (folder / "config.json").exists():
+        return original(tensors)
     settings = _read_config(folder / "config.json")
     family = FAMILIES.get(settings.get("model_type", ""))
     if family is None:
@@ -241,9 +255,14 @@ def assemble(config: Config, arrays: Mapping[str, np.ndarray]) -> Any:
     return nnx.merge(graph, nnx.from_flat_state(leaves))
 
 
+def build(config: Config, seed: int) -> Any:
+    """A model of a configuration with random weights."""
+    return _family(config).model(config, nnx.Rngs(seed))
+
+
 def _abstract(config: Config) -> Any:
     """The model without its weights, which would take time and memory to draw."""
-    return nnx.eval_shape(lambda: _family(config).model(config, nnx.Rngs(0)))
+    return nnx.eval_shape(lambda: build(config, 0))
 
 
 def _dotted(path: tuple[Any, ...]) -> str:
@@ -290,15 +309,24 @@ def _write_json(path: Path, settings: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def _preprocessor(config: CLIPConfig) -> dict[str, Any]:
-    """How transformers is to prepare images: as `data.resize` does, then mean and deviation."""
-    return {
-        "image_processor_type": "CLIPImageProcessor",
+def _preprocessor(config: Config) -> dict[str, Any]:
+    """How transformers is to prepare images: to a square, then mean and deviation.
+
+    CLIP cuts the square out as `data.resize` does; ALBEF and BLIP press the image into it.
+    """
+    size = config.image_size  # type: ignore[missing-attribute]  # BERT is not asked
+    square = {"height": size, "width": size}
+    shape: dict[str, Any] = {"image_processor_type": "BlipImageProcessor", "size": square}
+    if isinstance(config, CLIPConfig):
+        shape = {
+            "image_processor_type": "CLIPImageProcessor",
+            "size": {"shortest_edge": size},
+            "do_center_crop": True,
+            "crop_size": square,
+        }
+    return shape | {
         "do_resize": True,
-        "size": {"shortest_edge": config.image_size},
         "resample": 3,
-        "do_center_crop": True,
-        "crop_size": {"height": config.image_size, "width": config.image_size},
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,

@@ -14,6 +14,8 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 Activation = Callable[[Array], Array]
+# Keys and values of tokens that are read, each [batch, heads, tokens, head].
+Keys = tuple[Float[Array, "_ _ _ _"], Float[Array, "_ _ _ _"]]
 
 
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -64,43 +66,99 @@ class LayerNorm(nnx.Module):
 
 
 class Attention(nnx.Module):
-    """Multi-head attention: `softmax(q k' / sqrt(head)) v`, head by head (Vaswani et al., 2017)."""
+    """Multi-head attention: `softmax(q k' / sqrt(head)) v`, head by head (Vaswani et al., 2017).
 
-    def __init__(self, width: int, heads: int, *, std: float, out_std: float, rngs: nnx.Rngs):
+    The tokens that are read may be wider (`kv_width`) than those that read. Their keys and values
+    are made by `keys`, once for however many calls.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        std: float,
+        out_std: float,
+        rngs: nnx.Rngs,
+        kv_width: int | None = None,
+    ):
         self.heads = heads
         self.q = Dense(width, width, std=std, rngs=rngs)
-        self.k = Dense(width, width, std=std, rngs=rngs)
-        self.v = Dense(width, width, std=std, rngs=rngs)
+        self.k = Dense(kv_width or width, width, std=std, rngs=rngs)
+        self.v = Dense(kv_width or width, width, std=std, rngs=rngs)
         self.o = Dense(width, width, std=out_std, rngs=rngs)
+
+    def keys(self, source: Float[Array, "batch tokens kv_width"]) -> Keys:
+        """What queries need to know of the tokens of `source`."""
+        return self._split(self.k(source)), self._split(self.v(source))
+
+    def probs(
+        self,
+        x: Float[Array, "batch queries width"],
+        keys: Keys,
+        mask: Bool[Array, "#batch #queries keys"] | None = None,
+    ) -> Float[Array, "batch heads queries keys"]:
+        """How much each token of `x` reads of each token that `mask` allows."""
+        batch, queries, width = x.shape
+        q = self._split(self.q(x) * (width // self.heads) ** -0.5)
+        scores = _merged(q) @ _merged(keys[0]).swapaxes(1, 2)
+        scores = scores.reshape(batch, self.heads, queries, -1)
+        if mask is not None:
+            # Not -inf: a caption slot that holds nothing has no key at all, and must not give nan.
+            scores = jnp.where(mask[:, None], scores, jnp.finfo(scores.dtype).min)
+        return jax.nn.softmax(scores, axis=-1)
 
     def __call__(
         self,
         x: Float[Array, "batch queries width"],
-        source: Float[Array, "batch keys width"],
+        keys: Keys,
         mask: Bool[Array, "#batch #queries keys"] | None = None,
+        probs_delta: Float[Array, "batch heads queries keys"] | None = None,
     ) -> Float[Array, "batch queries width"]:
-        """Each token of `x` reads the tokens of `source` that `mask` allows."""
+        """Each token of `x` reads the tokens behind `keys` that `mask` allows.
+
+        `probs_delta` is added to the probabilities: the gradient with respect to a zero there is
+        the gradient with respect to them.
+        """
         batch, queries, width = x.shape
-        head = width // self.heads
-        q, k, v = (
-            self._split(self.q(x) * head**-0.5),
-            self._split(self.k(source)),
-            self._split(self.v(source)),
-        )
-        scores = q @ k.swapaxes(1, 2)
-        if mask is not None:
-            by_head = scores.reshape(batch, self.heads, queries, -1)
-            # Not -inf: a caption slot that holds nothing has no key at all, and must not give nan.
-            by_head = jnp.where(mask[:, None], by_head, jnp.finfo(scores.dtype).min)
-            scores = by_head.reshape(scores.shape)
-        mixed = (jax.nn.softmax(scores, axis=-1) @ v).reshape(batch, self.heads, queries, head)
+        probs = self.probs(x, keys, mask)
+        if probs_delta is not None:
+            probs = probs + probs_delta
+        mixed = (_merged(probs) @ _merged(keys[1])).reshape(batch, self.heads, queries, -1)
         return self.o(mixed.swapaxes(1, 2).reshape(batch, queries, width))
 
     def _split(self, x: Array) -> Array:
         batch, tokens, width = x.shape
-        head = width // self.heads
-        by_head = x.reshape(batch, tokens, self.heads, head).swapaxes(1, 2)
-        return by_head.reshape(batch * self.heads, tokens, head)
+        return x.reshape(batch, tokens, self.heads, width // self.heads).swapaxes(1, 2)
+
+
+def _merged(x: Float[Array, "batch heads rows columns"]) -> Float[Array, "all rows columns"]:
+    return x.reshape(-1, *x.shape[2:])
+
+
+class CrossAttention(nnx.Module):
+    """`ln(x + attn x)`, where each text reads an image; several texts may read the same one."""
+
+    def __init__(
+        self, width: int, heads: int, kv_width: int, *, eps: float, std: float, rngs: nnx.Rngs
+    ):
+        self.attn = Attention(width, heads, std=std, out_std=std, kv_width=kv_width, rngs=rngs)
+        self.ln = LayerNorm(width, eps=eps)
+
+    def __call__(
+        self,
+        x: Float[Array, "batch tokens width"],
+        keys: Keys,
+        probs_delta: Float[Array, "images heads queries keys"] | None = None,
+    ) -> Float[Array, "batch tokens width"]:
+        """`x` after reading `keys`, those of its image.
+
+        With n texts for each image, those of the first image come first. To an image they are
+        one text n times as long: its keys are not repeated.
+        """
+        images = len(keys[0])
+        read = self.attn(x.reshape(images, -1, x.shape[-1]), keys, probs_delta=probs_delta)
+        return self.ln(x + read.reshape(x.shape))
 
 
 class Mlp(nnx.Module):
@@ -130,6 +188,8 @@ class Block(nnx.Module):
 
     `norm="pre"` (CLIP, ViT):  `x += attn(ln1 x); x += mlp(ln2 x)`.
     `norm="post"` (BERT):      `x = ln1(x + attn x); x = ln2(x + mlp x)`.
+
+    With a `cross_width`, a post-norm block has a cross-attention to an image between the two.
     """
 
     def __init__(
@@ -143,6 +203,7 @@ class Block(nnx.Module):
         eps: float,
         stds: tuple[float, float, float],
         rngs: nnx.Rngs,
+        cross_width: int | None = None,
     ):
         std_in, std_out, std_hidden = stds
         self.norm = norm
@@ -150,22 +211,51 @@ class Block(nnx.Module):
         self.attn = Attention(width, heads, std=std_in, out_std=std_out, rngs=rngs)
         self.ln2 = LayerNorm(width, eps=eps)
         self.mlp = Mlp(width, hidden, act=act, std=std_hidden, out_std=std_out, rngs=rngs)
+        self.cross = (
+            CrossAttention(width, heads, cross_width, eps=eps, std=std_in, rngs=rngs)
+            if cross_width
+            else None
+        )
 
     def __call__(
         self,
         x: Float[Array, "batch tokens width"],
-        mask: Bool[Array, "#batch #queries tokens"] | None = None,
+        mask: Bool[Array, "#batch #queries keys"] | None = None,
         only: Float[Array, "batch queries width"] | None = None,
+        *,
+        keys: Keys | None = None,
+        image: Keys | None = None,
     ) -> Float[Array, "batch queries width"]:
         """The tokens after the block; with `only`, a selection of the tokens of `x`, just those.
 
         Keys and values come from all of `x` either way, so selecting before the block or after it
-        gives the same numbers, and before is cheaper.
+        gives the same numbers, and before is cheaper. With `keys` they are those, and no others.
+        Without an `image` the cross-attention is left out.
         """
-        kept = x if only is None else only
+        kept = self.attend(x, mask, only, keys)
+        if self.cross is not None and image is not None:
+            kept = self.cross(kept, image)
+        return self.feed(kept)
+
+    def attend(
+        self,
+        x: Float[Array, "batch tokens width"],
+        mask: Bool[Array, "#batch #queries keys"] | None = None,
+        only: Float[Array, "batch queries width"] | None = None,
+        keys: Keys | None = None,
+    ) -> Float[Array, "batch queries width"]:
+        """The first part of the block: self-attention."""
+        pre = self.norm == "pre"
+        source = self.ln1(x) if pre else x
+        asking = source
+        if only is not None:
+            asking = self.ln1(only) if pre else only
+        read = self.attn(asking, self.attn.keys(source) if keys is None else keys, mask)
+        kept = (x if only is None else only) + read
+        return kept if pre else self.ln1(kept)
+
+    def feed(self, x: Float[Array, "batch queries width"]) -> Float[Array, "batch queries width"]:
+        """The last part of the block: each token by itself."""
         if self.norm == "pre":
-            source = self.ln1(x)
-            kept = kept + self.attn(source if only is None else self.ln1(kept), source, mask)
-            return kept + self.mlp(self.ln2(kept))
-        kept = self.ln1(kept + self.attn(kept, x, mask))
-        return self.ln2(kept + self.mlp(kept))
+            return x + self.mlp(self.ln2(x))
+        return self.ln2(x + self.mlp(x))

@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flax import nnx
-
-from mat_jax.models.bert import BertConfig, BertMLM
-from mat_jax.models.clip import CLIP, CLIPConfig
-from mat_jax.models.files import load
+from mat_jax.models.blip import SPECIALS, BLIPConfig
+from mat_jax.models.files import Config, build, load
 from mat_jax.models.tokenizer import Tokenizer
 
 
@@ -36,25 +33,32 @@ class Pretrained:
 class Fresh:
     """A model with random weights. The tokenizer decides vocabulary and length of captions."""
 
-    config: CLIPConfig | BertConfig
+    config: Config
     tokenizer: Tokenizer
 
     def build(self, seed: int) -> tuple[Any, Tokenizer]:
-        """Draw the weights from the seed."""
-        form, size = self.tokenizer.text_format, self.tokenizer.vocab_size
-        if isinstance(self.config, BertConfig):
-            bert = dataclasses.replace(
-                self.config, vocab_size=size, length=form.length, pad=form.pad
-            )
-            return BertMLM(bert, nnx.Rngs(seed)), self.tokenizer
-        clip = dataclasses.replace(
-            self.config,
-            vocab_size=size,
-            text_length=form.length,
-            bos=form.start,
-            eos=form.end,
-            pad=form.pad,
-        )
-        model = CLIP(clip, nnx.Rngs(seed))
-        model.text_format = form
-        return model, self.tokenizer
+        """Draw the weights from the seed. BLIP's tokenizer gets the tokens BLIP adds."""
+        blip = isinstance(self.config, BLIPConfig)
+        tokenizer = self.tokenizer.with_tokens(*SPECIALS) if blip else self.tokenizer
+        model = build(_fitted(self.config, tokenizer), seed)
+        if hasattr(model, "text_format"):
+            model.text_format = tokenizer.text_format
+        return model, tokenizer
+
+
+def _fitted(config: Any, tokenizer: Tokenizer) -> Any:
+    """The configuration, or one inside it, with what the tokenizer decides."""
+    form, size = tokenizer.text_format, tokenizer.vocab_size
+    decided = {
+        "vocab_size": size,
+        "length": form.length,
+        "text_length": form.length,
+        "bos": form.start,
+        "eos": form.end,
+        "pad": form.pad,
+    }
+    names = {field.name for field in dataclasses.fields(config)}
+    changes = {name: value for name, value in decided.items() if name in names}
+    if "text" in names:
+        changes["text"] = _fitted(config.text, tokenizer)
+    return dataclasses.replace(config, **changes)

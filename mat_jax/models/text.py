@@ -1,12 +1,14 @@
 """The text transformer, in its two forms: CLIP's (causal, pre-norm) and BERT's (post-norm)."""
 
+from collections.abc import Sequence
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from mat_jax.models.nn import Activation, Block, LayerNorm, normal
+from mat_jax.models.nn import Activation, Block, Keys, LayerNorm, normal
 
 
 class TextTower(nnx.Module):
@@ -15,7 +17,8 @@ class TextTower(nnx.Module):
     `style="causal"` (CLIP): a token reads only itself and those before it; pre-norm blocks and a
     normalisation after them. `style="bidirectional"` (BERT): a token reads all that are not
     padding; embeddings of the segment (always segment 0 here) and a normalisation before the
-    blocks, which are post-norm.
+    blocks, which are post-norm. With a `cross_width`, the blocks from `first_cross` on can also
+    read an image's tokens of that width.
     """
 
     def __init__(
@@ -31,6 +34,8 @@ class TextTower(nnx.Module):
         act: Activation,
         eps: float,
         segments: int = 0,
+        cross_width: int | None = None,
+        first_cross: int = 0,
         rngs: nnx.Rngs,
     ):
         causal = style == "causal"
@@ -44,8 +49,18 @@ class TextTower(nnx.Module):
         self.ln_emb = None if causal else LayerNorm(width, eps=eps)
         norm: Literal["pre", "post"] = "pre" if causal else "post"
         self.blocks = nnx.List(
-            Block(width, heads, hidden, norm=norm, act=act, eps=eps, stds=stds, rngs=rngs)
-            for _ in range(layers)
+            Block(
+                width,
+                heads,
+                hidden,
+                norm=norm,
+                act=act,
+                eps=eps,
+                stds=stds,
+                cross_width=cross_width if i >= first_cross else None,
+                rngs=rngs,
+            )
+            for i in range(layers)
         )
         self.ln_post = LayerNorm(width, eps=eps) if causal else None
 
@@ -54,29 +69,22 @@ class TextTower(nnx.Module):
         ids: Int[Array, "batch length"],
         mask: Bool[Array, "batch length"],
         at: Int[Array, " batch"],
+        layers: int | None = None,
     ) -> tuple[Float[Array, "batch length width"], Float[Array, "batch width"]]:
         """All tokens after the tower, and the token at position `at` of each text.
 
-        As in the vision tower, under jit only what is used of the last block is computed.
+        With `layers`, after that many blocks. As in the vision tower, under jit only what is used
+        of the last block is computed.
         """
-        length, positions = ids.shape[1], self.pos.shape[0]
-        if length > positions:
-            raise ValueError(
-                f"got texts of {length} ids, but this model has {positions} positions; cut them"
-            )
-        x = self.tok[...][ids] + self.pos[...][None, :length]
-        if self.type is not None:
-            x = x + self.type[...][None, :1]
-        if self.ln_emb is not None:
-            x = self.ln_emb(x)
-        place = jnp.arange(length)
+        x = self.embed(ids)
+        place = jnp.arange(ids.shape[1])
         if self.style == "causal":
             # Padding stands to the right of the text, where no token of the text can see it.
             readable = (place[None, :] <= place[:, None])[None]
             readable_at = (place[None, :] <= at[:, None])[:, None]
         else:
             readable = readable_at = mask[:, None]
-        *blocks, last = self.blocks
+        *blocks, last = self.blocks[:layers]
         for block in blocks:
             x = block(x, readable)
         only = jnp.take_along_axis(x, at[:, None, None], axis=1)
@@ -84,3 +92,36 @@ class TextTower(nnx.Module):
         if self.ln_post is not None:
             tokens, pooled = self.ln_post(tokens), self.ln_post(pooled)
         return tokens, pooled
+
+    def embed(
+        self, ids: Int[Array, "batch length"], first: Int[Array, ""] | None = None
+    ) -> Float[Array, "batch length width"]:
+        """What the first block sees; the ids stand from position `first` on (0 if None)."""
+        length, positions = ids.shape[1], self.pos.shape[0]
+        if length > positions:
+            raise ValueError(
+                f"got texts of {length} ids, but this model has {positions} positions; cut them"
+            )
+        pos = self.pos[...]
+        pos = pos[:length] if first is None else jax.lax.dynamic_slice_in_dim(pos, first, length)
+        x = self.tok[...][ids] + pos[None]
+        if self.type is not None:
+            x = x + self.type[...][None, :1]
+        return x if self.ln_emb is None else self.ln_emb(x)
+
+    def image_keys(self, tokens: Float[Array, "images tokens width"]) -> list[Keys]:
+        """What each block with a cross-attention reads of images: computed once for all texts."""
+        crosses = (block.cross for block in self.blocks)
+        return [cross.attn.keys(tokens) for cross in crosses if cross is not None]
+
+    def fuse(
+        self,
+        x: Float[Array, "batch length width"],
+        readable: Bool[Array, "#batch #length length"],
+        keys: Sequence[Keys],
+        first: int = 0,
+    ) -> Float[Array, "batch length width"]:
+        """`x` through the blocks from `first` on, as many as there are `keys` of images to read."""
+        for block, image in zip(self.blocks[first : first + len(keys)], keys, strict=True):
+            x = block(x, readable, image=image)
+        return x

@@ -3,13 +3,14 @@
 import gzip
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tokenizers
+from jaxtyping import Int
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from mat_jax.data.clean import clean_caption
@@ -71,9 +72,15 @@ class Tokenizer:
         """Number of ids, special ones included."""
         return self.backend.get_vocab_size()
 
-    def __call__(self, captions: Sequence[str]) -> Tokens:
-        """Tokens `[captions, length]` as numpy arrays. Too long a caption loses its last ids."""
-        cleaned = [clean_caption(caption) for caption in captions]
+    def __call__(
+        self, captions: Sequence[str], *, clean: Callable[[str], str] = clean_caption
+    ) -> Tokens:
+        """Tokens `[captions, length]` as numpy arrays. Too long a caption loses its last ids.
+
+        With another rule to `clean` by (`data.clean_blip_caption`), the words are no longer those
+        of candidate tables.
+        """
+        cleaned = [clean(caption) for caption in captions]
         encoded = self.backend.encode_batch(cleaned, add_special_tokens=False)
         form = self.text_format
         ids = np.full((len(cleaned), form.length), form.pad, np.int32)
@@ -92,6 +99,17 @@ class Tokenizer:
         """The text of some ids: the inverse of `parts`, up to what cleaning changed."""
         text = self.backend.decode([int(i) for i in ids], skip_special_tokens=False)
         return text.replace("</w>", " ").strip()
+
+    def captions(self, ids: Int[np.ndarray, "captions length"]) -> list[str]:
+        """The texts of rows of ids, without special tokens."""
+        rows = [self.backend.decode(row, skip_special_tokens=True) for row in ids.tolist()]
+        return [row.replace("</w>", " ").strip() for row in rows]
+
+    def with_tokens(self, *tokens: str) -> "Tokenizer":
+        """The same with more special tokens, at the end of the vocabulary in this order."""
+        backend = tokenizers.Tokenizer.from_str(self.backend.to_str())
+        backend.add_special_tokens(list(tokens))
+        return Tokenizer(backend, self.text_format.length)
 
     def save(self, folder: str | Path) -> None:
         """Write tokenizer.json and the older vocabulary files, all as transformers reads them."""

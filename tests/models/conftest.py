@@ -40,6 +40,21 @@ def randomise(model: torch.nn.Module) -> torch.nn.Module:
     return model.eval()
 
 
+def sharpen(model: torch.nn.Module) -> torch.nn.Module:
+    """Attention that prefers some tokens to others, or it would hardly matter how it is done."""
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(("query.weight", "key.weight", "qkv.weight")):
+                weight.mul_(3.0)
+    return model
+
+
+@pytest.fixture(scope="session")
+def randomised() -> Callable[[torch.nn.Module], torch.nn.Module]:
+    """`randomise` and `sharpen`, for tests that build a reference of their own."""
+    return lambda model: sharpen(randomise(model))
+
+
 def clip_config(**changes: object) -> transformers.CLIPConfig:
     """A small CLIP whose two towers share no size, so that none can stand for another."""
     text = {
@@ -118,3 +133,48 @@ def bert_folder(
     model.save_pretrained(folder)
     bert_tokenizer.save(folder)
     return model, folder
+
+
+@pytest.fixture(scope="session")
+def blip_tokenizer(bert_tokenizer: models.Tokenizer) -> models.Tokenizer:
+    return bert_tokenizer.with_tokens("[DEC]", "[ENC]")
+
+
+@pytest.fixture(scope="session")
+def blip_folder(
+    tmp_path_factory: pytest.TempPathFactory, blip_tokenizer: models.Tokenizer
+) -> Callable[..., tuple[torch.nn.Module, Path]]:
+    """`blip_folder("BlipFor...")`: a reference BLIP and the folder transformers wrote it to."""
+
+    def make(name: str) -> tuple[torch.nn.Module, Path]:
+        torch.manual_seed(0)
+        size, form = blip_tokenizer.vocab_size, blip_tokenizer.text_format
+        text = {
+            "vocab_size": size,
+            "hidden_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 3,
+            "intermediate_size": 100,
+            "max_position_embeddings": 24,
+            "bos_token_id": size - 2,
+            "sep_token_id": form.end,
+        }
+        vision = {
+            "hidden_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "intermediate_size": 120,
+            "image_size": 32,
+            "patch_size": 8,
+            "initializer_range": 0.02,
+        }
+        config = transformers.BlipConfig(
+            text_config=text, vision_config=vision, image_text_hidden_size=24
+        )
+        model = sharpen(randomise(getattr(transformers, name)(config)))
+        folder = tmp_path_factory.mktemp("blip")
+        model.save_pretrained(folder)
+        blip_tokenizer.save(folder)
+        return model, folder
+
+    return make

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from mat_jax.models import convert
-from mat_jax.models.convert import (
-    BERT_MLM_HF,
-    CLIP_HF,
-    CLIP_OPENAI,
-    Layout,
-    Rule,
-    fused,
-)
+from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, CLIP_OPENAI, Layout, Rule, fused
+from mat_jax.models.layouts import ALBEF_ORIGINAL, BLIP_HF, BLIP_ORIGINAL
 
 LAYOUT = Layout(
     rules=(
@@ -19,6 +13,9 @@ LAYOUT = Layout(
         Rule("patch", "patch", (2, 3, 1, 0)),
         Rule("norm.weight", "norm.scale"),
         *fused("layers.#.qkv", "blocks.#", "_"),
+        *(Rule("qk.weight", f"{name}.kernel", (1, 0), (i, 2)) for i, name in enumerate("qk")),
+        Rule("token", "token", ones=2),
+        Rule("temp", "temp"),
     ),
     ignored=(r"buffer\..*",),
     renamed=((r"\.gamma$", ".weight"),),
@@ -30,6 +27,10 @@ WANTED = {
     "norm.scale": (3,),
     **{f"blocks.10.{name}.kernel": (5, 2) for name in "qkv"},
     **{f"blocks.10.{name}.bias": (2,) for name in "qkv"},
+    "q.kernel": (3, 2),
+    "k.kernel": (3, 2),
+    "token": (5,),
+    "temp": (),
 }
 
 
@@ -42,8 +43,11 @@ def tensors():
         "norm.weight": (3,),
         "layers.10.qkv_weight": (6, 5),
         "layers.10.qkv_bias": (6,),
+        "qk.weight": (4, 3),
+        "token": (1, 1, 5),
+        "temp": (),
     }
-    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return {name: np.asarray(rng.normal(size=shape), np.float32) for name, shape in shapes.items()}
 
 
 def test_axes_are_turned():
@@ -58,6 +62,13 @@ def test_fused_tensors_are_taken_apart():
     ours = convert.to_ours(theirs, LAYOUT, WANTED, source="file")
     np.testing.assert_array_equal(ours["blocks.10.k.kernel"], theirs["layers.10.qkv_weight"][2:4].T)
     np.testing.assert_array_equal(ours["blocks.10.v.bias"], theirs["layers.10.qkv_bias"][4:])
+
+
+def test_pieces_are_cut_and_joined():
+    theirs = tensors()
+    ours = convert.to_ours(theirs, LAYOUT, WANTED, source="file")
+    np.testing.assert_array_equal(ours["k.kernel"], theirs["qk.weight"][2:].T)
+    np.testing.assert_array_equal(ours["token"], theirs["token"][0, 0])
 
 
 def test_there_and_back_gives_the_same_bits():
@@ -92,6 +103,10 @@ def lengthen(theirs):
     theirs["layers.10.qkv_bias"] = np.zeros(7, np.float32)
 
 
+def cut(theirs):
+    theirs["qk.weight"] = theirs["qk.weight"][:3]
+
+
 def twice(theirs):
     theirs["norm.gamma"] = theirs["norm.weight"]
 
@@ -103,6 +118,7 @@ def twice(theirs):
         (add, r"1 unexpected \(layers.11.weight\)"),
         (reshape, r"patch has shape \(5, 3, 2, 4\), expected \(5, 3, 4, 4\)"),
         (lengthen, r"layers.10.qkv_bias has shape \(7,\), expected \(6,\)"),
+        (cut, r"qk.weight has shape \(3, 3\), expected \(4, 3\)"),
         (twice, r"file holds norm.weight twice, also as norm.gamma"),
     ],
 )
@@ -118,7 +134,17 @@ def test_an_array_without_a_rule_is_not_lost():
         convert.to_theirs({"extra.kernel": np.zeros(1)}, LAYOUT)
 
 
-@pytest.mark.parametrize("layout", [CLIP_HF, CLIP_OPENAI, BERT_MLM_HF])
+LAYOUTS = {
+    "clip": CLIP_HF,
+    "openai clip": CLIP_OPENAI,
+    "bert": BERT_MLM_HF,
+    "albef": ALBEF_ORIGINAL,
+    "blip": BLIP_HF,
+    "original blip": BLIP_ORIGINAL,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 def test_no_two_rules_share_a_name(layout):
     assert len({(rule.theirs, rule.part) for rule in layout.rules}) == len(layout.rules)
     assert len({rule.ours for rule in layout.rules}) == len(layout.rules)

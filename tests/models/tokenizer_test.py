@@ -9,7 +9,7 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mat_jax.data.clean import clean_caption
+from mat_jax.data.clean import clean_blip_caption, clean_caption
 from mat_jax.data.words import compose
 from mat_jax.models import Tokenizer
 
@@ -162,6 +162,40 @@ def test_saved_files_give_the_same_ids(request, tmp_path, name):
     np.testing.assert_array_equal(older(CAPTIONS).ids, tokenizer(CAPTIONS).ids)
     shorter = Tokenizer.from_dir(tmp_path, 7)
     assert shorter(CAPTIONS).ids.shape == (len(CAPTIONS), 7)
+
+
+def test_more_special_tokens(bert_tokenizer, tmp_path):
+    size = bert_tokenizer.vocab_size
+    more = bert_tokenizer.with_tokens("[DEC]", "[ENC]")
+    more.with_tokens("[DEC]", "[ENC]").save(tmp_path)
+    for tokenizer in (more, Tokenizer.from_dir(tmp_path)):
+        found = [tokenizer.backend.token_to_id(token) for token in ("[DEC]", "[ENC]")]
+        assert found == [size, size + 1] and tokenizer.vocab_size == size + 2
+        assert tokenizer.text_format == bert_tokenizer.text_format
+        ids = tokenizer([*CAPTIONS, "a [DEC] b"]).ids
+        np.testing.assert_array_equal(ids, bert_tokenizer([*CAPTIONS, "a [DEC] b"]).ids)
+    assert bert_tokenizer.vocab_size == size
+
+
+@pytest.mark.parametrize("name", ["clip_tokenizer", "bert_tokenizer"])
+def test_ids_are_captions_again(request, name):
+    tokenizer = request.getfixturevalue(name)
+    texts = ["a red ball lies on the blue sofa", "dogs", ""]
+    assert tokenizer.captions(tokenizer(texts).ids) == texts
+    # An id that the vocabulary lacks, as BLIP's published ones lack [DEC], is left out.
+    ids = tokenizer(texts).ids.copy()
+    ids[:, 0] = tokenizer.vocab_size
+    assert tokenizer.captions(ids) == texts
+
+
+def test_blips_cleaning_keeps_words_apart(bert_tokenizer):
+    for caption in CAPTIONS:
+        whole = bert_tokenizer([caption], clean=clean_blip_caption)
+        words = clean_blip_caption(caption).split()
+        ids = [i for word in words for i in bert_tokenizer.parts(word)]
+        form = bert_tokenizer.text_format
+        framed = [form.start, *ids[: form.length - 2], form.end]
+        np.testing.assert_array_equal(whole.ids[0][whole.mask[0]], framed)
 
 
 @pytest.mark.parametrize(

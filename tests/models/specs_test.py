@@ -1,0 +1,93 @@
+"""Models that fuse image and text are attacked, trained and exported as any other is."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+import torch
+import transformers
+
+from mat_jax import attacks, data, defenses, mesh, models, state
+from mat_jax.attacks.encode import embed_images, embed_texts
+from mat_jax.experiment import load
+from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
+from mat_jax.step import compile_step
+
+toy = load(Path(__file__).parents[1] / "toy_experiment.py")()
+EPS = 16 / 255
+SIZES = {
+    "image_size": 16,
+    "patch_size": 8,
+    "vision": models.ViTConfig(width=32, layers=1, heads=2),
+    "embed": 16,
+}
+CONFIGS = {
+    "albef": models.ALBEFConfig(
+        text=models.BertConfig(width=32, layers=2, heads=2), first_fusion=1, **SIZES
+    ),
+    "blip": models.BLIPConfig(
+        text=models.BertConfig(width=32, layers=1, heads=2, segments=0), **SIZES
+    ),
+}
+
+
+def prepared(family):
+    captions = [text for i in range(len(toy.data)) for text in toy.data[i].captions]
+    tokenizer = models.Tokenizer.train_bert(captions, 160, 10)
+    model, tokenizer = models.Fresh(CONFIGS[family], tokenizer).build(0)
+    corpus = data.Corpus.prepare(toy.data, tokenizer, image_size=16)
+    return model, tokenizer, corpus.with_words(toy.substitutes.build(corpus, tokenizer))
+
+
+def cosines(model, batch):
+    images, texts = embed_images(model, batch.images), embed_texts(model, batch.tokens)
+    return (images[:, None] * texts).sum(axis=-1)
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_attacked_trained_and_exported(family, tmp_path):
+    model, tokenizer, corpus = prepared(family)
+    batch = corpus.batch(range(8))
+    attack = attacks.compiled(
+        attacks.sga, model, threat=attacks.ThreatModel(eps=EPS, steps=2, words=1)
+    )
+    adv = attack(batch, jax.random.key(0))
+    assert np.abs(adv.images - batch.images).max() <= EPS + 1e-6
+    assert (adv.tokens.ids != batch.tokens.ids).any(axis=-1).mean() > 0.5
+    attacked = batch._replace(images=adv.images, tokens=adv.tokens)
+    assert cosines(model, attacked).mean() < cosines(model, batch).mean() - 0.01
+
+    defense, optimizer = defenses.MAT(eps=EPS, steps=1), optax.sgd(0.1)
+    layout, weights = state.flatten(model)
+    start = state.create(weights, optimizer, defense.trains, 0)
+    step = compile_step(layout, defense, optimizer, mesh.make(1), start)
+    end, metrics = step(start, None, next(data.pipeline(corpus, batch_size=8, seed=0)))
+    assert np.isfinite(metrics["loss"]) and metrics["captions_changed"] > 0
+    trained = layout.model({**end.trained, **end.frozen})
+    moved = {n for n, leaf in weights.items() if not np.array_equal(leaf, end.trained[n])}
+    assert {"vision.patch.kernel", "text.tok", "vision_proj.kernel"} <= moved
+
+    models.save(trained, tokenizer, tmp_path / "export")
+    again, _ = models.load(tmp_path / "export")
+    for ours, theirs in zip(jax.tree.leaves(again), jax.tree.leaves(trained), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    if family == "blip":
+        check_transformers(tmp_path / "export", trained, batch)
+
+
+def check_transformers(folder, model, batch):
+    theirs = transformers.BlipForImageTextRetrieval.from_pretrained(folder).eval()
+    pixels = (torch.tensor(np.asarray(batch.images)) - torch.tensor(PIXEL_MEAN)) / torch.tensor(
+        PIXEL_STD
+    )
+    with torch.no_grad():
+        found = theirs(
+            pixel_values=pixels.permute(0, 3, 1, 2),
+            input_ids=torch.tensor(np.asarray(batch.tokens.ids[:, 0]), dtype=torch.long),
+            attention_mask=torch.tensor(np.asarray(batch.tokens.mask[:, 0]), dtype=torch.long),
+            use_itm_head=False,
+        ).itm_score
+    ours = np.asarray(cosines(model, batch))[:, 0]
+    np.testing.assert_allclose(ours, np.diagonal(found.numpy()), atol=1e-5)
