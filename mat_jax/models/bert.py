@@ -82,6 +82,23 @@ class BertConfig:
         }
 
 
+def bert_tower(config: BertConfig, rngs: nnx.Rngs) -> TextTower:
+    """BERT without its head."""
+    return TextTower(
+        style="bidirectional",
+        vocab_size=config.vocab_size,
+        length=config.length,
+        width=config.width,
+        layers=config.layers,
+        heads=config.heads,
+        hidden=config.hidden,
+        segments=config.segments,
+        act=gelu,
+        eps=config.eps,
+        rngs=rngs,
+    )
+
+
 class MLMHead(nnx.Module):
     """`ln(gelu(dense x)) table' + bias`, where `table` is the one that embeds the tokens."""
 
@@ -104,19 +121,7 @@ class BertMLM(nnx.Module):
 
     def __init__(self, config: BertConfig, rngs: nnx.Rngs):
         self.config = config
-        self.text = TextTower(
-            style="bidirectional",
-            vocab_size=config.vocab_size,
-            length=config.length,
-            width=config.width,
-            layers=config.layers,
-            heads=config.heads,
-            hidden=config.hidden,
-            segments=config.segments,
-            act=gelu,
-            eps=config.eps,
-            rngs=rngs,
-        )
+        self.text = bert_tower(config, rngs)
         self.mlm = MLMHead(config.vocab_size, config.width, eps=config.eps, rngs=rngs)
 
     def logits(self, tokens: Tokens) -> Float[Array, "batch length vocab"]:

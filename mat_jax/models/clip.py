@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from mat_jax.data.words import TextFormat
 from mat_jax.models.nn import Dense, gelu, quick_gelu
 from mat_jax.models.text import TextTower
-from mat_jax.models.vision import VisionTower
+from mat_jax.models.vision import VisionTower, normalised
 from mat_jax.records import ImageFeatures, TextFeatures, Tokens
 
 # Mean and standard deviation of the pixels OpenAI trained on; every CLIP uses them.
@@ -198,15 +198,8 @@ class CLIP(nnx.Module):
         `tokens` are the class token and the patches as the last block leaves them; `embed` is the
         class token normalised and projected.
         """
-        size = self.config.image_size
-        if images.shape[1:3] != (size, size):
-            raise ValueError(
-                f"got images of {images.shape[1]}x{images.shape[2]} pixels, but this CLIP takes "
-                f"{size}x{size}; resize them, or load it with image_size={images.shape[1]}"
-            )
-        mean = jnp.asarray(PIXEL_MEAN, images.dtype)[None, None, None]
-        std = jnp.asarray(PIXEL_STD, images.dtype)[None, None, None]
-        tokens, pooled = self.vision((jnp.asarray(images) - mean) / std)
+        pixels = normalised(images, self.config.image_size, PIXEL_MEAN, PIXEL_STD)
+        tokens, pooled = self.vision(pixels)
         return ImageFeatures(tokens, self.vision_proj(pooled))
 
     def encode_text(self, tokens: Tokens) -> TextFeatures:

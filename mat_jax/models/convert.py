@@ -26,12 +26,15 @@ class Layout:
     """All there is to know about the tensors of a family's files.
 
     `ignored` are patterns of names that hold nothing a model needs: buffers, tied copies, heads
-    of other tasks. `renamed` are endings that older files spell differently.
+    of other tasks. `renamed` are endings that older files spell differently. `counters` are pairs
+    of endings: beside a tensor with the first, transformers looks for a whole number with the
+    second; it decides nothing, so 0 is written.
     """
 
     rules: tuple[Rule, ...]
     ignored: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
+    counters: tuple[tuple[str, str], ...] = ()
 
 
 def dense(theirs: str, ours: str) -> list[Rule]:
@@ -79,6 +82,19 @@ def _bert_text(theirs: str, ours: str) -> list[Rule]:
     ]
 
 
+def _conv(theirs: str, ours: str) -> list[Rule]:
+    """From [outputs, inputs, rows, columns] to [rows, columns, inputs, outputs]."""
+    return [
+        Rule(f"{theirs}.weight", f"{ours}.kernel", (2, 3, 1, 0)),
+        Rule(f"{theirs}.bias", f"{ours}.bias"),
+    ]
+
+
+def _batch_norm(theirs: str, ours: str) -> list[Rule]:
+    statistics = [Rule(f"{theirs}.{s}", f"{ours}.{s}") for s in ("running_mean", "running_var")]
+    return [*layer_norm(theirs, ours), *statistics]
+
+
 CLIP_HF = Layout(
     rules=(
         Rule("vision_model.embeddings.class_embedding", "vision.cls"),
@@ -113,6 +129,29 @@ BERT_MLM_HF = Layout(
         r"cls\.predictions\.decoder\..*",  # tied to the word embeddings and to the bias
     ),
     renamed=((".gamma", ".weight"), (".beta", ".bias")),
+)
+
+
+_BLOCK = "vision_model.encoder.blocks.#"
+ALIGN_HF = Layout(
+    rules=(
+        *_conv("vision_model.embeddings.convolution", "vision.stem"),
+        *_batch_norm("vision_model.embeddings.batchnorm", "vision.bn_stem"),
+        *_conv(f"{_BLOCK}.expansion.expand_conv", "vision.blocks.#.expand"),
+        *_batch_norm(f"{_BLOCK}.expansion.expand_bn", "vision.blocks.#.bn_expand"),
+        *_conv(f"{_BLOCK}.depthwise_conv.depthwise_conv", "vision.blocks.#.depthwise"),
+        *_batch_norm(f"{_BLOCK}.depthwise_conv.depthwise_norm", "vision.blocks.#.bn_depthwise"),
+        *_conv(f"{_BLOCK}.squeeze_excite.reduce", "vision.blocks.#.excite.down"),
+        *_conv(f"{_BLOCK}.squeeze_excite.expand", "vision.blocks.#.excite.up"),
+        *_conv(f"{_BLOCK}.projection.project_conv", "vision.blocks.#.project"),
+        *_batch_norm(f"{_BLOCK}.projection.project_bn", "vision.blocks.#.bn_project"),
+        *_bert_text("text_model", "text"),
+        *dense("text_model.pooler.dense", "pooler"),
+        *dense("text_projection", "text_proj"),
+        Rule("temperature", "temp"),
+    ),
+    ignored=(r".*\.num_batches_tracked", r".*\.embeddings\.(position|token_type)_ids"),
+    counters=((".running_var", ".num_batches_tracked"),),
 )
 
 
@@ -176,6 +215,9 @@ def to_theirs(arrays: Mapping[str, np.ndarray], layout: Layout) -> dict[str, np.
     for path, array in arrays.items():
         name, axes = _translated(path, layout)
         tensors[name] = np.asarray(array.transpose(_inverse(axes, array.ndim)), order="C")
+        for ending, counter in layout.counters:
+            if name.endswith(ending):
+                tensors[name.removesuffix(ending) + counter] = np.zeros((), np.int64)
     return tensors
 
 

@@ -14,17 +14,19 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
+from mat_jax.models import align, clip
+from mat_jax.models.align import ALIGN, ALIGNConfig
 from mat_jax.models.bert import BertConfig, BertMLM
-from mat_jax.models.clip import CLIP, PIXEL_MEAN, PIXEL_STD, CLIPConfig
-from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, Layout, to_ours, to_theirs
+from mat_jax.models.clip import CLIP, CLIPConfig
+from mat_jax.models.convert import ALIGN_HF, BERT_MLM_HF, CLIP_HF, Layout, to_ours, to_theirs
 from mat_jax.models.tokenizer import Tokenizer
 from mat_jax.models.vision import resize_positions
 
 SHIPPED = Path(__file__).parent / "shipped"
 WEIGHTS = "model.safetensors"
 
-Model = CLIP | BertMLM
-Config = CLIPConfig | BertConfig
+Model = CLIP | ALIGN | BertMLM
+Config = CLIPConfig | ALIGNConfig | BertConfig
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Family:
 
 FAMILIES = {
     "clip": Family(CLIPConfig, CLIP, CLIP_HF),
+    "align": Family(ALIGNConfig, ALIGN, ALIGN_HF),
     "bert": Family(BertConfig, BertMLM, BERT_MLM_HF),
 }
 
@@ -83,10 +86,11 @@ def load(
     arrays = read_arrays(folder, config)
     if image_size is not None and image_size != getattr(config, "image_size", image_size):
         config = dataclasses.replace(config, image_size=image_size)
-        grid = image_size // config.patch_size
-        arrays["vision.pos"] = resize_positions(arrays["vision.pos"], grid)
+        if "vision.pos" in arrays:  # convolutions have no positions
+            grid = image_size // config.patch_size
+            arrays["vision.pos"] = resize_positions(arrays["vision.pos"], grid)
     model = assemble(config, arrays)
-    if isinstance(model, CLIP):
+    if hasattr(model, "text_format"):
         model.text_format = tokenizer.text_format
     return model, tokenizer
 
@@ -106,7 +110,7 @@ def save(model: Model, tokenizer: Tokenizer, folder: str | Path) -> None:
             new = Path(scratch, "new")
             tokenizer.save(new)
             _write_json(new / "config.json", model.config.to_hf() | {"dtype": "float32"})
-            if isinstance(model.config, CLIPConfig):
+            if not isinstance(model.config, BertConfig):
                 _write_json(new / "preprocessor_config.json", _preprocessor(model.config))
             safetensors.numpy.save_file(tensors, new / WEIGHTS, metadata={"format": "pt"})
             (new / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read it
@@ -224,8 +228,9 @@ def _write_json(path: Path, settings: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def _preprocessor(config: CLIPConfig) -> dict[str, Any]:
+def _preprocessor(config: CLIPConfig | ALIGNConfig) -> dict[str, Any]:
     """How transformers is to prepare images: as `data.resize` does, then mean and deviation."""
+    ours = clip if isinstance(config, CLIPConfig) else align
     return {
         "image_processor_type": "CLIPImageProcessor",
         "do_resize": True,
@@ -236,7 +241,7 @@ def _preprocessor(config: CLIPConfig) -> dict[str, Any]:
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
-        "image_mean": PIXEL_MEAN,
-        "image_std": PIXEL_STD,
+        "image_mean": ours.PIXEL_MEAN,
+        "image_std": ours.PIXEL_STD,
         "do_convert_rgb": True,
     }

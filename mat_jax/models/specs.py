@@ -7,6 +7,7 @@ from typing import Any
 
 from flax import nnx
 
+from mat_jax.models.align import ALIGN, ALIGNConfig
 from mat_jax.models.bert import BertConfig, BertMLM
 from mat_jax.models.clip import CLIP, CLIPConfig
 from mat_jax.models.files import load
@@ -30,17 +31,19 @@ class Pretrained:
 class Fresh:
     """A model with random weights. The tokenizer decides vocabulary and length of captions."""
 
-    config: CLIPConfig | BertConfig
+    config: CLIPConfig | ALIGNConfig | BertConfig
     tokenizer: Tokenizer
 
     def build(self, seed: int) -> tuple[Any, Tokenizer]:
         """Draw the weights from the seed."""
         form, size = self.tokenizer.text_format, self.tokenizer.vocab_size
         if isinstance(self.config, BertConfig):
-            bert = dataclasses.replace(
-                self.config, vocab_size=size, length=form.length, pad=form.pad
-            )
-            return BertMLM(bert, nnx.Rngs(seed)), self.tokenizer
+            return BertMLM(self._fitted(self.config), nnx.Rngs(seed)), self.tokenizer
+        if isinstance(self.config, ALIGNConfig):
+            align = dataclasses.replace(self.config, text=self._fitted(self.config.text))
+            model = ALIGN(align, nnx.Rngs(seed))
+            model.text_format = form
+            return model, self.tokenizer
         clip = dataclasses.replace(
             self.config,
             vocab_size=size,
@@ -52,3 +55,7 @@ class Fresh:
         model = CLIP(clip, nnx.Rngs(seed))
         model.text_format = form
         return model, self.tokenizer
+
+    def _fitted(self, bert: BertConfig) -> BertConfig:
+        form, size = self.tokenizer.text_format, self.tokenizer.vocab_size
+        return dataclasses.replace(bert, vocab_size=size, length=form.length, pad=form.pad)

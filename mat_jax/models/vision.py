@@ -8,6 +8,26 @@ from jaxtyping import Array, Float
 from mat_jax.models.nn import Activation, Block, LayerNorm, normal
 
 
+def normalised(
+    images: Float[Array | np.ndarray, "batch h w 3"],
+    size: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> Float[Array, "batch h w 3"]:
+    """`(images - mean) / std`, colour by colour, for images in [0, 1] of `size` squared pixels.
+
+    Raises:
+        ValueError: the images are of another size.
+    """
+    if images.shape[1:3] != (size, size):
+        raise ValueError(
+            f"got images of {images.shape[1]}x{images.shape[2]} pixels, but this model takes "
+            f"{size}x{size}; resize them, or load it with image_size={images.shape[1]}"
+        )
+    centred = jnp.asarray(images) - jnp.asarray(mean, images.dtype)[None, None, None]
+    return centred / jnp.asarray(std, images.dtype)[None, None, None]
+
+
 class Patches(nnx.Module):
     """A convolution whose stride is its kernel's size: one matrix product on cut-out patches."""
 

@@ -13,6 +13,7 @@ from flax import nnx
 from mat_jax import models
 from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
 from mat_jax.records import Tokens
+from tests.models.parity import largest, pixels, relative, run, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 
@@ -29,34 +30,15 @@ def pair(clip_folder):
     return reference, *models.load(folder)
 
 
-def pixels(size: int, batch: int = 3) -> np.ndarray:
-    return np.random.default_rng(0).random((batch, size, size, 3), dtype=np.float32)
-
-
 def normalised(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     images = torch.as_tensor(images)
     images = (images - torch.tensor(PIXEL_MEAN)) / torch.tensor(PIXEL_STD)
     return images.permute(0, 3, 1, 2)
 
 
-def torch_ids(tokens: Tokens) -> dict[str, torch.Tensor]:
-    return {
-        "input_ids": torch.as_tensor(tokens.ids, dtype=torch.long),
-        "attention_mask": torch.as_tensor(tokens.mask, dtype=torch.long),
-    }
-
-
 def torch_outputs(reference, images, tokens, **options):
     with torch.no_grad():
         return reference(pixel_values=normalised(images), **torch_ids(tokens), **options)
-
-
-def run(function, model, *inputs):
-    """`function(model, *inputs)`, compiled, with the weights as arguments."""
-    graph, state = nnx.split(model)
-    return jax.jit(lambda state, *inputs: function(nnx.merge(graph, state), *inputs))(
-        state, *inputs
-    )
 
 
 def everything(model, images, tokens):
@@ -66,10 +48,6 @@ def everything(model, images, tokens):
 
 def gradient(model, images, tokens):
     return jax.grad(lambda images: everything(model, images, tokens)[2][0, 0])(images)
-
-
-def largest(ours, theirs) -> float:
-    return float(np.abs(np.asarray(ours) - theirs.detach().numpy()).max())
 
 
 def check_parity(reference, model, tokens, size, *, hidden, **options):
@@ -92,11 +70,6 @@ def check_parity(reference, model, tokens, size, *, hidden, **options):
         0, 0
     ].backward()
     assert relative(ours, leaf.grad) < 1e-4
-
-
-def relative(ours, theirs) -> float:
-    theirs = theirs.numpy()
-    return float(np.linalg.norm(np.asarray(ours) - theirs) / np.linalg.norm(theirs))
 
 
 @pytest.mark.parametrize("act", ["quick_gelu", "gelu"])
@@ -248,7 +221,7 @@ def test_neither_padding_nor_length_changes_the_feature(pair):
 
 
 def test_images_of_the_wrong_size_are_refused(pair):
-    with pytest.raises(ValueError, match=r"got images of 40x40 pixels, but this CLIP takes 32x32"):
+    with pytest.raises(ValueError, match=r"got images of 40x40 pixels, but this model takes 32x32"):
         pair[1].encode_image(pixels(40))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mat_jax.models import convert
-from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, Layout, Rule
+from mat_jax.models.convert import ALIGN_HF, BERT_MLM_HF, CLIP_HF, Layout, Rule
 
 LAYOUT = Layout(
     rules=(
@@ -94,7 +94,7 @@ def test_an_array_without_a_rule_is_not_lost():
         convert.to_theirs({"extra.kernel": np.zeros(1)}, LAYOUT)
 
 
-@pytest.mark.parametrize("layout", [CLIP_HF, BERT_MLM_HF], ids=["clip", "bert"])
+@pytest.mark.parametrize("layout", [CLIP_HF, BERT_MLM_HF, ALIGN_HF], ids=["clip", "bert", "align"])
 def test_no_two_rules_share_a_name(layout):
     assert len({rule.theirs for rule in layout.rules}) == len(layout.rules)
     assert len({rule.ours for rule in layout.rules}) == len(layout.rules)
