@@ -1,5 +1,6 @@
 """ALIGN (Jia et al., 2021): an EfficientNet and a BERT meeting in one space."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,7 @@ class ALIGNConfig:
     @property
     def embed(self) -> int:
         """Width of the shared space, which is that of the image tower's last map."""
-        return self.vision.channels(self.vision.outputs[-1])
+        return self.vision.channels(self.vision.out_channels[-1])
 
     @property
     def vocab_size(self) -> int:
@@ -73,7 +74,7 @@ class ALIGNConfig:
             "projection_dim": self.embed,
             "text_config": self.text.to_hf()
             | {"architectures": ["AlignTextModel"], "model_type": "align_text_model"},
-            "vision_config": self.vision.to_hf()
+            "vision_config": dataclasses.asdict(self.vision)
             | {
                 "architectures": ["AlignVisionModel"],
                 "model_type": "align_vision_model",

@@ -83,16 +83,18 @@ def _bert_text(theirs: str, ours: str) -> list[Rule]:
 
 
 def _conv(theirs: str, ours: str) -> list[Rule]:
-    """From [outputs, inputs, rows, columns] to [rows, columns, inputs, outputs]."""
+    """From [outputs, colours, rows, columns] to [rows, columns, colours, outputs]."""
     return [
         Rule(f"{theirs}.weight", f"{ours}.kernel", (2, 3, 1, 0)),
         Rule(f"{theirs}.bias", f"{ours}.bias"),
     ]
 
 
-def _batch_norm(theirs: str, ours: str) -> list[Rule]:
-    statistics = [Rule(f"{theirs}.{s}", f"{ours}.{s}") for s in ("running_mean", "running_var")]
-    return [*layer_norm(theirs, ours), *statistics]
+def _conv_norm(theirs: str, parts: tuple[str, str], ours: str) -> list[Rule]:
+    """A convolution without bias and the batch normalisation after it are one module of ours."""
+    conv, norm = (f"{theirs}.{part}" for part in parts)
+    statistics = [Rule(f"{norm}.{s}", f"{ours}.{s}") for s in ("running_mean", "running_var")]
+    return [_conv(conv, ours)[0], *layer_norm(norm, ours), *statistics]
 
 
 CLIP_HF = Layout(
@@ -132,19 +134,17 @@ BERT_MLM_HF = Layout(
 )
 
 
-_BLOCK = "vision_model.encoder.blocks.#"
+_THEIRS, _OURS = "vision_model.encoder.blocks.#", "vision.blocks.#"
 ALIGN_HF = Layout(
     rules=(
-        *_conv("vision_model.embeddings.convolution", "vision.stem"),
-        *_batch_norm("vision_model.embeddings.batchnorm", "vision.bn_stem"),
-        *_conv(f"{_BLOCK}.expansion.expand_conv", "vision.blocks.#.expand"),
-        *_batch_norm(f"{_BLOCK}.expansion.expand_bn", "vision.blocks.#.bn_expand"),
-        *_conv(f"{_BLOCK}.depthwise_conv.depthwise_conv", "vision.blocks.#.depthwise"),
-        *_batch_norm(f"{_BLOCK}.depthwise_conv.depthwise_norm", "vision.blocks.#.bn_depthwise"),
-        *_conv(f"{_BLOCK}.squeeze_excite.reduce", "vision.blocks.#.excite.down"),
-        *_conv(f"{_BLOCK}.squeeze_excite.expand", "vision.blocks.#.excite.up"),
-        *_conv(f"{_BLOCK}.projection.project_conv", "vision.blocks.#.project"),
-        *_batch_norm(f"{_BLOCK}.projection.project_bn", "vision.blocks.#.bn_project"),
+        *_conv_norm("vision_model.embeddings", ("convolution", "batchnorm"), "vision.stem"),
+        *_conv_norm(f"{_THEIRS}.expansion", ("expand_conv", "expand_bn"), f"{_OURS}.expand"),
+        *_conv_norm(
+            f"{_THEIRS}.depthwise_conv", ("depthwise_conv", "depthwise_norm"), f"{_OURS}.depthwise"
+        ),
+        *_conv(f"{_THEIRS}.squeeze_excite.reduce", f"{_OURS}.down"),
+        *_conv(f"{_THEIRS}.squeeze_excite.expand", f"{_OURS}.up"),
+        *_conv_norm(f"{_THEIRS}.projection", ("project_conv", "project_bn"), f"{_OURS}.project"),
         *_bert_text("text_model", "text"),
         *dense("text_model.pooler.dense", "pooler"),
         *dense("text_projection", "text_proj"),

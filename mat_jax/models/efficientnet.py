@@ -4,6 +4,7 @@ Batch normalisation is frozen: its statistics are those of the checkpoint, whate
 so an image's features depend on no other image, in training as in attacks.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,86 +18,71 @@ from jaxtyping import Array, Float
 
 from mat_jax.models.nn import normal
 
-# What transformers calls the sizes. Its defaults are ours.
-NAMES = {
-    "width": "width_coefficient",
-    "depth": "depth_coefficient",
-    "divisor": "depth_divisor",
-    "inputs": "in_channels",
-    "outputs": "out_channels",
-    "kernels": "kernel_sizes",
-    "strides": "strides",
-    "repeats": "num_block_repeats",
-    "expand": "expand_ratios",
-    "squeeze": "squeeze_expansion_ratio",
-    "eps": "batch_norm_eps",
-    "symmetric": "depthwise_padding",
-}
-
 
 @dataclass(frozen=True)
 class EfficientNetConfig:
-    """The sizes of an EfficientNet; the defaults are B7's.
+    """The sizes of an EfficientNet, under the names of transformers; the defaults are B7's.
 
-    Channels of a stage are those listed times `width`, to a multiple of `divisor`; its blocks
-    those listed times `depth`, rounded up. `squeeze` is a share of a block's incoming channels.
-    `symmetric` holds the numbers of blocks that halve the image with equal zeros on all sides.
+    A tuple has a number for each stage: its channels are to be multiplied by `width_coefficient`
+    and its blocks by `depth_coefficient`. `squeeze_expansion_ratio` is a share of the channels
+    that come into a block. Blocks numbered in `depthwise_padding` are `Conv`'s `symmetric` ones.
     """
 
-    width: float = 2.0
-    depth: float = 3.1
-    divisor: int = 8
-    inputs: tuple[int, ...] = (32, 16, 24, 40, 80, 112, 192)
-    outputs: tuple[int, ...] = (16, 24, 40, 80, 112, 192, 320)
-    kernels: tuple[int, ...] = (3, 3, 5, 3, 5, 5, 3)
+    width_coefficient: float = 2.0
+    depth_coefficient: float = 3.1
+    depth_divisor: int = 8
+    in_channels: tuple[int, ...] = (32, 16, 24, 40, 80, 112, 192)
+    out_channels: tuple[int, ...] = (16, 24, 40, 80, 112, 192, 320)
+    kernel_sizes: tuple[int, ...] = (3, 3, 5, 3, 5, 5, 3)
     strides: tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1)
-    repeats: tuple[int, ...] = (1, 2, 2, 3, 3, 4, 1)
-    expand: tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
-    squeeze: float = 0.25
-    eps: float = 1e-3
-    symmetric: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        stages = ("inputs", "outputs", "kernels", "strides", "repeats", "expand")
-        counts = {name: len(getattr(self, name)) for name in stages}
-        if len(set(counts.values())) > 1:
-            raise ValueError(f"expected one number a stage everywhere, got {counts}")
+    num_block_repeats: tuple[int, ...] = (1, 2, 2, 3, 3, 4, 1)
+    expand_ratios: tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
+    squeeze_expansion_ratio: float = 0.25
+    batch_norm_eps: float = 1e-3
+    depthwise_padding: tuple[int, ...] = ()
 
     @classmethod
     def from_hf(cls, settings: Mapping[str, Any]) -> "EfficientNetConfig":
         """Read transformers' settings; what they leave out has transformers' default."""
-        expected = {
-            "hidden_act": ("swish", "silu"),
-            "pooling_type": ("mean",),
-            "num_channels": (3,),
-        }
-        for name, values in expected.items():
+        for name, values in {"hidden_act": ("swish", "silu"), "pooling_type": ("mean",)}.items():
             if settings.get(name, values[0]) not in values:
                 raise ValueError(
-                    f"{name}={settings[name]!r} is unknown here; expected {values[0]!r}"
+                    f"{name}={settings[name]!r} is not an EfficientNet's; expected {values[0]!r}"
                 )
-        found: dict[str, Any] = {
-            ours: tuple(value) if isinstance(value := settings[theirs], list) else value
-            for ours, theirs in NAMES.items()
-            if theirs in settings
-        }
-        return cls(**found)
+        names = [field.name for field in dataclasses.fields(cls) if field.name in settings]
+        found: dict[str, Any] = {name: settings[name] for name in names}
+        found |= {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
+        config = cls(**found)
+        stages = len(config.in_channels)
+        for name in (
+            "out_channels",
+            "kernel_sizes",
+            "strides",
+            "num_block_repeats",
+            "expand_ratios",
+        ):
+            if len(getattr(config, name)) != stages:
+                raise ValueError(
+                    f"{name} has {len(getattr(config, name))} numbers and in_channels {stages}; "
+                    f"expected one for each stage"
+                )
+        return config
 
-    def to_hf(self) -> dict[str, Any]:
-        """The same sizes as transformers calls them."""
-        return {theirs: getattr(self, ours) for ours, theirs in NAMES.items()}
-
-    def channels(self, listed: int) -> int:
-        """`width * listed` as the nearest multiple of `divisor` that is not 10 % too small."""
-        exact = self.width * listed
-        count = max(self.divisor, int(exact + self.divisor / 2) // self.divisor * self.divisor)
-        return count + self.divisor if count < 0.9 * exact else count
+    def channels(self, count: int) -> int:
+        """`width_coefficient * count` as a multiple of the divisor, at most 10 % too small."""
+        exact, unit = self.width_coefficient * count, self.depth_divisor
+        nearest = max(unit, int(exact + unit / 2) // unit * unit)
+        return nearest + unit if nearest < 0.9 * exact else nearest
 
 
 class Conv(nnx.Module):
-    """A convolution, with as many zeros around the image as keep its size (or halve it).
+    """A convolution, batch normalisation (Ioffe and Szegedy, 2015) if given an `eps`, a bias.
 
-    `stride=2` takes one zero less above and to the left, unless it is `symmetric`.
+    `(kernel * x - mean) / sqrt(variance + eps) * scale + bias`. Mean and variance are no
+    parameters: loaded and saved, but never trained (`state.create` knows them by name).
+
+    Zeros around the image keep its size, or halve it with a `stride` of 2, where there is one less
+    above and to the left unless `symmetric`.
     """
 
     def __init__(
@@ -105,18 +91,21 @@ class Conv(nnx.Module):
         inputs: int,
         outputs: int,
         *,
+        eps: float | None,
         stride: int = 1,
         groups: int = 1,
         symmetric: bool = False,
-        bias: bool = False,
         rngs: nnx.Rngs,
     ):
-        fan_in = size * size * inputs // groups
-        self.kernel = normal(rngs, (size, size, inputs // groups, outputs), (2 / fan_in) ** 0.5)
-        self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32)) if bias else None
-        self.stride = stride
-        self.groups = groups
+        shape = (size, size, inputs // groups, outputs)
+        self.kernel = normal(rngs, shape, (2 / math.prod(shape[:3])) ** 0.5)
+        self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32))
+        self.eps, self.stride, self.groups = eps, stride, groups
         self.pad = (size // 2 - (stride == 2 and not symmetric), size // 2)
+        if eps is not None:
+            self.scale = nnx.Param(jnp.ones(outputs, jnp.float32))
+            self.running_mean = nnx.BatchStat(jnp.zeros(outputs, jnp.float32))
+            self.running_var = nnx.BatchStat(jnp.ones(outputs, jnp.float32))
 
     def __call__(self, x: Float[Array, "batch h w inputs"]) -> Float[Array, "batch y x outputs"]:
         """Convolve rows and columns; a kernel of one pixel is a matrix product."""
@@ -132,114 +121,81 @@ class Conv(nnx.Module):
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
                 feature_group_count=self.groups,
             )
-        return y if self.bias is None else y + self.bias[...][None, None, None]
-
-
-class BatchNorm(nnx.Module):
-    """`(x - mean) / sqrt(variance + eps) * scale + bias` by channel (Ioffe and Szegedy, 2015).
-
-    Mean and variance are given, not taken from the batch. They are no parameters: loaded and saved
-    with the model, and left alone by training (`state.create` knows them by name).
-    """
-
-    def __init__(self, width: int, *, eps: float):
-        self.scale = nnx.Param(jnp.ones(width, jnp.float32))
-        self.bias = nnx.Param(jnp.zeros(width, jnp.float32))
-        self.running_mean = nnx.BatchStat(jnp.zeros(width, jnp.float32))
-        self.running_var = nnx.BatchStat(jnp.ones(width, jnp.float32))
-        self.eps = eps
-
-    def __call__(self, x: Float[Array, "batch h w width"]) -> Float[Array, "batch h w width"]:
-        """Normalise each channel."""
-        factor = jax.lax.rsqrt(self.running_var[...] + self.eps) * self.scale[...]
-        centred = x - self.running_mean[...][None, None, None]
-        return centred * factor[None, None, None] + self.bias[...][None, None, None]
-
-
-class Excite(nnx.Module):
-    """`x sigmoid(up(silu(down(mean x))))`, the mean over all places (Hu et al., 2018)."""
-
-    def __init__(self, width: int, narrow: int, *, rngs: nnx.Rngs):
-        self.down = Conv(1, width, narrow, bias=True, rngs=rngs)
-        self.up = Conv(1, narrow, width, bias=True, rngs=rngs)
-
-    def __call__(self, x: Float[Array, "batch h w width"]) -> Float[Array, "batch h w width"]:
-        """Weigh the channels of each image."""
-        mean = jnp.mean(x, axis=(1, 2), keepdims=True)
-        return x * jax.nn.sigmoid(self.up(silu(self.down(mean))))
+        if self.eps is not None:
+            factor = jax.lax.rsqrt(self.running_var[...] + self.eps) * self.scale[...]
+            y = (y - self.running_mean[...][None, None, None]) * factor[None, None, None]
+        return y + self.bias[...][None, None, None]
 
 
 class Bottleneck(nnx.Module):
-    """`project(excite(depthwise(expand x)))`, each but `excite` normalised, `+ x` if `residual`."""
+    """`project(weigh(depthwise(expand x)))`, plus `x` in all but the `first` block of a stage.
+
+    `weigh y = y sigmoid(up(silu(down(mean y))))`, the mean being over places (Hu et al., 2018).
+    """
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        config: EfficientNetConfig,
+        stage: int,
         *,
-        kernel: int,
-        stride: int,
+        first: bool,
         symmetric: bool,
-        expand: int,
-        squeeze: float,
-        residual: bool,
-        eps: float,
         rngs: nnx.Rngs,
     ):
-        wide = expand * inputs
-        self.residual = residual
-        self.expand = Conv(1, inputs, wide, rngs=rngs) if expand > 1 else None
-        self.bn_expand = BatchNorm(wide, eps=eps) if expand > 1 else None
+        outputs = config.channels(config.out_channels[stage])
+        inputs = config.channels(config.in_channels[stage]) if first else outputs
+        wide, eps = config.expand_ratios[stage] * inputs, config.batch_norm_eps
+        narrow = max(1, int(config.squeeze_expansion_ratio * inputs))
+        self.residual = not first
+        self.expand = Conv(1, inputs, wide, eps=eps, rngs=rngs) if wide != inputs else None
         self.depthwise = Conv(
-            kernel, wide, wide, stride=stride, groups=wide, symmetric=symmetric, rngs=rngs
+            config.kernel_sizes[stage],
+            wide,
+            wide,
+            eps=eps,
+            stride=config.strides[stage] if first else 1,
+            groups=wide,
+            symmetric=symmetric,
+            rngs=rngs,
         )
-        self.bn_depthwise = BatchNorm(wide, eps=eps)
-        self.excite = Excite(wide, max(1, int(squeeze * inputs)), rngs=rngs)
-        self.project = Conv(1, wide, outputs, rngs=rngs)
-        self.bn_project = BatchNorm(outputs, eps=eps)
+        self.down = Conv(1, wide, narrow, eps=None, rngs=rngs)
+        self.up = Conv(1, narrow, wide, eps=None, rngs=rngs)
+        self.project = Conv(1, wide, outputs, eps=eps, rngs=rngs)
 
     def __call__(self, x: Float[Array, "batch h w inputs"]) -> Float[Array, "batch y x outputs"]:
-        """Widen, look around, narrow."""
-        y = x
-        if self.expand is not None and self.bn_expand is not None:
-            y = silu(self.bn_expand(self.expand(y)))
-        y = silu(self.bn_depthwise(self.depthwise(y)))
-        y = self.bn_project(self.project(self.excite(y)))
+        """Widen, look around, weigh the channels, narrow."""
+        y = x if self.expand is None else silu(self.expand(x))
+        y = silu(self.depthwise(y))
+        mean = jnp.mean(y, axis=(1, 2), keepdims=True)
+        y = self.project(y * jax.nn.sigmoid(self.up(silu(self.down(mean)))))
         return x + y if self.residual else y
 
 
 class EfficientNet(nnx.Module):
-    """A stem that halves the image, then stages: the first block of each adds nothing to `x`."""
+    """A stem that halves the image, then the blocks of all stages."""
 
     def __init__(self, config: EfficientNetConfig, rngs: nnx.Rngs):
-        stem = config.channels(config.inputs[0])
-        self.stem = Conv(3, 3, stem, stride=2, rngs=rngs)
-        self.bn_stem = BatchNorm(stem, eps=config.eps)
-        self.blocks = nnx.List()
-        for inputs, outputs, kernel, stride, repeats, expand in zip(
-            *(config.inputs, config.outputs, config.kernels),
-            *(config.strides, config.repeats, config.expand),
-            strict=True,
-        ):
-            for repeat in range(math.ceil(config.depth * repeats)):
-                self.blocks.append(
-                    Bottleneck(
-                        config.channels(outputs if repeat else inputs),
-                        config.channels(outputs),
-                        kernel=kernel,
-                        stride=1 if repeat else stride,
-                        symmetric=len(self.blocks) in config.symmetric,
-                        expand=expand,
-                        squeeze=config.squeeze,
-                        residual=repeat > 0,
-                        eps=config.eps,
-                        rngs=rngs,
-                    )
-                )
+        blocks = [
+            (stage, repeat == 0)
+            for stage, repeats in enumerate(config.num_block_repeats)
+            for repeat in range(math.ceil(config.depth_coefficient * repeats))
+        ]
+        width = config.channels(config.in_channels[0])
+        self.stem = Conv(3, 3, width, eps=config.batch_norm_eps, stride=2, rngs=rngs)
+        self.blocks = nnx.List(
+            Bottleneck(
+                config,
+                stage,
+                first=first,
+                symmetric=number in config.depthwise_padding,
+                rngs=rngs,
+            )
+            for number, (stage, first) in enumerate(blocks)
+        )
 
     def __call__(self, images: Float[Array, "batch h w 3"]) -> Float[Array, "batch y x width"]:
-        """The last map, a 32nd of the image a side in every published network."""
-        x = silu(self.bn_stem(self.stem(images)))
+        """The last map, a 32nd of the image a side in the published networks."""
+        x = silu(self.stem(images))
         for block in self.blocks:
             x = block(x)
         return x
