@@ -10,6 +10,9 @@ import optax
 
 Weights = dict[str, jax.Array]
 
+# Statistics of batch normalisations: part of the model, but measured, not learnt.
+MEASURED = ("running_mean", "running_var")
+
 
 class State(NamedTuple):
     """Everything that changes during a run, and the key it all hangs on.
@@ -60,11 +63,16 @@ def create(
     trains: Callable[[tuple[str, ...]], bool],
     seed: int,
 ) -> State:
-    """The state before the first step. Weights that do not train carry no optimizer state."""
+    """The state before the first step. Weights that do not train carry no optimizer state.
+
+    Only floating weights train, of those the ones that `trains` says, and no statistics.
+    """
     chosen = {
         name
         for name, leaf in weights.items()
-        if jnp.issubdtype(leaf.dtype, jnp.floating) and trains(tuple(name.split(".")))
+        if jnp.issubdtype(leaf.dtype, jnp.floating)
+        and not name.endswith(MEASURED)
+        and trains(tuple(name.split(".")))
     }
     if not chosen:
         raise ValueError("the defence trains none of the model's weights: check its `trains`")

@@ -41,6 +41,16 @@ def test_a_mask_is_a_comprehension():
     assert sum(x.size for x in jax.tree.leaves(found.optimizer) if x.ndim) == 2 * (3 + 6)
 
 
+def test_statistics_never_train():
+    small = Small()
+    small.vision.append(nnx.BatchNorm(3, rngs=nnx.Rngs(0)))
+    small.vision[2].running_mean = nnx.BatchStat(jnp.zeros(3))
+    _, weights = state.flatten(small)
+    found = state.create(weights, optax.sgd(1.0), lambda path: True, seed=0)
+    assert "vision.2.scale" in found.trained
+    assert "vision.2.running_mean" in found.frozen
+
+
 def test_nothing_to_train_is_said():
     _, weights = state.flatten(Small())
     with pytest.raises(ValueError, match="trains none"):

@@ -1,9 +1,11 @@
-"""Encoders and their files: CLIP, ALBEF, BLIP, BERT, tokenizers."""
+"""Encoders and their files: CLIP, ALBEF, BLIP, ALIGN, BERT, tokenizers."""
 
 from mat_jax.models.albef import ALBEF, ALBEFConfig
+from mat_jax.models.align import ALIGN, ALIGNConfig
 from mat_jax.models.bert import BertConfig, BertMLM
 from mat_jax.models.blip import BLIP, BLIPCaptioner, BLIPConfig
 from mat_jax.models.clip import CLIP, CLIPConfig
+from mat_jax.models.efficientnet import EfficientNetConfig
 from mat_jax.models.files import load, save
 from mat_jax.models.grad_cam import grad_cam
 from mat_jax.models.kinds import require_encoders, require_language_model
@@ -17,10 +19,13 @@ __all__ = [
     "BLIP",
     "BLIPCaptioner",
     "BLIPConfig",
+    "ALIGN",
+    "ALIGNConfig",
     "CLIP",
     "BertConfig",
     "BertMLM",
     "CLIPConfig",
+    "EfficientNetConfig",
     "Fresh",
     "Pretrained",
     "Tokenizer",

@@ -51,13 +51,16 @@ class Layout:
 
     `ignored` are patterns of names that hold nothing a model needs: buffers, tied copies, heads
     of other tasks. `renamed` are patterns that some files spell differently, and how the rules do.
-    `sizes` is what says how large tensors are to be, for messages.
+    `sizes` is what says how large tensors are to be, for messages. `counters` are pairs of
+    endings: beside a tensor with the first, transformers looks for a whole number with the second;
+    it decides nothing, so 0 is written.
     """
 
     rules: tuple[Rule, ...]
     ignored: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
     sizes: str = "its config.json"
+    counters: tuple[tuple[str, str], ...] = ()
 
 
 def dense(theirs: str, ours: str) -> list[Rule]:
@@ -142,6 +145,21 @@ def mlm_head(theirs: str) -> list[Rule]:
     ]
 
 
+def _conv(theirs: str, ours: str) -> list[Rule]:
+    """From [outputs, colours, rows, columns] to [rows, columns, colours, outputs]."""
+    return [
+        Rule(f"{theirs}.weight", f"{ours}.kernel", (2, 3, 1, 0)),
+        Rule(f"{theirs}.bias", f"{ours}.bias"),
+    ]
+
+
+def _conv_norm(theirs: str, parts: tuple[str, str], ours: str) -> list[Rule]:
+    """A convolution without bias and the batch normalisation after it are one module of ours."""
+    conv, norm = (f"{theirs}.{part}" for part in parts)
+    statistics = [Rule(f"{norm}.{s}", f"{ours}.{s}") for s in ("running_mean", "running_var")]
+    return [_conv(conv, ours)[0], *layer_norm(norm, ours), *statistics]
+
+
 CLIP_HF = Layout(
     rules=(
         Rule("vision_model.embeddings.class_embedding", "vision.cls"),
@@ -195,6 +213,27 @@ BERT_MLM_HF = Layout(
         r"cls\.predictions\.decoder\..*",  # tied to the word embeddings and to the bias
     ),
     renamed=((r"\.gamma$", ".weight"), (r"\.beta$", ".bias")),
+)
+
+
+_THEIRS, _OURS = "vision_model.encoder.blocks.#", "vision.blocks.#"
+ALIGN_HF = Layout(
+    rules=(
+        *_conv_norm("vision_model.embeddings", ("convolution", "batchnorm"), "vision.stem"),
+        *_conv_norm(f"{_THEIRS}.expansion", ("expand_conv", "expand_bn"), f"{_OURS}.expand"),
+        *_conv_norm(
+            f"{_THEIRS}.depthwise_conv", ("depthwise_conv", "depthwise_norm"), f"{_OURS}.depthwise"
+        ),
+        *_conv(f"{_THEIRS}.squeeze_excite.reduce", f"{_OURS}.down"),
+        *_conv(f"{_THEIRS}.squeeze_excite.expand", f"{_OURS}.up"),
+        *_conv_norm(f"{_THEIRS}.projection", ("project_conv", "project_bn"), f"{_OURS}.project"),
+        *bert_text("text_model", "text"),
+        *dense("text_model.pooler.dense", "pooler"),
+        *dense("text_projection", "text_proj"),
+        Rule("temperature", "temp"),
+    ),
+    ignored=(r".*\.num_batches_tracked", r".*\.embeddings\.(position|token_type)_ids"),
+    counters=((".running_var", ".num_batches_tracked"),),
 )
 
 
@@ -260,6 +299,9 @@ def to_theirs(arrays: Mapping[str, np.ndarray], layout: Layout) -> dict[str, np.
         name: parts[0] if len(parts) == 1 else np.concatenate([parts[i] for i in sorted(parts)])
         for name, parts in pieces.items()
     }
+    for ending, counter in layout.counters:
+        names = [name.removesuffix(ending) for name in tensors if name.endswith(ending)]
+        tensors |= {name + counter: np.zeros((), np.int64) for name in names}
     return {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
 
 

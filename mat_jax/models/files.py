@@ -17,12 +17,21 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
-from mat_jax.models import pickles
+from mat_jax.models import align, clip, pickles
 from mat_jax.models.albef import ALBEF, ALBEFConfig
+from mat_jax.models.align import ALIGN, ALIGNConfig
 from mat_jax.models.bert import BertConfig, BertMLM
 from mat_jax.models.blip import BLIP, BLIPCaptioner, BLIPConfig, blip
-from mat_jax.models.clip import CLIP, PIXEL_MEAN, PIXEL_STD, CLIPConfig
-from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, CLIP_OPENAI, Layout, to_ours, to_theirs
+from mat_jax.models.clip import CLIP, CLIPConfig
+from mat_jax.models.convert import (
+    ALIGN_HF,
+    BERT_MLM_HF,
+    CLIP_HF,
+    CLIP_OPENAI,
+    Layout,
+    to_ours,
+    to_theirs,
+)
 from mat_jax.models.layouts import ALBEF_ORIGINAL, BLIP_HF, BLIP_ORIGINAL
 from mat_jax.models.tokenizer import Tokenizer
 from mat_jax.models.vision import resize_positions
@@ -37,8 +46,8 @@ READABLE = (
     "open_clip_pytorch_model.bin",
 )
 
-Model = CLIP | ALBEF | BLIP | BLIPCaptioner | BertMLM
-Config = CLIPConfig | ALBEFConfig | BLIPConfig | BertConfig
+Model = CLIP | ALBEF | BLIP | BLIPCaptioner | ALIGN | BertMLM
+Config = CLIPConfig | ALBEFConfig | BLIPConfig | ALIGNConfig | BertConfig
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ FAMILIES = {
     "clip": Family(CLIPConfig, CLIP, CLIP_HF),
     "albef": Family(ALBEFConfig, ALBEF, ALBEF_ORIGINAL),
     "blip": Family(BLIPConfig, blip, BLIP_HF),
+    "align": Family(ALIGNConfig, ALIGN, ALIGN_HF),
     "bert": Family(BertConfig, BertMLM, BERT_MLM_HF),
 }
 
@@ -106,8 +116,10 @@ def load(
     arrays = fitted(tensors, config, layout, source=str(source))
     if image_size is not None and image_size != getattr(config, "image_size", image_size):
         config = dataclasses.replace(config, image_size=image_size)
-        grid = image_size // config.patch_size
-        arrays["vision.pos"] = resize_positions(np.asarray(arrays["vision.pos"], np.float32), grid)
+        if "vision.pos" in arrays:  # convolutions have no positions
+            grid = image_size // config.patch_size
+            pos = np.asarray(arrays["vision.pos"], np.float32)
+            arrays["vision.pos"] = resize_positions(pos, grid)
     model = assemble(config, arrays)
     if hasattr(model, "text_format"):
         model.text_format = reads.text_format
@@ -312,25 +324,26 @@ def _write_json(path: Path, settings: Mapping[str, Any]) -> None:
 def _preprocessor(config: Config) -> dict[str, Any]:
     """How transformers is to prepare images: to a square, then mean and deviation.
 
-    CLIP cuts the square out as `data.resize` does; ALBEF and BLIP press the image into it.
+    CLIP and ALIGN cut the square out as `data.resize` does; ALBEF and BLIP press the image into it.
     """
     size = config.image_size  # type: ignore[missing-attribute]  # BERT is not asked
     square = {"height": size, "width": size}
     shape: dict[str, Any] = {"image_processor_type": "BlipImageProcessor", "size": square}
-    if isinstance(config, CLIPConfig):
+    if isinstance(config, CLIPConfig | ALIGNConfig):
         shape = {
             "image_processor_type": "CLIPImageProcessor",
             "size": {"shortest_edge": size},
             "do_center_crop": True,
             "crop_size": square,
         }
+    ours = align if isinstance(config, ALIGNConfig) else clip
     return shape | {
         "do_resize": True,
         "resample": 3,
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
-        "image_mean": PIXEL_MEAN,
-        "image_std": PIXEL_STD,
+        "image_mean": ours.PIXEL_MEAN,
+        "image_std": ours.PIXEL_STD,
         "do_convert_rgb": True,
     }

@@ -82,6 +82,56 @@ def clip_config(**changes: object) -> transformers.CLIPConfig:
     )
 
 
+def randomise_convolutions(model: torch.nn.Module, gain: float = 1.0) -> torch.nn.Module:
+    """The same for a convolutional tower: statistics that no batch norm may do without.
+
+    `gain` is how much a block adds to what came in. With 1 a tower of 55 blocks grows to 1e6 and
+    is chaotic, with 0.5 it stays near 1.
+    """
+    generator = torch.Generator().manual_seed(1)
+
+    def noise(like: torch.Tensor) -> torch.Tensor:
+        return torch.randn(like.shape, generator=generator)
+
+    with torch.no_grad():
+        for name, part in model.named_modules():
+            if isinstance(part, torch.nn.Conv2d):
+                part.weight.copy_(noise(part.weight) * part.weight[0].numel() ** -0.5)
+            if isinstance(part, torch.nn.BatchNorm2d):
+                last = name.endswith("project_bn")
+                part.weight.copy_((gain if last else 1.0) * (1 + 0.1 * noise(part.weight)))
+                part.bias.copy_(0.2 * noise(part.bias))
+                part.running_mean.copy_(0.2 * noise(part.running_mean))
+                part.running_var.copy_(0.5 * torch.exp(0.5 * noise(part.running_var)))
+    return model.eval()
+
+
+def align_config() -> transformers.AlignConfig:
+    """A small ALIGN with all that B7 has: both kernels, both strides, both kinds of padding."""
+    text = {
+        "hidden_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 3,
+        "intermediate_size": 100,
+        "max_position_embeddings": 24,
+    }
+    vision = {
+        "image_size": 32,
+        "width_coefficient": 0.6,
+        "depth_coefficient": 0.6,
+        "depth_divisor": 4,
+        "kernel_sizes": [3, 5, 3, 5],
+        "in_channels": [32, 16, 24, 40],
+        "out_channels": [16, 24, 40, 40],
+        "strides": [1, 2, 2, 1],
+        "num_block_repeats": [3, 1, 2, 1],
+        "expand_ratios": [1, 6, 4, 6],
+        "depthwise_padding": [3],
+        "hidden_dim": 24,
+    }
+    return transformers.AlignConfig(text_config=text, vision_config=vision, projection_dim=24)
+
+
 @pytest.fixture(scope="session")
 def clip_tokenizer() -> models.Tokenizer:
     return models.Tokenizer.train_clip(CAPTIONS, vocab_size=600, length=20)
@@ -178,3 +228,19 @@ def blip_folder(
         return model, folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def align_folder(
+    tmp_path_factory: pytest.TempPathFactory, bert_tokenizer: models.Tokenizer
+) -> tuple[torch.nn.Module, Path]:
+    """A reference ALIGN and its folder."""
+    torch.manual_seed(0)
+    config = align_config()
+    config.text_config.vocab_size = bert_tokenizer.vocab_size
+    model = randomise_convolutions(randomise(transformers.AlignModel(config)))
+    model.temperature.data.fill_(0.05)
+    folder = tmp_path_factory.mktemp("align")
+    model.save_pretrained(folder)
+    bert_tokenizer.save(folder)
+    return model, folder

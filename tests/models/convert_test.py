@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from mat_jax.models import convert
-from mat_jax.models.convert import BERT_MLM_HF, CLIP_HF, CLIP_OPENAI, Layout, Rule, fused
+from mat_jax.models.convert import (
+    ALIGN_HF,
+    BERT_MLM_HF,
+    CLIP_HF,
+    CLIP_OPENAI,
+    Layout,
+    Rule,
+    fused,
+)
 from mat_jax.models.layouts import ALBEF_ORIGINAL, BLIP_HF, BLIP_ORIGINAL
 
 LAYOUT = Layout(
@@ -138,6 +146,7 @@ LAYOUTS = {
     "clip": CLIP_HF,
     "openai clip": CLIP_OPENAI,
     "bert": BERT_MLM_HF,
+    "align": ALIGN_HF,
     "albef": ALBEF_ORIGINAL,
     "blip": BLIP_HF,
     "original blip": BLIP_ORIGINAL,

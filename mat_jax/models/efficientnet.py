@@ -1,0 +1,201 @@
+"""EfficientNet (Tan and Le, 2019): a stem and inverted bottlenecks, without the classifier's top.
+
+Batch normalisation is frozen: its statistics are those of the checkpoint, whatever a batch holds,
+so an image's features depend on no other image, in training as in attacks.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.nn import silu
+from jaxtyping import Array, Float
+
+from mat_jax.models.nn import normal
+
+
+@dataclass(frozen=True)
+class EfficientNetConfig:
+    """The sizes of an EfficientNet, under the names of transformers; the defaults are B7's.
+
+    A tuple has a number for each stage: its channels are to be multiplied by `width_coefficient`
+    and its blocks by `depth_coefficient`. `squeeze_expansion_ratio` is a share of the channels
+    that come into a block. Blocks numbered in `depthwise_padding` are `Conv`'s `symmetric` ones.
+    """
+
+    width_coefficient: float = 2.0
+    depth_coefficient: float = 3.1
+    depth_divisor: int = 8
+    in_channels: tuple[int, ...] = (32, 16, 24, 40, 80, 112, 192)
+    out_channels: tuple[int, ...] = (16, 24, 40, 80, 112, 192, 320)
+    kernel_sizes: tuple[int, ...] = (3, 3, 5, 3, 5, 5, 3)
+    strides: tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1)
+    num_block_repeats: tuple[int, ...] = (1, 2, 2, 3, 3, 4, 1)
+    expand_ratios: tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
+    squeeze_expansion_ratio: float = 0.25
+    batch_norm_eps: float = 1e-3
+    depthwise_padding: tuple[int, ...] = ()
+
+    @classmethod
+    def from_hf(cls, settings: Mapping[str, Any]) -> "EfficientNetConfig":
+        """Read transformers' settings; what they leave out has transformers' default."""
+        for name, values in {"hidden_act": ("swish", "silu"), "pooling_type": ("mean",)}.items():
+            if settings.get(name, values[0]) not in values:
+                raise ValueError(
+                    f"{name}={settings[name]!r} is not an EfficientNet's; expected {values[0]!r}"
+                )
+        names = [field.name for field in dataclasses.fields(cls) if field.name in settings]
+        found: dict[str, Any] = {name: settings[name] for name in names}
+        found |= {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
+        config = cls(**found)
+        stages = len(config.in_channels)
+        for name in (
+            "out_channels",
+            "kernel_sizes",
+            "strides",
+            "num_block_repeats",
+            "expand_ratios",
+        ):
+            if len(getattr(config, name)) != stages:
+                raise ValueError(
+                    f"{name} has {len(getattr(config, name))} numbers and in_channels {stages}; "
+                    f"expected one for each stage"
+                )
+        return config
+
+    def channels(self, count: int) -> int:
+        """`width_coefficient * count` as a multiple of the divisor, at most 10 % too small."""
+        exact, unit = self.width_coefficient * count, self.depth_divisor
+        nearest = max(unit, int(exact + unit / 2) // unit * unit)
+        return nearest + unit if nearest < 0.9 * exact else nearest
+
+
+class Conv(nnx.Module):
+    """A convolution, batch normalisation (Ioffe and Szegedy, 2015) if given an `eps`, a bias.
+
+    `(kernel * x - mean) / sqrt(variance + eps) * scale + bias`. Mean and variance are no
+    parameters: loaded and saved, but never trained (`state.create` knows them by name).
+
+    Zeros around the image keep its size, or halve it with a `stride` of 2, where there is one less
+    above and to the left unless `symmetric`.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        inputs: int,
+        outputs: int,
+        *,
+        eps: float | None,
+        stride: int = 1,
+        groups: int = 1,
+        symmetric: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        shape = (size, size, inputs // groups, outputs)
+        self.kernel = normal(rngs, shape, (2 / math.prod(shape[:3])) ** 0.5)
+        self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32))
+        self.eps, self.stride, self.groups = eps, stride, groups
+        self.pad = (size // 2 - (stride == 2 and not symmetric), size // 2)
+        if eps is not None:
+            self.scale = nnx.Param(jnp.ones(outputs, jnp.float32))
+            self.running_mean = nnx.BatchStat(jnp.zeros(outputs, jnp.float32))
+            self.running_var = nnx.BatchStat(jnp.ones(outputs, jnp.float32))
+
+    def __call__(self, x: Float[Array, "batch h w inputs"]) -> Float[Array, "batch y x outputs"]:
+        """Convolve rows and columns; a kernel of one pixel is a matrix product."""
+        kernel = self.kernel[...]
+        if kernel.shape[:2] == (1, 1):
+            y = (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:3], -1)
+        else:
+            y = jax.lax.conv_general_dilated(
+                x,
+                kernel,
+                (self.stride, self.stride),
+                (self.pad, self.pad),
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+                feature_group_count=self.groups,
+            )
+        if self.eps is not None:
+            factor = jax.lax.rsqrt(self.running_var[...] + self.eps) * self.scale[...]
+            y = (y - self.running_mean[...][None, None, None]) * factor[None, None, None]
+        return y + self.bias[...][None, None, None]
+
+
+class Bottleneck(nnx.Module):
+    """`project(weigh(depthwise(expand x)))`, plus `x` in all but the `first` block of a stage.
+
+    `weigh y = y sigmoid(up(silu(down(mean y))))`, the mean being over places (Hu et al., 2018).
+    """
+
+    def __init__(
+        self,
+        config: EfficientNetConfig,
+        stage: int,
+        *,
+        first: bool,
+        symmetric: bool,
+        rngs: nnx.Rngs,
+    ):
+        outputs = config.channels(config.out_channels[stage])
+        inputs = config.channels(config.in_channels[stage]) if first else outputs
+        wide, eps = config.expand_ratios[stage] * inputs, config.batch_norm_eps
+        narrow = max(1, int(config.squeeze_expansion_ratio * inputs))
+        self.residual = not first
+        self.expand = Conv(1, inputs, wide, eps=eps, rngs=rngs) if wide != inputs else None
+        self.depthwise = Conv(
+            config.kernel_sizes[stage],
+            wide,
+            wide,
+            eps=eps,
+            stride=config.strides[stage] if first else 1,
+            groups=wide,
+            symmetric=symmetric,
+            rngs=rngs,
+        )
+        self.down = Conv(1, wide, narrow, eps=None, rngs=rngs)
+        self.up = Conv(1, narrow, wide, eps=None, rngs=rngs)
+        self.project = Conv(1, wide, outputs, eps=eps, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "batch h w inputs"]) -> Float[Array, "batch y x outputs"]:
+        """Widen, look around, weigh the channels, narrow."""
+        y = x if self.expand is None else silu(self.expand(x))
+        y = silu(self.depthwise(y))
+        mean = jnp.mean(y, axis=(1, 2), keepdims=True)
+        y = self.project(y * jax.nn.sigmoid(self.up(silu(self.down(mean)))))
+        return x + y if self.residual else y
+
+
+class EfficientNet(nnx.Module):
+    """A stem that halves the image, then the blocks of all stages."""
+
+    def __init__(self, config: EfficientNetConfig, rngs: nnx.Rngs):
+        blocks = [
+            (stage, repeat == 0)
+            for stage, repeats in enumerate(config.num_block_repeats)
+            for repeat in range(math.ceil(config.depth_coefficient * repeats))
+        ]
+        width = config.channels(config.in_channels[0])
+        self.stem = Conv(3, 3, width, eps=config.batch_norm_eps, stride=2, rngs=rngs)
+        self.blocks = nnx.List(
+            Bottleneck(
+                config,
+                stage,
+                first=first,
+                symmetric=number in config.depthwise_padding,
+                rngs=rngs,
+            )
+            for number, (stage, first) in enumerate(blocks)
+        )
+
+    def __call__(self, images: Float[Array, "batch h w 3"]) -> Float[Array, "batch y x width"]:
+        """The last map, a 32nd of the image a side in the published networks."""
+        x = silu(self.stem(images))
+        for block in self.blocks:
+            x = block(x)
+        return x
