@@ -7,7 +7,16 @@ python -m mat_jax.train --config experiments/mat_flickr8k.py
 `root` holds `flickr8k/flickr8k_{train,test}.json` and the photographs they name; any data in the
 field's retrieval JSON will do.
 
-Not measured yet.
+Measured on the 1,000 test photographs with 5 captions each, SGA at linf 2/255, 10 steps, one word of
+10 candidates, `strict`; recall in percent, before MAT -> after it:
+
+| attack | TR@1       | TR@5       | TR@10      | IR@1       | IR@5       | IR@10      |
+|---|---|---|---|---|---|---|
+| none   | 1.7 -> 1.1 | 5.8 -> 5.6 | 8.9 -> 8.8 | 1.5 -> 1.3 | 5.8 -> 4.8 | 9.6 -> 8.5 |
+| SGA    | 0.0 -> 0.0 | 0.0 -> 0.5 | 0.0 -> 1.2 | 0.0 -> 0.2 | 0.1 -> 0.5 | 0.1 -> 1.3 |
+
+(By chance alone R@10 is 1.) The model has seen 6,000 photographs and no others: it is the road that
+is shown here, not a result. On a CLIP that knows photographs, name it in `model`.
 """
 
 import optax
