@@ -7,8 +7,8 @@ python -m mat_jax.train --config experiments/mat_flickr8k.py
 `root` holds `flickr8k/flickr8k_{train,test}.json` and the photographs they name; any data in the
 field's retrieval JSON will do.
 
-Measured on the 1,000 test photographs with 5 captions each, SGA at linf 2/255, 10 steps, one word of
-10 candidates, `strict`; recall in percent, before MAT -> after it:
+Measured on the 1,000 test photographs with 5 captions each, SGA at linf 2/255, 10 steps, one word
+of 10 candidates, `strict`; recall in percent, before MAT -> after it:
 
 | attack | TR@1       | TR@5       | TR@10      | IR@1       | IR@5       | IR@10      |
 |---|---|---|---|---|---|---|

@@ -5,9 +5,9 @@ python -m mat_jax.train --config experiments/pretrain_flickr8k_clip.py
 The vocabulary is CLIP's own, read from `root`. 6,000 photographs are far too few for a good model:
 its recall says what can be learnt here, not what CLIP can do.
 
-Measured after 600 steps (13 visits of each photograph, six minutes on two cores): loss 1.7, half of
-the training batch's captions found; on the 1,000 test photographs TR@1/5/10 1.7/5.8/8.9 and IR@1/5/10
-1.5/5.8/9.6 percent.
+Measured after 600 steps (13 visits of each photograph, six minutes on two cores): loss 1.7, half
+of the training batch's captions found; on the 1,000 test photographs TR@1/5/10 1.7/5.8/8.9 and
+IR@1/5/10 1.5/5.8/9.6 percent.
 """
 
 import optax
