@@ -1,7 +1,8 @@
 """Evaluate a model: retrieval clean and under attack, with a report.
 
 python -m mat_jax.evaluate --model scenes-clip --data scenes --limit 300 --eps 2/255,4/255 --out DIR
-python -m mat_jax.evaluate --model runs/mat/export --data test.json --images flickr30k --out DIR
+python -m mat_jax.evaluate --model runs/mat/export --data test.json --images flickr30k \\
+    --mlm google-bert/bert-base-uncased --out DIR
 
 Writes DIR/results.json (every number with its protocol), DIR/ranks.npz (the rank of every query)
 and DIR/index.html (one page with tables, pictures and neighbours). The table is printed last.
