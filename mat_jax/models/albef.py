@@ -99,14 +99,14 @@ def original_sizes(
             length=len(tensors[f"{text}.embeddings.position_embeddings.weight"]),
             width=text_width,
             layers=count_layers(tensors, f"{text}.encoder.layer.", ".output.dense.bias"),
-            heads=text_width // head,
+            heads=max(1, text_width // head),
             hidden=len(tensors[f"{text}.encoder.layer.0.intermediate.dense.bias"]),
             segments=len(segments),
         )
         vit = ViTConfig(
             width=width,
             layers=count_layers(tensors, "visual_encoder.blocks.", ".mlp.fc1.bias"),
-            heads=width // head,
+            heads=max(1, width // head),
             hidden=len(tensors["visual_encoder.blocks.0.mlp.fc1.bias"]),
         )
     except KeyError as error:

@@ -141,7 +141,10 @@ def save(model: Model, tokenizer: Tokenizer, folder: str | Path, *, dtype: str =
     """
     folder = Path(folder).absolute()
     tensors = to_theirs(_arrays(model), _family(model.config).layout)
-    tensors = {name: tensor.astype(dtype) for name, tensor in tensors.items()}
+    tensors = {
+        name: tensor.astype(dtype) if np.issubdtype(tensor.dtype, np.floating) else tensor
+        for name, tensor in tensors.items()
+    }
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:

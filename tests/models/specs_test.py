@@ -1,5 +1,6 @@
 """Models that fuse image and text are attacked, trained and exported as any other is."""
 
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -14,6 +15,7 @@ from mat_jax.attacks.encode import embed_images, embed_texts
 from mat_jax.experiment import load
 from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
 from mat_jax.step import compile_step
+from tests.models.parity import run
 
 toy = load(Path(__file__).parents[1] / "toy_experiment.py")()
 EPS = 16 / 255
@@ -49,15 +51,15 @@ def cosines(model, batch):
 @pytest.mark.parametrize("family", CONFIGS)
 def test_attacked_trained_and_exported(family, tmp_path):
     model, tokenizer, corpus = prepared(family)
-    batch = corpus.batch(range(8))
-    attack = attacks.compiled(
-        attacks.sga, model, threat=attacks.ThreatModel(eps=EPS, steps=2, words=1)
-    )
+    batch = jax.device_put(corpus.batch(range(8)))
+    threat = attacks.ThreatModel(eps=EPS, steps=2, words=1)
+    attack = attacks.compiled(partial(attacks.sga, scales=(0.5,)), model, threat=threat)
     adv = attack(batch, jax.random.key(0))
     assert np.abs(adv.images - batch.images).max() <= EPS + 1e-6
     assert (adv.tokens.ids != batch.tokens.ids).any(axis=-1).mean() > 0.5
     attacked = batch._replace(images=adv.images, tokens=adv.tokens)
-    assert cosines(model, attacked).mean() < cosines(model, batch).mean() - 0.01
+    before, after = run(cosines, model, batch), run(cosines, model, attacked)
+    assert after.mean() < before.mean() - 0.01
 
     defense, optimizer = defenses.MAT(eps=EPS, steps=1), optax.sgd(0.1)
     layout, weights = state.flatten(model)
@@ -89,5 +91,5 @@ def check_transformers(folder, model, batch):
             attention_mask=torch.tensor(np.asarray(batch.tokens.mask[:, 0]), dtype=torch.long),
             use_itm_head=False,
         ).itm_score
-    ours = np.asarray(cosines(model, batch))[:, 0]
+    ours = np.asarray(run(cosines, model, batch))[:, 0]
     np.testing.assert_allclose(ours, np.diagonal(found.numpy()), atol=1e-5)
