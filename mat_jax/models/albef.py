@@ -180,11 +180,11 @@ class ALBEF(nnx.Module):
 
     def match_logits(self, fused: Float[Array, "batch length width"]) -> Float[Array, "batch 2"]:
         """Logits of "do not belong together" and "belong together"."""
-        return self.itm_head(fused[:, 0])
+        return self.itm_head(fused[:, 0].astype(jnp.float32))
 
     def classify(self, fused: Float[Array, "batch length width"]) -> Float[Array, "batch 3"]:
         """Logits of contradiction, neutral and entailment: does the text follow from the image?"""
-        return self.cls_head(jax.nn.relu(self.cls_hidden(fused[:, 0])))
+        return self.cls_head(jax.nn.relu(self.cls_hidden(fused[:, 0].astype(jnp.float32))))
 
     @property
     def scale(self) -> Float[Array, ""]:

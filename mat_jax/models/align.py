@@ -108,7 +108,7 @@ class ALIGN(nnx.Module):
         """
         grid = self.vision(normalised(images, self.config.image_size, PIXEL_MEAN, PIXEL_STD))
         tokens = grid.reshape(grid.shape[0], -1, grid.shape[-1])
-        return ImageFeatures(tokens, jnp.mean(tokens, axis=1))
+        return ImageFeatures(tokens, jnp.mean(tokens.astype(jnp.float32), axis=1))
 
     def encode_text(self, tokens: Tokens) -> TextFeatures:
         """Features of texts `[batch, length]`; any length up to `config.length` will do.

@@ -116,7 +116,8 @@ class MLMHead(nnx.Module):
     ) -> Float[Array, "batch length vocab"]:
         """Logits of every vocabulary entry."""
         x = self.ln(gelu(self.dense(x)))
-        flat = x.reshape(-1, x.shape[-1]) @ table.T + self.bias[...][None, :]
+        flat = x.reshape(-1, x.shape[-1]) @ table.T.astype(x.dtype)
+        flat = flat.astype(jnp.float32) + self.bias[...][None, :]
         return flat.reshape(*x.shape[:2], -1)
 
 

@@ -215,7 +215,7 @@ class BLIP(nnx.Module):
 
     def match_logits(self, fused: Float[Array, "batch length width"]) -> Float[Array, "batch 2"]:
         """Logits of "do not belong together" and "belong together"."""
-        return self.itm_head(fused[:, 0])
+        return self.itm_head(fused[:, 0].astype(jnp.float32))
 
     @property
     def scale(self) -> Float[Array, ""]:

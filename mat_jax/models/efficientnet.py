@@ -109,7 +109,7 @@ class Conv(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch h w inputs"]) -> Float[Array, "batch y x outputs"]:
         """Convolve rows and columns; a kernel of one pixel is a matrix product."""
-        kernel = self.kernel[...]
+        kernel = self.kernel[...].astype(x.dtype)
         if kernel.shape[:2] == (1, 1):
             y = (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:3], -1)
         else:
@@ -121,10 +121,11 @@ class Conv(nnx.Module):
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
                 feature_group_count=self.groups,
             )
+        y = y.astype(jnp.float32)
         if self.eps is not None:
             factor = jax.lax.rsqrt(self.running_var[...] + self.eps) * self.scale[...]
             y = (y - self.running_mean[...][None, None, None]) * factor[None, None, None]
-        return y + self.bias[...][None, None, None]
+        return (y + self.bias[...][None, None, None]).astype(x.dtype)
 
 
 class Bottleneck(nnx.Module):
@@ -181,6 +182,7 @@ class EfficientNet(nnx.Module):
             for repeat in range(math.ceil(config.depth_coefficient * repeats))
         ]
         width = config.channels(config.in_channels[0])
+        self.dtype = jnp.dtype("float32")
         self.stem = Conv(3, 3, width, eps=config.batch_norm_eps, stride=2, rngs=rngs)
         self.blocks = nnx.List(
             Bottleneck(
@@ -195,7 +197,7 @@ class EfficientNet(nnx.Module):
 
     def __call__(self, images: Float[Array, "batch h w 3"]) -> Float[Array, "batch y x width"]:
         """The last map, a 32nd of the image a side in the published networks."""
-        x = silu(self.stem(images))
+        x = silu(self.stem(images)).astype(self.dtype)
         for block in self.blocks:
             x = block(x)
         return x

@@ -33,6 +33,7 @@ from mat_jax.models.convert import (
     to_theirs,
 )
 from mat_jax.models.layouts import ALBEF_ORIGINAL, BLIP_HF, BLIP_ORIGINAL
+from mat_jax.models.nn import compute_in
 from mat_jax.models.tokenizer import Tokenizer
 from mat_jax.models.vision import resize_positions
 
@@ -79,6 +80,7 @@ def load(
     name: str | Path,
     *,
     image_size: int | None = None,
+    dtype: str | None = None,
     text_length: int | None = None,
     tokenizer: str | Path | None = None,
 ) -> tuple[Any, Tokenizer]:
@@ -91,6 +93,8 @@ def load(
             open_clip_config.json lies beside it and says otherwise.
         image_size: pixels along a side, if not the size the model was trained with; its position
             embeddings are interpolated once, here.
+        dtype: "bfloat16" to compute in it, in half the time on most accelerators; weights,
+            normalisations, softmax and embeddings are float32 either way.
         text_length: ids of a caption, if fewer than the checkpoint's tokenizer says. It is what
             text encoders spend their time on: captions seldom need CLIP's 77 or BERT's 512.
         tokenizer: folder of the tokenizer, if it is not with the weights.
@@ -121,6 +125,7 @@ def load(
             pos = np.asarray(arrays["vision.pos"], np.float32)
             arrays["vision.pos"] = resize_positions(pos, grid)
     model = assemble(config, arrays)
+    compute_in(model, dtype or "float32")
     if hasattr(model, "text_format"):
         model.text_format = reads.text_format
     return model, reads

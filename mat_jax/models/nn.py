@@ -3,6 +3,9 @@
 Arrays travel as `[batch, tokens, width]`. Dense layers see them flat, `[batch * tokens, width]`,
 and attention sees `[batch * heads, tokens, head]`: plain matrix products, which XLA runs fastest
 on every device. The reshapes between the two are free.
+
+Parameters are float32. Layers compute in the dtype of what they are given, except what bfloat16
+is too coarse for: normalisations, softmax and the sums inside products are float32.
 """
 
 from collections.abc import Callable
@@ -42,9 +45,9 @@ class Dense(nnx.Module):
 
     def __call__(self, x: Float[Array, "*lead inputs"]) -> Float[Array, "*lead outputs"]:
         """Project the last axis."""
-        y = x.reshape(-1, x.shape[-1]) @ self.kernel[...]
+        y = x.reshape(-1, x.shape[-1]) @ self.kernel[...].astype(x.dtype)
         if self.bias is not None:
-            y = y + self.bias[...][None, :]
+            y = y + self.bias[...].astype(x.dtype)[None, :]
         return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
@@ -58,11 +61,11 @@ class LayerNorm(nnx.Module):
 
     def __call__(self, x: Float[Array, "*lead width"]) -> Float[Array, "*lead width"]:
         """Normalise the last axis."""
-        flat = x.reshape(-1, x.shape[-1])
+        flat = x.reshape(-1, x.shape[-1]).astype(jnp.float32)
         centred = flat - jnp.mean(flat, axis=-1, keepdims=True)
         variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
         flat = centred * jax.lax.rsqrt(variance + self.eps) * self.scale[...][None, :]
-        return (flat + self.bias[...][None, :]).reshape(x.shape)
+        return (flat + self.bias[...][None, :]).reshape(x.shape).astype(x.dtype)
 
 
 class Attention(nnx.Module):
@@ -101,7 +104,8 @@ class Attention(nnx.Module):
         """How much each token of `x` reads of each token that `mask` allows."""
         batch, queries, width = x.shape
         q = self._split(self.q(x) * (width // self.heads) ** -0.5)
-        scores = _merged(q) @ _merged(keys[0]).swapaxes(1, 2)
+        k = _merged(keys[0]).swapaxes(1, 2)
+        scores = jnp.matmul(_merged(q), k, preferred_element_type=jnp.float32)
         scores = scores.reshape(batch, self.heads, queries, -1)
         if mask is not None:
             # Not -inf: a caption slot that holds nothing has no key at all, and must not give nan.
@@ -124,12 +128,27 @@ class Attention(nnx.Module):
         probs = self.probs(x, keys, mask)
         if probs_delta is not None:
             probs = probs + probs_delta
-        mixed = (_merged(probs) @ _merged(keys[1])).reshape(batch, self.heads, queries, -1)
+        mixed = (_merged(probs.astype(x.dtype)) @ _merged(keys[1])).reshape(
+            batch, self.heads, queries, -1
+        )
         return self.o(mixed.swapaxes(1, 2).reshape(batch, queries, width))
 
     def _split(self, x: Array) -> Array:
         batch, tokens, width = x.shape
         return x.reshape(batch, tokens, self.heads, width // self.heads).swapaxes(1, 2)
+
+
+def compute_in(model: nnx.Module, dtype: str) -> None:
+    """Let the towers of a model compute in "float32" or "bfloat16"; its weights stay float32.
+
+    Pixels, embeddings and what is made of the pooled token stay float32 too: a step of 1/255 is
+    less than bfloat16 can tell apart, and so are the scores of substitutes of a word.
+    """
+    if dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"dtype={dtype!r}: models compute in 'float32' or 'bfloat16'")
+    for name in ("vision", "text", "decoder"):
+        if hasattr(model, name):
+            getattr(model, name).dtype = jnp.dtype(dtype)
 
 
 def _merged(x: Float[Array, "batch heads rows columns"]) -> Float[Array, "all rows columns"]:

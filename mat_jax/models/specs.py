@@ -16,6 +16,7 @@ class Pretrained:
 
     name: str | Path
     image_size: int | None = None
+    dtype: str | None = None
     text_length: int | None = None
     tokenizer: str | Path | None = None
 
@@ -24,6 +25,7 @@ class Pretrained:
         return load(
             self.name,
             image_size=self.image_size,
+            dtype=self.dtype,
             text_length=self.text_length,
             tokenizer=self.tokenizer,
         )

@@ -43,6 +43,7 @@ class TextTower(nnx.Module):
         # CLIP's and BERT's own initialisations.
         stds = (std, std * (2 * layers) ** -0.5, (2 * width) ** -0.5) if causal else (0.02,) * 3
         self.style = style
+        self.dtype = jnp.dtype("float32")
         self.tok = normal(rngs, (vocab_size, width), 0.02)
         self.pos = normal(rngs, (length, width), 0.01 if causal else 0.02)
         self.type = normal(rngs, (segments, width), 0.02) if segments else None
@@ -88,7 +89,7 @@ class TextTower(nnx.Module):
         for block in blocks:
             x = block(x, readable)
         only = jnp.take_along_axis(x, at[:, None, None], axis=1)
-        tokens, pooled = last(x, readable), last(x, readable_at, only)[:, 0]
+        tokens, pooled = last(x, readable), last(x, readable_at, only)[:, 0].astype(jnp.float32)
         if self.ln_post is not None:
             tokens, pooled = self.ln_post(tokens), self.ln_post(pooled)
         return tokens, pooled
@@ -107,7 +108,7 @@ class TextTower(nnx.Module):
         x = self.tok[...][ids] + pos[None]
         if self.type is not None:
             x = x + self.type[...][None, :1]
-        return x if self.ln_emb is None else self.ln_emb(x)
+        return (x if self.ln_emb is None else self.ln_emb(x)).astype(self.dtype)
 
     def image_keys(self, tokens: Float[Array, "images tokens width"]) -> list[Keys]:
         """What each block with a cross-attention reads of images: computed once for all texts."""

@@ -83,6 +83,7 @@ class VisionTower(nnx.Module):
         stds = (std, std * (2 * layers) ** -0.5, (2 * width) ** -0.5) if clip else (std,) * 3
         patch_std = (3 * patch_size**2) ** -0.5
         self.style = style
+        self.dtype = jnp.dtype("float32")
         self.patch = Patches(patch_size, width, std=patch_std, bias=not clip, rngs=rngs)
         self.cls = normal(rngs, (width,), std)
         self.pos = normal(rngs, (1 + (image_size // patch_size) ** 2, width), std)
@@ -109,11 +110,12 @@ class VisionTower(nnx.Module):
         x = jnp.concatenate([cls, x], axis=1) + self.pos[...][None]
         if self.ln_pre is not None:
             x = self.ln_pre(x)
+        x = x.astype(self.dtype)
         *blocks, last = self.blocks
         for block in blocks:
             x = block(x)
         tokens = last(x) if self.style == "clip" else self.ln_post(last(x))
-        return tokens, self.ln_post(last(x, only=x[:, :1])[:, 0])
+        return tokens, self.ln_post(last(x, only=x[:, :1])[:, 0].astype(jnp.float32))
 
 
 @dataclass(frozen=True)
