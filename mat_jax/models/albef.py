@@ -182,6 +182,12 @@ class ALBEF(nnx.Module):
         """Logits of "do not belong together" and "belong together"."""
         return self.itm_head(fused[:, 0].astype(jnp.float32))
 
+    def match_score(
+        self, logits: Float[Array, "batch 2"], cosine: Float[Array, " batch"]
+    ) -> Float[Array, " batch"]:
+        """What pairs are ranked by: the logit of a match."""
+        return logits[:, 1]
+
     def classify(self, fused: Float[Array, "batch length width"]) -> Float[Array, "batch 3"]:
         """Logits of contradiction, neutral and entailment: does the text follow from the image?"""
         return self.cls_head(jax.nn.relu(self.cls_hidden(fused[:, 0].astype(jnp.float32))))

@@ -217,6 +217,12 @@ class BLIP(nnx.Module):
         """Logits of "do not belong together" and "belong together"."""
         return self.itm_head(fused[:, 0].astype(jnp.float32))
 
+    def match_score(
+        self, logits: Float[Array, "batch 2"], cosine: Float[Array, " batch"]
+    ) -> Float[Array, " batch"]:
+        """What pairs are ranked by: the logit of a match plus the cosine."""
+        return logits[:, 1] + cosine
+
     @property
     def scale(self) -> Float[Array, ""]:
         """What cosines are multiplied by to become logits."""
