@@ -113,7 +113,7 @@ def evaluate(
             "adversarial": "queries and gallery, images and captions",
             "crafted_on": "the model itself" if surrogate is None else "a surrogate",
             "preset": preset,
-            "dtype": model.vision.dtype.name,
+            "dtype": _dtype(model),
             "score": f"matching head, of the first {shortlist} by cosine"
             if matches_pairs(model)
             else "cosine",
@@ -241,6 +241,11 @@ class Bench:
             return np.asarray(adv.images)
         shape = (len(adv.images), size, size, 3)
         return np.asarray(jnp.clip(jax.image.resize(adv.images, shape, "cubic"), 0.0, 1.0))
+
+
+def _dtype(model: Any) -> str:
+    """What the model computes in."""
+    return model.vision.dtype.name
 
 
 def _strings(corpus: Corpus, index: int, adv: Adversarial, b: int) -> list[str]:

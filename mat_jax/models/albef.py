@@ -5,7 +5,7 @@ TCL (Yang et al., 2022) is the same model, trained with more losses.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from mat_jax.data.images import Fit
 from mat_jax.data.words import TextFormat
 from mat_jax.models.bert import BertConfig, bert_tower
 from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
@@ -30,6 +31,7 @@ class ALBEFConfig:
     has all the others.
     """
 
+    fit: ClassVar[Fit] = "press"
     image_size: int = 384
     patch_size: int = 16
     vision: ViTConfig = ViTConfig()

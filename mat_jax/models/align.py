@@ -3,13 +3,14 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from mat_jax.data.images import Fit
 from mat_jax.data.words import TextFormat
 from mat_jax.models.bert import BertConfig, bert_tower
 from mat_jax.models.efficientnet import EfficientNet, EfficientNetConfig
@@ -26,6 +27,7 @@ PIXEL_STD = (0.5, 0.5, 0.5)
 class ALIGNConfig:
     """The sizes of an ALIGN; the defaults are `kakaobrain/align-base`'s."""
 
+    fit: ClassVar[Fit] = "align"
     image_size: int = 289
     vision: EfficientNetConfig = EfficientNetConfig()
     text: BertConfig = BertConfig()

@@ -4,13 +4,14 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from mat_jax.data.images import Fit
 from mat_jax.data.words import TextFormat
 from mat_jax.models.albef import original_sizes
 from mat_jax.models.bert import BertConfig, MLMHead, bert_tower
@@ -46,6 +47,7 @@ class BLIPConfig:
     multiplied by; no file of transformers' layout says what it was after training.
     """
 
+    fit: ClassVar[Fit] = "press"
     image_size: int = 384
     patch_size: int = 16
     vision: ViTConfig = ViTConfig()

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from mat_jax.data.images import Fit
 from mat_jax.data.words import TextFormat
 from mat_jax.models.nn import Dense, gelu, quick_gelu
 from mat_jax.models.text import TextTower
@@ -32,6 +33,7 @@ class CLIPConfig:
     largest ids, `pad` to `eos`, as in every published vocabulary.
     """
 
+    fit: ClassVar[Fit] = "crop"
     image_size: int = 224
     patch_size: int = 16
     vision_width: int = 768
