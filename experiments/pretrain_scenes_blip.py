@@ -14,8 +14,8 @@ from mat_jax import Experiment, data, defenses, models, optimizers
 
 def experiment(
     lr: float = 1e-3,
-    steps: int = 1_400,
-    batch_size: int = 128,
+    steps: int = 2_600,
+    batch_size: int = 64,
     scenes: int = 20_000,
     seed: int = 0,
 ) -> Experiment:
