@@ -70,7 +70,7 @@ def test_parity_notices_unmasked_padding(pair):
 
 def test_config_reads_what_it_writes():
     config = models.BertConfig(width=96, heads=6, hidden=33, eps=1e-6)
-    assert models.BertConfig.from_hf(config.to_hf()) == config
+    assert models.files.from_hf(models.files.to_hf(config)) == config
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_config_reads_what_it_writes():
 )
 def test_other_kinds_of_bert_are_refused(settings):
     with pytest.raises(ValueError, match="is not a BERT's; expected"):
-        models.BertConfig.from_hf(settings)
+        models.files.from_hf({"model_type": "bert"} | settings)
