@@ -39,7 +39,7 @@ def prepare(
         evaluation.source(),
         tokenizer,
         image_size=model.config.image_size,
-        fit=model.config.fit,
+        fit=model.pixels.fit,
         captions_per_image=evaluation.captions_per_image,
     )
     return data.attackable(corpus, substitutes, tokenizer, progress=not quiet)

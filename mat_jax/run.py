@@ -120,10 +120,9 @@ def _corpus(
     experiment: Experiment, source: Any, model: Any, tokenizer: Any, quiet: bool
 ) -> data.Corpus:
     """The training corpus, with substitution candidates where the defence attacks text."""
-    # A language model sees no picture.
-    seen = getattr(model.config, "image_size", 1)
-    fit: Any = getattr(model.config, "fit", "crop")
-    corpus = data.Corpus.prepare(source, tokenizer, image_size=seen, fit=fit)
+    size = getattr(model.config, "image_size", 1)  # a language model sees no picture
+    fit = model.pixels.fit if hasattr(model, "pixels") else "crop"
+    corpus = data.Corpus.prepare(source, tokenizer, image_size=size, fit=fit)
     substitutes = experiment.substitutes if experiment.defense.words else None
     return data.attackable(corpus, substitutes, tokenizer, progress=not quiet)
 

@@ -1,11 +1,10 @@
-"""What training exports is what transformers computes with: one MAT step, then both side by side."""
+"""What training exports is what transformers computes: one MAT step, then both side by side."""
 
 import dataclasses
 from pathlib import Path
 
 import jax
 import numpy as np
-import pytest
 import torch
 import transformers
 from flax import nnx
@@ -73,4 +72,4 @@ def test_blip(tmp_path):
     np.testing.assert_allclose(image.unit @ text.unit.T, cosines.numpy(), atol=1e-5)
 
 
-PIXEL = models.clip.PIXEL_MEAN, models.clip.PIXEL_STD
+PIXEL = models.CLIP.pixels.mean, models.CLIP.pixels.std

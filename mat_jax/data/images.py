@@ -58,8 +58,13 @@ def resize(
             # Integer arithmetic: `int(size * (width / short))` can lose a pixel to rounding.
             height, width = height * size // short, width * size // short
         else:
-            height = width = size if fit == "press" else round(size * 346 / 289)
+            height = width = size if fit == "press" else widened(size)
         soft = Image.Resampling.BILINEAR if fit == "align" else Image.Resampling.BICUBIC
         image = np.asarray(Image.fromarray(image).resize((width, height), soft))
     top, left = (height - size) // 2, (width - size) // 2
     return image[top : top + size, left : left + size]
+
+
+def widened(size: int) -> int:
+    """The side of the square that ALIGN's images of `size` are cut out of: 346 for 289."""
+    return round(size * 346 / 289)

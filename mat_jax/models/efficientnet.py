@@ -4,11 +4,8 @@ Batch normalisation is frozen: its statistics are those of the checkpoint, whate
 so an image's features depend on no other image, in training as in attacks.
 """
 
-import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -41,19 +38,8 @@ class EfficientNetConfig:
     batch_norm_eps: float = 1e-3
     depthwise_padding: tuple[int, ...] = ()
 
-    @classmethod
-    def from_hf(cls, settings: Mapping[str, Any]) -> "EfficientNetConfig":
-        """Read transformers' settings; what they leave out has transformers' default."""
-        for name, values in {"hidden_act": ("swish", "silu"), "pooling_type": ("mean",)}.items():
-            if settings.get(name, values[0]) not in values:
-                raise ValueError(
-                    f"{name}={settings[name]!r} is not an EfficientNet's; expected {values[0]!r}"
-                )
-        names = [field.name for field in dataclasses.fields(cls) if field.name in settings]
-        found: dict[str, Any] = {name: settings[name] for name in names}
-        found |= {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
-        config = cls(**found)
-        stages = len(config.in_channels)
+    def __post_init__(self) -> None:
+        stages = len(self.in_channels)
         for name in (
             "out_channels",
             "kernel_sizes",
@@ -61,12 +47,11 @@ class EfficientNetConfig:
             "num_block_repeats",
             "expand_ratios",
         ):
-            if len(getattr(config, name)) != stages:
+            if len(getattr(self, name)) != stages:
                 raise ValueError(
-                    f"{name} has {len(getattr(config, name))} numbers and in_channels {stages}; "
+                    f"{name} has {len(getattr(self, name))} numbers and in_channels {stages}; "
                     f"expected one for each stage"
                 )
-        return config
 
     def channels(self, count: int) -> int:
         """`width_coefficient * count` as a multiple of the divisor, at most 10 % too small."""
@@ -195,9 +180,15 @@ class EfficientNet(nnx.Module):
             for number, (stage, first) in enumerate(blocks)
         )
 
-    def __call__(self, images: Float[Array, "batch h w 3"]) -> Float[Array, "batch y x width"]:
-        """The last map, a 32nd of the image a side in the published networks."""
+    def __call__(
+        self, images: Float[Array, "batch h w 3"]
+    ) -> tuple[Float[Array, "batch places width"], Float[Array, "batch width"]]:
+        """The places of the last map, row by row, and their mean.
+
+        The map is a 32nd of the image a side in the published networks.
+        """
         x = silu(self.stem(images)).astype(self.dtype)
         for block in self.blocks:
             x = block(x)
-        return x
+        places = x.reshape(len(x), -1, x.shape[-1])
+        return places, jnp.mean(places.astype(jnp.float32), axis=1)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mat_jax.formats.tokenizer import Tokenizer
 from mat_jax.models.blip import SPECIALS, BLIPConfig
 from mat_jax.models.files import Config, build, load
-from mat_jax.models.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,7 @@ class Pretrained:
 
     def build(self, seed: int) -> tuple[Any, Tokenizer]:
         """Load it; the seed changes nothing."""
-        return load(
-            self.name,
-            image_size=self.image_size,
-            dtype=self.dtype,
-            text_length=self.text_length,
-            tokenizer=self.tokenizer,
-        )
+        return load(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -43,8 +37,7 @@ class Fresh:
         blip = isinstance(self.config, BLIPConfig)
         tokenizer = self.tokenizer.with_tokens(*SPECIALS) if blip else self.tokenizer
         model = build(_fitted(self.config, tokenizer), seed)
-        if hasattr(model, "text_format"):
-            model.text_format = tokenizer.text_format
+        model.text_format = tokenizer.text_format
         return model, tokenizer
 
 
@@ -64,3 +57,20 @@ def _fitted(config: Any, tokenizer: Tokenizer) -> Any:
     if "text" in names:
         changes["text"] = _fitted(config.text, tokenizer)
     return dataclasses.replace(config, **changes)
+
+
+def require_encoders(model: Any, name: object) -> None:
+    """Refuse a model that cannot compare images with texts."""
+    if not hasattr(model, "encode_image"):
+        raise ValueError(
+            f"{str(name)!r} is a language model, expected one of images and texts: name a CLIP, "
+            "scenes-clip for example"
+        )
+
+
+def require_language_model(model: Any, name: object) -> None:
+    """Refuse a model that cannot say which words may stand in a place."""
+    if not hasattr(model, "logits"):
+        raise ValueError(
+            f"{str(name)!r} is no masked language model: name a BERT, scenes-bert for example"
+        )

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from mat_jax.models.nn import Activation, Block, Keys, LayerNorm, normal
+from mat_jax.models.nn import Activation, Block, Keys, LayerNorm, gelu, normal
+from mat_jax.models.sizes import BertConfig
 
 
 class TextTower(nnx.Module):
@@ -23,37 +24,31 @@ class TextTower(nnx.Module):
 
     def __init__(
         self,
+        sizes: BertConfig,
+        rngs: nnx.Rngs,
         *,
-        style: Literal["causal", "bidirectional"],
-        vocab_size: int,
-        length: int,
-        width: int,
-        layers: int,
-        heads: int,
-        hidden: int,
-        act: Activation,
-        eps: float,
-        segments: int = 0,
+        style: Literal["causal", "bidirectional"] = "bidirectional",
+        act: Activation = gelu,
         cross_width: int | None = None,
         first_cross: int = 0,
-        rngs: nnx.Rngs,
     ):
-        causal = style == "causal"
+        causal, width, layers, eps = style == "causal", sizes.width, sizes.layers, sizes.eps
         std = width**-0.5
         # CLIP's and BERT's own initialisations.
         stds = (std, std * (2 * layers) ** -0.5, (2 * width) ** -0.5) if causal else (0.02,) * 3
         self.style = style
         self.dtype = jnp.dtype("float32")
-        self.tok = normal(rngs, (vocab_size, width), 0.02)
-        self.pos = normal(rngs, (length, width), 0.01 if causal else 0.02)
+        self.tok = normal(rngs, (sizes.vocab_size, width), 0.02)
+        self.pos = normal(rngs, (sizes.length, width), 0.01 if causal else 0.02)
+        segments = 0 if causal else sizes.segments
         self.type = normal(rngs, (segments, width), 0.02) if segments else None
         self.ln_emb = None if causal else LayerNorm(width, eps=eps)
         norm: Literal["pre", "post"] = "pre" if causal else "post"
         self.blocks = nnx.List(
             Block(
                 width,
-                heads,
-                hidden,
+                sizes.heads,
+                sizes.hidden,
                 norm=norm,
                 act=act,
                 eps=eps,
@@ -69,15 +64,16 @@ class TextTower(nnx.Module):
         self,
         ids: Int[Array, "batch length"],
         mask: Bool[Array, "batch length"],
-        at: Int[Array, " batch"],
+        at: Int[Array, " batch"] | None = None,
         layers: int | None = None,
     ) -> tuple[Float[Array, "batch length width"], Float[Array, "batch width"]]:
-        """All tokens after the tower, and the token at position `at` of each text.
+        """All tokens after the tower, and the token at position `at` of each text (None: 0).
 
         With `layers`, after that many blocks. As in the vision tower, under jit only what is used
         of the last block is computed.
         """
         x = self.embed(ids)
+        at = jnp.zeros(len(ids), jnp.int32) if at is None else at
         place = jnp.arange(ids.shape[1])
         if self.style == "causal":
             # Padding stands to the right of the text, where no token of the text can see it.

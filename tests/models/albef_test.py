@@ -10,9 +10,10 @@ import safetensors.numpy
 import torch
 
 from mat_jax import models
+from mat_jax.formats import originals
+from mat_jax.formats.layouts import ALBEF_ORIGINAL
+from mat_jax.formats.positions import resize_positions
 from mat_jax.models import files
-from mat_jax.models.layouts import ALBEF_ORIGINAL
-from mat_jax.models.vision import resize_positions
 from mat_jax.records import Tokens
 from tests.models.albef_reference import FUSION, Reference, original, training_state
 from tests.models.mistakes import Nothing, edited, inside
@@ -29,8 +30,9 @@ def _exact_products():
 
 
 def assemble(tensors, **options):
-    config = models.ALBEFConfig.from_tensors(tensors, **options)
-    return files.assemble(config, files.fitted(tensors, config, ALBEF_ORIGINAL, source="file"))
+    config, layout = files.original(tensors, **options)
+    assert layout is ALBEF_ORIGINAL
+    return files.assemble(config, files.fitted(tensors, config, layout, source="file"))
 
 
 @pytest.fixture(scope="module")
@@ -278,7 +280,6 @@ def test_pretrained_layout(reference):
     head = {"text_encoder.cls.predictions.bias": np.zeros(3)}
     model = assemble(deeper | head | training_state(deeper), head=HEAD)
     assert model.config == plain.config
-    assert files.original(deeper)[1] is ALBEF_ORIGINAL
     for ours, theirs in zip(jax.tree.leaves(model), jax.tree.leaves(plain), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -296,7 +297,7 @@ def test_another_image_size(reference, bert_tokenizer, tmp_path):
 
 def test_a_checkpoint_of_something_else():
     with pytest.raises(ValueError, match=r"has no 'visual_encoder.patch_embed.proj.weight'; exp"):
-        models.ALBEFConfig.from_tensors({"logit_scale": np.zeros(())})
+        originals.albef({"logit_scale": np.zeros(())})
 
 
 def test_fusion_has_blocks_before_it():

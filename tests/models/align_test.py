@@ -17,11 +17,13 @@ from flax import nnx
 
 from mat_jax import attacks, data, defenses, mesh, models, state
 from mat_jax.experiment import load as load_experiment
-from mat_jax.models import align, efficientnet
+from mat_jax.formats.preprocessing import Preprocessing
+from mat_jax.models import efficientnet, files
 from mat_jax.models.nn import gelu
 from mat_jax.records import Tokens
 from mat_jax.step import compile_step
 from tests.models.conftest import randomise, randomise_convolutions
+from tests.models.mistakes import edited, inside
 from tests.models.parity import largest, pixels, relative, run, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
@@ -93,8 +95,8 @@ def test_b7(tmp_path):
     reference = randomise_convolutions(randomise(transformers.AlignModel(config)), gain=0.5)
     reference.temperature.data.fill_(0.05)
     reference.save_pretrained(tmp_path)
-    arrays = models.files.read_arrays(tmp_path, models.ALIGNConfig())
-    model = models.files.assemble(models.ALIGNConfig(), arrays)
+    arrays = files.read_arrays(tmp_path, models.ALIGNConfig())
+    model = files.assemble(models.ALIGNConfig(), arrays)
     assert [config.vision_config.num_hidden_layers, len(model.vision.blocks)] == [55, 55]
     ids = np.zeros((3, 64), np.int32)
     for row, length in enumerate((5, 20, 62)):
@@ -103,28 +105,14 @@ def test_b7(tmp_path):
     check_parity(reference, model, Tokens(ids, ids > 0), 289, hidden=1e-4)
 
 
-def with_sizes(tower, **changes):
-    def change(model):
-        sizes = dataclasses.replace(getattr(model.config, tower), **changes)
-        config = dataclasses.replace(model.config, **{tower: sizes})
-        graph, _ = nnx.split(nnx.eval_shape(lambda: models.ALIGN(config, nnx.Rngs(0))))
-        return nnx.merge(graph, nnx.state(model))
-
-    return change
-
-
 def residual_everywhere(model):
-    model = nnx.clone(model)
     first = model.vision.blocks[5]  # it keeps size and channels, so it could
     assert not first.residual
     first.residual = True
-    return model
 
 
 def temperature_times(model):
-    model = nnx.clone(model)
     model.temp[...] = 1 / model.temp[...]
-    return model
 
 
 def image_unit(model, images, tokens):
@@ -140,15 +128,15 @@ def logits(model, images, tokens):
 
 
 MISTAKES = {
-    "all blocks padded alike": (with_sizes("vision", depthwise_padding=()), image_unit),
+    "all blocks padded alike": (inside("vision", depthwise_padding=()), image_unit),
     "all blocks padded on all sides": (
-        with_sizes("vision", depthwise_padding=tuple(range(6))),
+        inside("vision", depthwise_padding=tuple(range(6))),
         image_unit,
     ),
-    "wrong eps": (with_sizes("vision", batch_norm_eps=1e-5), image_unit),
-    "residual on the first block of a stage": (residual_everywhere, image_unit),
-    "wrong text heads": (with_sizes("text", heads=4), text_unit),
-    "temperature multiplied": (temperature_times, logits),
+    "wrong eps": (inside("vision", batch_norm_eps=1e-5), image_unit),
+    "residual on the first block of a stage": (edited(residual_everywhere), image_unit),
+    "wrong text heads": (inside("text", heads=4), text_unit),
+    "temperature multiplied": (edited(temperature_times), logits),
 }
 
 
@@ -175,8 +163,8 @@ def test_parity_notices_mistakes(pair, mistake, feature):
     ("module", "name", "value"),
     [
         (efficientnet, "silu", gelu),
-        (align, "PIXEL_MEAN", (0.0,) * 3),
-        (align, "PIXEL_STD", (1.0,) * 3),
+        (models.ALIGN, "pixels", Preprocessing((0.0,) * 3, (0.5,) * 3, cropped=True)),
+        (models.ALIGN, "pixels", Preprocessing((0.5,) * 3, (1.0,) * 3, cropped=True)),
     ],
     ids=["gelu", "pixels from 0 to 2", "pixels from -0.5 to 0.5"],
 )
@@ -309,11 +297,11 @@ def test_pgd_moves_embeddings_farther_than_noise(trained):
 
 def test_config_reads_what_it_writes():
     for config in (models.ALIGNConfig(), SMALL):
-        assert models.ALIGNConfig.from_hf(json.loads(json.dumps(config.to_hf()))) == config
+        assert files.from_hf(json.loads(json.dumps(files.to_hf(config)))) == config
 
 
 def test_defaults_are_b7():
-    config = models.ALIGNConfig.from_hf(transformers.AlignConfig().to_dict())
+    config = files.from_hf(transformers.AlignConfig().to_dict())
     assert dataclasses.replace(config, image_size=289) == models.ALIGNConfig()
     assert config.embed == 640
     assert [config.vision.channels(n) for n in config.vision.in_channels] == [
@@ -328,7 +316,7 @@ def test_defaults_are_b7():
 
 
 def changed(tower, **changes):
-    settings = models.ALIGNConfig().to_hf()
+    settings = files.to_hf(models.ALIGNConfig())
     return settings | {tower: settings[tower] | changes}
 
 
@@ -348,4 +336,4 @@ def changed(tower, **changes):
 )
 def test_other_kinds_of_align_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        models.ALIGNConfig.from_hf(settings)
+        files.from_hf(settings)
