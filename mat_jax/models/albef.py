@@ -53,7 +53,7 @@ class ALBEF(nnx.Module):
     A model for entailment has no space that images and texts share: `embed` is the first token.
     """
 
-    pixels = PRESSED
+    pixels, vision_proj, text_proj = PRESSED, None, None
     encode_image, image_keys = methods.encode_image, methods.image_keys
     match_logits, scale = methods.match_logits, methods.scale
 
@@ -65,7 +65,6 @@ class ALBEF(nnx.Module):
         self.text_format = methods.bert_format(config.text, 30)
         self.vision = VisionTower(config.vision, config.image_size, config.patch_size, rngs)
         self.text = TextTower(config.text, rngs, cross_width=wide, first_cross=first)
-        self.vision_proj = self.text_proj = None
         if retrieval:
             self.vision_proj = Dense(wide, config.embed, std=wide**-0.5, rngs=rngs)
             self.text_proj = Dense(narrow, config.embed, std=narrow**-0.5, rngs=rngs)

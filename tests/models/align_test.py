@@ -163,8 +163,8 @@ def test_parity_notices_mistakes(pair, mistake, feature):
     ("module", "name", "value"),
     [
         (efficientnet, "silu", gelu),
-        (models.ALIGN, "pixels", Preprocessing((0.0,) * 3, (0.5,) * 3, cropped=True)),
-        (models.ALIGN, "pixels", Preprocessing((0.5,) * 3, (1.0,) * 3, cropped=True)),
+        (models.ALIGN, "pixels", Preprocessing((0.0,) * 3, (0.5,) * 3, fit="align")),
+        (models.ALIGN, "pixels", Preprocessing((0.5,) * 3, (1.0,) * 3, fit="align")),
     ],
     ids=["gelu", "pixels from 0 to 2", "pixels from -0.5 to 0.5"],
 )
