@@ -2,7 +2,7 @@
 
 python -m mat_jax.train --config experiments/pretrain_scenes_albef.py --workdir runs/albef
 python -m mat_jax.train --config experiments/pretrain_scenes_albef.py --workdir runs/scenes-albef \
-    --set start=runs/albef/export batch_size=64 steps=2400
+    --set start=runs/albef/export batch_size=64 steps=1800
 python -m mat_jax.evaluate --model runs/scenes-albef/export --data scenes --attacks none \
     --out report
 
