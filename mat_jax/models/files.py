@@ -5,7 +5,6 @@ Read are also torch's checkpoints, and the layouts that models were first publis
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from mat_jax.formats import configs, folders, layouts, originals, settings
+from mat_jax.formats import folders, settings
+from mat_jax.formats.described import LAYOUTS, TABLES, described
 from mat_jax.formats.positions import resize_positions
 from mat_jax.formats.rules import Layout, to_ours, to_theirs
 from mat_jax.formats.tokenizer import Tokenizer
@@ -31,23 +31,15 @@ Model = CLIP | ALBEF | BLIP | BLIPCaptioner | ALIGN | BertMLM
 Config = CLIPConfig | ALBEFConfig | BLIPConfig | ALIGNConfig | BertConfig
 
 
-@dataclass(frozen=True)
-class Family:
-    """What belongs together: a configuration, the model it builds, the names in its files."""
-
-    config: type[Any]
-    model: Callable[[Any, nnx.Rngs], Any]
-    layout: Layout
-    settings: settings.Table
-
-
-FAMILIES = {
-    "clip": Family(CLIPConfig, CLIP, layouts.CLIP_HF, configs.CLIP),
-    "albef": Family(ALBEFConfig, ALBEF, layouts.ALBEF_ORIGINAL, configs.ALBEF),
-    "blip": Family(BLIPConfig, blip, layouts.BLIP_HF, configs.BLIP),
-    "align": Family(ALIGNConfig, ALIGN, layouts.ALIGN_HF, configs.ALIGN),
-    "bert": Family(BertConfig, BertMLM, layouts.BERT_MLM_HF, configs.BERT),
+# Of each family: its configuration, and the model that it builds.
+FAMILIES: dict[str, tuple[type[Any], Callable[[Any, nnx.Rngs], Any]]] = {
+    "clip": (CLIPConfig, CLIP),
+    "albef": (ALBEFConfig, ALBEF),
+    "blip": (BLIPConfig, blip),
+    "align": (ALIGNConfig, ALIGN),
+    "bert": (BertConfig, BertMLM),
 }
+KINDS = {name: config for name, (config, _) in FAMILIES.items()}
 
 
 def load(
@@ -81,7 +73,7 @@ def load(
     folder = found if found.is_dir() else found.parent
     source = folders.weights(found)
     tensors = folders.read_tensors(source)
-    config, layout = _described(folder, tensors, source)
+    config, layout = described(folder, tensors, source, KINDS)
     most = _abstract(config).text_format.length
     reads = Tokenizer.from_dir(tokenizer or folder, min(most, text_length or most))
     size = getattr(config, "text", config).vocab_size
@@ -118,48 +110,23 @@ def save(model: Model, tokenizer: Tokenizer, folder: str | Path, *, dtype: str =
         ValueError: the folder holds files that are not a model's, which would be lost.
         OSError: the disk is full or may not be written to.
     """
-    tensors = to_theirs(_arrays(model), _family(model.config).layout)
+    family = _family(model.config)
+    tensors = to_theirs(_arrays(model), LAYOUTS[family])
     with folders.replaced(folder) as new:
         tokenizer.save(new)
-        folders.write_settings(new / "config.json", to_hf(model.config) | {"dtype": dtype})
+        said = settings.write(model.config, TABLES[family]) | {"dtype": dtype}
+        folders.write_settings(new / "config.json", said)
         if not isinstance(model, BertMLM):
             prepared = model.pixels.settings(model.config.image_size)
             folders.write_settings(new / "preprocessor_config.json", prepared)
         folders.write_tensors(new / folders.WEIGHTS, tensors, dtype)
 
 
-def from_hf(said: Mapping[str, Any]) -> Any:
-    """The configuration that a config.json describes."""
-    family = FAMILIES.get(said.get("model_type", ""))
-    if family is None:
-        raise ValueError(
-            f"model_type={said.get('model_type')!r} is not known; expected one of "
-            f"{', '.join(FAMILIES)}"
-        )
-    return settings.read(said, family.settings, family.config)
-
-
-def to_hf(config: Config) -> dict[str, Any]:
-    """The config.json that makes transformers build the same model."""
-    return settings.write(config, _family(config).settings)
-
-
-def original(tensors: Mapping[str, np.ndarray], *, head: int = 64) -> tuple[Config, Layout]:
-    """What ALBEF's, TCL's and BLIP's checkpoints, as published, are: BLIP has no segments.
-
-    `head` is the width of an attention head, of which tensors say nothing.
-    """
-    if any(name.endswith(".token_type_embeddings.weight") for name in tensors):
-        sizes = originals.albef(tensors, head=head)
-        return settings.built(ALBEFConfig, sizes), layouts.ALBEF_ORIGINAL
-    return settings.built(BLIPConfig, originals.blip(tensors, head=head)), layouts.BLIP_ORIGINAL
-
-
 def read_arrays(folder: Path, config: Config) -> dict[str, np.ndarray]:
     """The weights in a folder (path in the model: array), all of them and nothing else."""
     source = folders.weights(folder)
     tensors = folders.read_tensors(source)
-    return fitted(tensors, config, _family(config).layout, source=str(source))
+    return fitted(tensors, config, LAYOUTS[_family(config)], source=str(source))
 
 
 def fitted(
@@ -184,27 +151,7 @@ def assemble(config: Config, arrays: Mapping[str, np.ndarray]) -> Any:
 
 def build(config: Config, seed: int) -> Any:
     """A model of a configuration with random weights."""
-    return _family(config).model(config, nnx.Rngs(seed))
-
-
-def _described(folder: Path, tensors: Mapping[str, np.ndarray], source: Path) -> tuple[Any, Layout]:
-    """The model that config.json describes, or the tensors themselves, and how they are named."""
-    path = folder / "config.json"
-    if "visual.class_embedding" in tensors:
-        beside = folder / "open_clip_config.json"
-        try:
-            shapes = {name: tensor.shape for name, tensor in tensors.items()}
-            said = folders.read_settings(beside) if beside.exists() else None
-            return settings.built(CLIPConfig, originals.clip(shapes, said)), layouts.CLIP_OPENAI
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            raise ValueError(f"{source} holds no whole CLIP that is known here: {error}") from error
-    if "visual_encoder.cls_token" in tensors and not path.exists():
-        return original(tensors)
-    try:
-        config = from_hf(folders.read_settings(path))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
-    return config, _family(config).layout
+    return FAMILIES[_family(config)][1](config, nnx.Rngs(seed))
 
 
 def _abstract(config: Config) -> Any:
@@ -216,8 +163,8 @@ def _dotted(path: tuple[Any, ...]) -> str:
     return ".".join(map(str, path))
 
 
-def _family(config: Config) -> Family:
-    return next(family for family in FAMILIES.values() if isinstance(config, family.config))
+def _family(config: Config) -> str:
+    return next(name for name, kind in KINDS.items() if isinstance(config, kind))
 
 
 def _arrays(model: Model) -> dict[str, np.ndarray]:

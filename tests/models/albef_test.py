@@ -10,7 +10,7 @@ import safetensors.numpy
 import torch
 
 from mat_jax import models
-from mat_jax.formats import originals
+from mat_jax.formats import described, originals
 from mat_jax.formats.layouts import ALBEF_ORIGINAL
 from mat_jax.formats.positions import resize_positions
 from mat_jax.models import files
@@ -30,7 +30,7 @@ def _exact_products():
 
 
 def assemble(tensors, **options):
-    config, layout = files.original(tensors, **options)
+    config, layout = described.original(tensors, files.KINDS, **options)
     assert layout is ALBEF_ORIGINAL
     return files.assemble(config, files.fitted(tensors, config, layout, source="file"))
 

@@ -24,7 +24,7 @@ from mat_jax.records import Tokens
 from mat_jax.step import compile_step
 from tests.models.conftest import randomise, randomise_convolutions
 from tests.models.mistakes import edited, inside
-from tests.models.parity import largest, pixels, relative, run, torch_ids
+from tests.models.parity import from_hf, largest, pixels, relative, run, to_hf, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 toy = load_experiment(Path(__file__).parents[1] / "toy_experiment.py")
@@ -297,11 +297,11 @@ def test_pgd_moves_embeddings_farther_than_noise(trained):
 
 def test_config_reads_what_it_writes():
     for config in (models.ALIGNConfig(), SMALL):
-        assert files.from_hf(json.loads(json.dumps(files.to_hf(config)))) == config
+        assert from_hf(json.loads(json.dumps(to_hf(config)))) == config
 
 
 def test_defaults_are_b7():
-    config = files.from_hf(transformers.AlignConfig().to_dict())
+    config = from_hf(transformers.AlignConfig().to_dict())
     assert dataclasses.replace(config, image_size=289) == models.ALIGNConfig()
     assert config.embed == 640
     assert [config.vision.channels(n) for n in config.vision.in_channels] == [
@@ -316,7 +316,7 @@ def test_defaults_are_b7():
 
 
 def changed(tower, **changes):
-    settings = files.to_hf(models.ALIGNConfig())
+    settings = to_hf(models.ALIGNConfig())
     return settings | {tower: settings[tower] | changes}
 
 
@@ -336,4 +336,4 @@ def changed(tower, **changes):
 )
 def test_other_kinds_of_align_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        files.from_hf(settings)
+        from_hf(settings)

@@ -11,7 +11,7 @@ from flax import nnx
 
 from mat_jax import models
 from mat_jax.records import Tokens
-from tests.models.parity import run, torch_ids
+from tests.models.parity import from_hf, run, to_hf, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 
@@ -72,7 +72,7 @@ def test_parity_notices_unmasked_padding(pair):
 
 def test_config_reads_what_it_writes():
     config = models.BertConfig(width=96, heads=6, hidden=33, eps=1e-6)
-    assert models.files.from_hf(models.files.to_hf(config)) == config
+    assert from_hf(to_hf(config)) == config
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_config_reads_what_it_writes():
 )
 def test_other_kinds_of_bert_are_refused(settings):
     with pytest.raises(ValueError, match="is not a BERT's; expected"):
-        models.files.from_hf({"model_type": "bert"} | settings)
+        from_hf({"model_type": "bert"} | settings)
 
 
 @pytest.mark.slow

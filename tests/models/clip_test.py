@@ -14,7 +14,7 @@ from mat_jax import models
 from mat_jax.formats.preprocessing import OPENAI
 from mat_jax.records import Tokens
 from tests.models.mistakes import Nothing, edited
-from tests.models.parity import largest, pixels, relative, run, torch_ids
+from tests.models.parity import from_hf, largest, pixels, relative, run, to_hf, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 
@@ -225,7 +225,7 @@ def test_texts_too_long_are_refused(pair):
 
 def test_config_reads_what_it_writes():
     config = models.CLIPConfig(vision_width=96, vision_heads=6, text_hidden=33, quick_gelu=False)
-    assert models.files.from_hf(models.files.to_hf(config)) == config
+    assert from_hf(to_hf(config)) == config
 
 
 def test_config_of_early_checkpoints():
@@ -235,7 +235,7 @@ def test_config_of_early_checkpoints():
         "text_config_dict": {"eos_token_id": 2, "bos_token_id": 0},
         "text_config": {},
     }
-    config = models.files.from_hf(old)
+    config = from_hf(old)
     assert (config.bos, config.eos) == (49406, 49407)
 
 
@@ -252,7 +252,7 @@ def test_impossible_sizes_are_refused(settings, message):
 
 
 def test_towers_that_disagree_are_refused():
-    settings = models.files.to_hf(models.CLIPConfig())
+    settings = to_hf(models.CLIPConfig())
     settings["text_config"]["hidden_act"] = "gelu"
     with pytest.raises(ValueError, match="hidden_act is 'gelu' in text_config"):
-        models.files.from_hf(settings)
+        from_hf(settings)

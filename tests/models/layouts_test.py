@@ -28,6 +28,7 @@ from mat_jax.formats.positions import resize_positions
 from mat_jax.formats.preprocessing import OPENAI
 from mat_jax.formats.rules import Rule
 from tests.models.conftest import CAPTIONS, clip_config, randomise
+from tests.models.parity import from_hf
 
 # Transformers' names in a block, and OpenAI's; queries, keys and values are below one another.
 BLOCK = {
@@ -174,7 +175,7 @@ def test_openai_archive_in_and_transformers_out(openai, tmp_path, capsys):
 def test_openai_sizes(openai):
     model, path = openai
     ours, _ = models.load(path)
-    assert ours.config == models.files.from_hf(model.config.to_dict())
+    assert ours.config == from_hf(model.config.to_dict())
 
 
 def test_openai_layout_round_trip_is_bitwise(openai, clip_tokenizer):
@@ -226,7 +227,7 @@ def open_clip(folder, tokenizer, *, quick=None, **settings):
 def test_open_clip_folder(tmp_path, clip_tokenizer, quick):
     model, folder = open_clip(tmp_path / "open", clip_tokenizer, quick=quick)
     ours, tokenizer = models.load(folder)
-    assert ours.config == models.files.from_hf(model.config.to_dict())
+    assert ours.config == from_hf(model.config.to_dict())
     assert ours.config.quick_gelu == bool(quick)
     models.save(ours, tokenizer, tmp_path / "clip")
     assert_same_bits(written(tmp_path / "clip"), model.state_dict())
