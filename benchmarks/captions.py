@@ -4,8 +4,9 @@ python benchmarks/captions.py --model scenes-captioner --limit 250
 
 For greedy, beam-3 and nucleus decoding: the share of captions that the world's oracle reads and
 finds true of the picture, the share it can read at all, how many captions differ, how many claims
-(nouns) a caption makes, and the captions a second; then some captions of each. The world's own captions stand
-first; some are careless, and not quite true. Those of another picture stand last: pure chance.
+(nouns) a caption makes, and the captions a second; then some captions of each. The world's own
+captions stand first; some are careless, and not quite true. Those of another picture stand last:
+what chance gives.
 """
 
 import argparse

@@ -267,9 +267,13 @@ def test_transformers_loads_what_was_trained(trained, tmp_path):
     assert not any(report.values())
     processor = transformers.AutoProcessor.from_pretrained(tmp_path / "export")
     texts = ["red beside blue", "left grey right yellow"]
+    # Of another size than the model's, so that both sides have to resize.
+    raw = np.random.default_rng(0).integers(0, 256, (len(batch.images), 40, 60, 3), np.uint8)
+    size, fit = model.config.image_size, model.pixels.fit
+    images = np.stack([np.float32(data.resize(image, size, fit)) / 255 for image in raw])
     inputs = processor(
         text=texts,
-        images=list(np.uint8(np.asarray(batch.images) * 255)),
+        images=list(raw),
         padding="max_length",
         max_length=tokenizer.text_format.length,
         return_tensors="pt",
@@ -277,7 +281,7 @@ def test_transformers_loads_what_was_trained(trained, tmp_path):
     np.testing.assert_array_equal(inputs.input_ids, tokenizer(texts).ids)
     with torch.no_grad():
         expected = theirs.eval()(**inputs).logits_per_image
-    assert largest(run(logits, model, batch.images, tokenizer(texts)), expected) < 1e-5
+    assert largest(run(logits, model, images, tokenizer(texts)), expected) < 1e-5
     again, _ = models.load(tmp_path / "export")
     assert again.text_format == model.text_format
 
