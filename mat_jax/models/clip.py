@@ -48,8 +48,9 @@ class CLIPConfig:
         complete(self, "vision_")
         complete(self, "text_")
         grid_side(self.image_size, self.patch_size)
-        largest = self.vocab_size - 1
-        for name, value in (("bos", largest - 1), ("eos", largest), ("pad", self.eos)):
+        last = self.vocab_size - 1
+        end = last if self.eos == -1 else self.eos
+        for name, value in (("bos", last - 1), ("eos", last), ("pad", end)):
             if getattr(self, name) == -1:
                 object.__setattr__(self, name, value)
 
