@@ -53,19 +53,21 @@ class ALBEF(nnx.Module):
     A model for entailment has no space that images and texts share: `embed` is the first token.
     """
 
-    pixels, vision_proj, text_proj = PRESSED, None, None
+    pixels = PRESSED
+    vision_proj: Dense | None = None
+    text_proj: Dense | None = None
     encode_image, image_keys = methods.encode_image, methods.image_keys
     match_logits, scale = methods.match_logits, methods.scale
 
     def __init__(self, config: ALBEFConfig, rngs: nnx.Rngs):
         wide, narrow = config.vision.width, config.text.width
-        retrieval, first = config.task == "retrieval", config.first_fusion
+        first = config.first_fusion
         self.config = config
         # Captions of 30 ids are the protocol of the paper's code.
         self.text_format = methods.bert_format(config.text, 30)
         self.vision = VisionTower(config.vision, config.image_size, config.patch_size, rngs)
         self.text = TextTower(config.text, rngs, cross_width=wide, first_cross=first)
-        if retrieval:
+        if config.task == "retrieval":
             self.vision_proj = Dense(wide, config.embed, std=wide**-0.5, rngs=rngs)
             self.text_proj = Dense(narrow, config.embed, std=narrow**-0.5, rngs=rngs)
             self.itm_head = Dense(narrow, 2, std=0.02, rngs=rngs)
