@@ -14,7 +14,6 @@ from mat_jax.models.clip import CLIPConfig as CLIPConfig
 from mat_jax.models.efficientnet import EfficientNetConfig as EfficientNetConfig
 from mat_jax.models.files import load as load
 from mat_jax.models.files import save as save
-from mat_jax.models.grad_cam import grad_cam as grad_cam
 from mat_jax.models.sizes import BertConfig as BertConfig
 from mat_jax.models.sizes import ViTConfig as ViTConfig
 from mat_jax.models.specs import Fresh as Fresh

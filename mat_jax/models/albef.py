@@ -91,9 +91,7 @@ class ALBEF(nnx.Module):
         keys = self.image_keys(image) if keys is None else keys
         return self.text.fuse(text.tokens, text.mask[:, None], keys, self.config.first_fusion)
 
-    def match_score(
-        self, logits: Float[Array, "batch 2"], cosine: Float[Array, " batch"]
-    ) -> Float[Array, " batch"]:
+    def match_score(self, logits: Array, cosine: Array) -> Float[Array, " batch"]:
         """What pairs are ranked by: the logit of a match."""
         return logits[:, 1]
 

@@ -94,9 +94,7 @@ class BLIP(nnx.Module):
         ids = text.ids if start == "cls" else text.ids.at[:, 0].set(self.config.enc)
         return self.text.fuse(self.text.embed(ids), text.mask[:, None], keys)
 
-    def match_score(
-        self, logits: Float[Array, "batch 2"], cosine: Float[Array, " batch"]
-    ) -> Float[Array, " batch"]:
+    def match_score(self, logits: Array, cosine: Array) -> Float[Array, " batch"]:
         """What pairs are ranked by: the logit of a match plus the cosine."""
         return logits[:, 1] + cosine
 

@@ -40,13 +40,8 @@ class EfficientNetConfig:
 
     def __post_init__(self) -> None:
         stages = len(self.in_channels)
-        for name in (
-            "out_channels",
-            "kernel_sizes",
-            "strides",
-            "num_block_repeats",
-            "expand_ratios",
-        ):
+        rest = ("out_channels", "kernel_sizes", "strides", "num_block_repeats", "expand_ratios")
+        for name in rest:
             if len(getattr(self, name)) != stages:
                 raise ValueError(
                     f"{name} has {len(getattr(self, name))} numbers and in_channels {stages}; "
@@ -120,13 +115,7 @@ class Bottleneck(nnx.Module):
     """
 
     def __init__(
-        self,
-        config: EfficientNetConfig,
-        stage: int,
-        *,
-        first: bool,
-        symmetric: bool,
-        rngs: nnx.Rngs,
+        self, config: EfficientNetConfig, stage: int, first: bool, symmetric: bool, rngs: nnx.Rngs
     ):
         outputs = config.channels(config.out_channels[stage])
         inputs = config.channels(config.in_channels[stage]) if first else outputs
@@ -134,16 +123,9 @@ class Bottleneck(nnx.Module):
         narrow = max(1, int(config.squeeze_expansion_ratio * inputs))
         self.residual = not first
         self.expand = Conv(1, inputs, wide, eps=eps, rngs=rngs) if wide != inputs else None
-        self.depthwise = Conv(
-            config.kernel_sizes[stage],
-            wide,
-            wide,
-            eps=eps,
-            stride=config.strides[stage] if first else 1,
-            groups=wide,
-            symmetric=symmetric,
-            rngs=rngs,
-        )
+        size, stride = config.kernel_sizes[stage], config.strides[stage] if first else 1
+        apart = {"groups": wide, "symmetric": symmetric}
+        self.depthwise = Conv(size, wide, wide, eps=eps, stride=stride, **apart, rngs=rngs)
         self.down = Conv(1, wide, narrow, eps=None, rngs=rngs)
         self.up = Conv(1, narrow, wide, eps=None, rngs=rngs)
         self.project = Conv(1, wide, outputs, eps=eps, rngs=rngs)
@@ -170,13 +152,7 @@ class EfficientNet(nnx.Module):
         self.dtype = jnp.dtype("float32")
         self.stem = Conv(3, 3, width, eps=config.batch_norm_eps, stride=2, rngs=rngs)
         self.blocks = nnx.List(
-            Bottleneck(
-                config,
-                stage,
-                first=first,
-                symmetric=number in config.depthwise_padding,
-                rngs=rngs,
-            )
+            Bottleneck(config, stage, first, number in config.depthwise_padding, rngs)
             for number, (stage, first) in enumerate(blocks)
         )
 

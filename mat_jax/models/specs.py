@@ -44,14 +44,8 @@ class Fresh:
 def _fitted(config: Any, tokenizer: Tokenizer) -> Any:
     """The configuration, or one inside it, with what the tokenizer decides."""
     form, size = tokenizer.text_format, tokenizer.vocab_size
-    decided = {
-        "vocab_size": size,
-        "length": form.length,
-        "text_length": form.length,
-        "bos": form.start,
-        "eos": form.end,
-        "pad": form.pad,
-    }
+    decided = {"vocab_size": size, "length": form.length, "text_length": form.length}
+    decided |= {"bos": form.start, "eos": form.end, "pad": form.pad}
     names = {field.name for field in dataclasses.fields(config)}
     changes = {name: value for name, value in decided.items() if name in names}
     if "text" in names:
@@ -61,10 +55,10 @@ def _fitted(config: Any, tokenizer: Tokenizer) -> Any:
 
 def require_encoders(model: Any, name: object) -> None:
     """Refuse a model that cannot compare images with texts."""
-    if not hasattr(model, "encode_image"):
+    if not hasattr(model, "encode_image") or not hasattr(model, "encode_text"):
         raise ValueError(
-            f"{str(name)!r} is a language model, expected one of images and texts: name a CLIP, "
-            "scenes-clip for example"
+            f"{str(name)!r} is a {'captioner' if hasattr(model, 'decoder') else 'language model'}, "
+            "expected one of images and texts: name a CLIP, scenes-clip for example"
         )
 
 

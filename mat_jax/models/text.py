@@ -45,18 +45,8 @@ class TextTower(nnx.Module):
         self.ln_emb = None if causal else LayerNorm(width, eps=eps)
         norm: Literal["pre", "post"] = "pre" if causal else "post"
         self.blocks = nnx.List(
-            Block(
-                width,
-                sizes.heads,
-                sizes.hidden,
-                norm=norm,
-                act=act,
-                eps=eps,
-                stds=stds,
-                cross_width=cross_width if i >= first_cross else None,
-                rngs=rngs,
-            )
-            for i in range(layers)
+            Block(sizes, rngs, norm=norm, act=act, stds=stds, cross_width=cross)
+            for cross in (None if i < first_cross else cross_width for i in range(layers))
         )
         self.ln_post = LayerNorm(width, eps=eps) if causal else None
 

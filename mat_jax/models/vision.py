@@ -80,10 +80,7 @@ class VisionTower(nnx.Module):
         self.pos = normal(rngs, (1 + grid_side(image_size, patch_size) ** 2, width), std)
         self.ln_pre = LayerNorm(width, eps=eps) if clip else None
         self.blocks = nnx.List(
-            Block(
-                width, sizes.heads, sizes.hidden, norm="pre", act=act, eps=eps, stds=stds, rngs=rngs
-            )
-            for _ in range(layers)
+            Block(sizes, rngs, norm="pre", act=act, stds=stds) for _ in range(layers)
         )
         self.ln_post = LayerNorm(width, eps=eps)
 

@@ -15,6 +15,7 @@ from mat_jax.formats.layouts import ALBEF_ORIGINAL
 from mat_jax.formats.positions import resize_positions
 from mat_jax.models import files
 from mat_jax.records import Tokens
+from mat_jax.tasks.grounding import grad_cam
 from tests.models.albef_reference import FUSION, Reference, original, training_state
 from tests.models.mistakes import Nothing, edited, inside
 from tests.models.parity import pixels, relative, run
@@ -244,7 +245,7 @@ def their_cam(reference, images, tokens, layer):
 
 @pytest.mark.parametrize("layer", [FUSION, 2 * FUSION - 1])
 def test_grad_cam(reference, model, images, tokens, layer):
-    ours = run(lambda m, i, t: models.grad_cam(m, i, t, layer=layer), model, images, tokens)
+    ours = run(lambda m, i, t: grad_cam(m, i, t, layer=layer), model, images, tokens)
     theirs = their_cam(reference, images, tokens, layer)
     assert relative(ours, theirs) < 1e-4
     theirs = theirs.numpy()
@@ -257,7 +258,7 @@ def test_grad_cam(reference, model, images, tokens, layer):
 @pytest.mark.parametrize("layer", [-1, FUSION - 1, 2 * FUSION])
 def test_grad_cam_of_a_layer_that_sees_nothing(model, images, tokens, layer):
     with pytest.raises(ValueError, match=rf"layer={layer} does not read the image; choose 2 to 3"):
-        models.grad_cam(model, images, tokens, layer=layer)
+        grad_cam(model, images, tokens, layer=layer)
 
 
 @pytest.mark.parametrize("task", ["retrieval", "entailment"])
