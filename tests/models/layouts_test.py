@@ -191,11 +191,11 @@ def test_openai_layout_round_trip_is_bitwise(openai, clip_tokenizer):
 
 def test_fused_parts_in_another_order_are_noticed(openai):
     order = {0: 1, 1: 0, 2: 2}
-    rules = [
+    swapped = [
         Rule(r.theirs, r.ours, r.axes, (order[r.part[0]], 3)) if r.part[1] == 3 else r
         for r in CLIP_OPENAI.rules
     ]
-    wrong = dataclasses.replace(CLIP_OPENAI, rules=tuple(rules))
+    wrong = dataclasses.replace(CLIP_OPENAI, rules=tuple(swapped))
     back = rules.to_theirs(models.files._arrays(models.load(openai[1])[0]), wrong)
     with pytest.raises(AssertionError, match="in_proj"):
         assert_same_bits(back, as_openai(openai[0].state_dict()))

@@ -137,7 +137,7 @@ def test_what_is_likely(top_p):
 def test_beams_that_see_everything_find_the_best(pair, images):
     # As many beams as ids, and two ids to write: every caption there is.
     _, model, _ = pair
-    size, end = model.config.vocab_size, model.config.eos
+    size, end = model.config.text.vocab_size, model.config.eos
     found = captioning.beam_search(model, images[:2], beams=size, min_length=1, max_length=3)
     ids = jnp.tile(jnp.stack([jnp.zeros(size, int), jnp.arange(size)], axis=1), (2, 1))
     every = Tokens(ids, jnp.ones(ids.shape, bool))
