@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mat_jax.attacks.pgd import _one_each, example_keys, pgd
+from mat_jax.attacks.pgd import example_keys, one_each, pgd
 
 SHAPE = (4, 5, 5, 3)
 EPS = 8 / 255
@@ -189,7 +189,7 @@ def test_noise_is_climbed_and_the_plain_objective_judges():
 def test_a_key_of_the_old_kind_is_refused():
     # `pgd` itself is stopped by its annotation, which is only checked under test.
     with pytest.raises(ValueError, match=r"make it with jax\.random\.key"):
-        _one_each(jnp.zeros(2, jnp.uint32), 2)
+        one_each(jnp.zeros(2, jnp.uint32), 2)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
