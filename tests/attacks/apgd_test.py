@@ -93,7 +93,7 @@ def read(name, clean, start, label, *, eps, norm):
 
 
 @pytest.mark.parametrize(
-    "norm, eps, name", [("linf", 16 / 255, "cross_entropy"), ("l2", 0.15, "dlr")]
+    "norm, eps, name", [("linf", 16 / 255, "cross_entropy"), ("l2", 0.03, "dlr")]
 )
 def test_every_point_and_the_best_loss_are_those_of_a_torch_loop(norm, eps, name):
     images = pixels()
