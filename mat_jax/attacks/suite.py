@@ -1,6 +1,7 @@
 """The attacks by name, with what an evaluation must know of each."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from mat_jax.attacks import image
@@ -21,7 +22,9 @@ class Attack(NamedTuple):
         on_images: it moves pictures, within `eps`.
         on_text: it changes words, so a corpus needs candidates.
         contains: attacks that it should do at least the damage of.
-        step_size: of its image part, unless the threat says.
+        step_size: of its image part, unless the threat says; None: its own, and not to be set.
+        steps: of its image part.
+        usual: measured unless the attacks are named.
     """
 
     function: Callable[..., Adversarial]
@@ -29,8 +32,13 @@ class Attack(NamedTuple):
     on_images: bool = False
     on_text: bool = False
     contains: tuple[str, ...] = ()
-    step_size: Callable[[ThreatModel], float] = image.step_size
+    step_size: Callable[[ThreatModel], float] | None = image.step_size
+    steps: Callable[[ThreatModel], int] = lambda threat: threat.steps
+    usual: bool = True
 
+
+# Those that are asked for by name; their step sizes are their own.
+_image = partial(Attack, on_images=True, step_size=None, usual=False)
 
 SUITE = {
     "none": Attack(image.none, "clean"),
@@ -48,4 +56,7 @@ SUITE = {
         contains=("pgd", "bert_attack"),
         step_size=sga_step_size,
     ),
+    "fgsm": _image(image.fgsm_attack, "FGSM", steps=lambda threat: 1),
+    "apgd": _image(image.apgd_attack, "APGD", contains=("fgsm", "square")),
+    "square": _image(image.square_attack, "Square", steps=image.proposals),
 }
