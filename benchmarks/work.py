@@ -32,6 +32,22 @@ SIZES = {
 }  # fmt: skip
 
 
+ALBEF_SIZES = {
+    "tiny": models.ALBEFConfig(
+        image_size=32, patch_size=16, vision=models.ViTConfig(width=64, layers=2, heads=1),
+        text=models.BertConfig(vocab_size=300, length=40, width=64, layers=4, heads=1),
+        first_fusion=2, embed=32,
+    ),
+    "small": models.ALBEFConfig(
+        image_size=64, patch_size=16, vision=models.ViTConfig(width=192, layers=4, heads=3),
+        text=models.BertConfig(vocab_size=964, length=40, width=128, layers=4, heads=2),
+        first_fusion=2, embed=128,
+    ),
+    # The published one: ViT-B/16 at 384 px, captions of 30 ids, six blocks and six that read.
+    "b16": models.ALBEFConfig(),
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Caption:
     """A caption as the PyTorch program has it: lists of ids, no padding."""
@@ -49,7 +65,7 @@ def export(config: models.CLIPConfig, folder: Path) -> models.CLIP:
     return model
 
 
-def batch(model: models.CLIP, size: int, *, captions: int, seed: int = 0) -> Batch:
+def batch(model: models.CLIP | models.ALBEF, size: int, *, captions: int, seed: int = 0) -> Batch:
     """Blotchy images; captions of 10 to 15 words, every second of which may change.
 
     A word has one id, or two with probability 0.15, and so have its ten substitutes. (Flickr30k:
