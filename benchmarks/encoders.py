@@ -89,12 +89,11 @@ def _step(value: Callable[[Array], Array], images: Array) -> tuple[Array, Array]
 
 
 class Torch:
-    """The peer in PyTorch, eager. `part` says where CLIP and ALBEF keep what they have."""
+    """The peer in PyTorch, eager: transformers' CLIPModel, or the ALBEF of our tests."""
 
     def __init__(self, module: Any, batch: Any, dtype: str, attention: str):
         self.module, self.dtype = module.eval().requires_grad_(False), dtype
-        self.ids = torch.as_tensor(batch.tokens.ids[:, 0], dtype=torch.long)
-        self.mask = batch.tokens.mask[:, 0]
+        self.tokens = Tokens(batch.tokens.ids[:, 0], batch.tokens.mask[:, 0])
         self.clean = torch.tensor(batch.images).permute(0, 3, 1, 2).contiguous()
         self.mean = torch.tensor(PIXEL_MEAN).view(1, 3, 1, 1)
         self.std = torch.tensor(PIXEL_STD).view(1, 3, 1, 1)
@@ -120,19 +119,16 @@ class Torch:
 
     def encode_texts(self) -> tuple[Tensor, Tensor]:
         if self.clip:
-            out = self.module.text_model(input_ids=self.ids)
+            ids = torch.as_tensor(self.tokens.ids, dtype=torch.long)
+            out = self.module.text_model(input_ids=ids)
             embed = self.module.text_projection(out.pooler_output)
             return out.last_hidden_state, functional.normalize(embed.float(), dim=-1)
-        hidden, embed = self.module.encode_text(Tokens(self.ids, self.mask), self.first_fusion)
+        hidden, embed = self.module.encode_text(self.tokens, self.module.first_fusion)
         return hidden, embed.float()
 
     def score(self, tokens: Tensor, hidden: Tensor) -> Tensor:
-        read = self.module.fuse(tokens, hidden, Tokens(self.ids, self.mask), self.first_fusion)
+        read = self.module.fuse(tokens, hidden, self.tokens, self.module.first_fusion)
         return self.module.itm_head(read[:, 0]).float()
-
-    @property
-    def first_fusion(self) -> int:
-        return self.module.first_fusion
 
     def images(self) -> Tensor:
         with torch.no_grad(), self.precision():

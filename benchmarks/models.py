@@ -31,8 +31,6 @@ import work  # noqa: E402
 from encoders import Compiled, Torch  # noqa: E402
 from formulations import FORMS  # noqa: E402
 
-from mat_jax.records import Tokens  # noqa: E402
-
 OURS, THEIRS, PUBLISHED = "mat_jax", "torch", "torch, weights with gradients"
 
 
@@ -57,8 +55,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 def row(name: str, model: Any, peer: Torch, args: argparse.Namespace) -> dict[str, Any]:
     """One kind of work: all its programs, checked and timed."""
     pixels = peer.clean.permute(0, 2, 3, 1).contiguous().numpy()
-    tokens = Tokens(peer.ids.numpy().astype("int32"), peer.mask)
-    text = jax.jit(lambda tokens: model.encode_text(tokens))(tokens)
+    tokens = peer.tokens
+    text = Compiled(type(model).encode_text, model, tokens)()
     inputs = {
         "images": (pixels,),
         "texts": (tokens,),
@@ -108,9 +106,9 @@ def operations(name: str, config: flops.Config, program: str) -> float:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures as Markdown. `torch/this` above 1: faster than torch; `this/mat_jax` above 1:
+    """The figures as Markdown.
 
-    slower than mat_jax.
+    `torch/this` above 1 is faster than torch, `this/mat_jax` above 1 slower than mat_jax.
     """
     rates = figures["ceiling_gflops"]
     best = max(rates.values())
