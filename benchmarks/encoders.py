@@ -1,6 +1,7 @@
 """CLIP and ALBEF on both sides: the same weights, the same images and captions."""
 
 import contextlib
+import dataclasses
 import sys
 import time
 from collections.abc import Callable
@@ -177,7 +178,9 @@ def _fused_attention(attention: Any, hidden: Tensor, **_: Any) -> tuple[Tensor, 
 
 def clip(size: str, batch: int, dtype: str, attention: str, folder: Path) -> tuple[Any, Torch]:
     """Our random weights, written by `models.save`, in both."""
-    work.export(work.SIZES[size], folder)
+    # `load` wants the ids that `export`'s tokenizer, the smallest there is, begins and ends with.
+    config = dataclasses.replace(work.SIZES[size], bos=512, eos=513, pad=513)
+    work.export(config, folder)
     model = _load(folder, dtype)
     module = CLIPModel.from_pretrained(folder, attn_implementation=attention)
     return model, Torch(module, work.batch(model, batch, captions=1), dtype, attention)

@@ -74,7 +74,7 @@ def fusion(config: ALBEFConfig) -> Fusion:
     ask, keys = length * 4 * width**2, tokens * 4 * config.vision.width * width
     dense, attention = own[0] + feed + ask + keys, own[1] + 4 * length * tokens * width
     blocks = config.text.layers - config.first_fusion
-    blind = own[0] + ask / 2 + 2 * own[1]
+    blind = own[0] + ask / 2 + 2 * own[1] + 2 * length * tokens * width
     return Fusion(blocks * (dense + attention), blocks * (dense + 2 * attention) - blind)
 
 

@@ -20,7 +20,7 @@ SIZES = {
     # For debugging the benchmark: nothing but overhead is measured with it.
     "tiny": models.CLIPConfig(
         image_size=32, patch_size=16, vision_width=64, vision_layers=2, vision_heads=2,
-        text_width=64, text_layers=2, text_heads=2, text_length=24, vocab_size=300, embed=32,
+        text_width=64, text_layers=2, text_heads=2, text_length=24, vocab_size=514, embed=32,
     ),
     # The shape of the CLIP shipped with the package.
     "small": models.CLIPConfig(
