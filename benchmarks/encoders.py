@@ -94,7 +94,7 @@ class Torch:
 
     def __init__(self, module: Any, batch: Any, dtype: str, attention: str):
         self.module, self.dtype = module.eval().requires_grad_(False), dtype
-        self.tokens = Tokens(batch.tokens.ids[:, 0], batch.tokens.mask[:, 0])
+        self.tokens = Tokens(*(np.array(x[:, 0]) for x in batch.tokens))  # torch wants its own
         self.clean = torch.tensor(batch.images).permute(0, 3, 1, 2).contiguous()
         self.mean = torch.tensor(PIXEL_MEAN).view(1, 3, 1, 1)
         self.std = torch.tensor(PIXEL_STD).view(1, 3, 1, 1)
