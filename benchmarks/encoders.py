@@ -168,9 +168,9 @@ class Torch:
         return (self.clean + STEP * slope.sign()).clamp(0, 1), slope
 
 
-def _fused_attention(attention: Any, hidden: Tensor, **_: Any) -> tuple[Tensor, None]:
+def _fused_attention(attention: Any, hidden_states: Tensor, **_: Any) -> tuple[Tensor, None]:
     """BLIP's attention by the fused kernel that transformers gives to CLIP and not to BLIP."""
-    three = attention.qkv(hidden).unflatten(-1, (3, attention.num_heads, -1))
+    three = attention.qkv(hidden_states).unflatten(-1, (3, attention.num_heads, -1))
     q, k, v = three.permute(2, 0, 3, 1, 4)
     read = functional.scaled_dot_product_attention(q, k, v)
     return attention.projection(read.transpose(1, 2).flatten(2)), None
