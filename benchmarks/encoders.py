@@ -205,6 +205,7 @@ def albef(size: str, batch: int, dtype: str, attention: str, folder: Path) -> tu
         "num_attention_heads": bert.heads,
         "intermediate_size": bert.hidden,
         "max_position_embeddings": bert.length,
+        "bos_token_id": 0,  # not used, but it must be one of the vocabulary
     }
     module = Reference(vision, text, config.embed)
     module.first_fusion = config.first_fusion
