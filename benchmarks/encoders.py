@@ -18,9 +18,9 @@ from jax import Array
 from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPModel
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from mat_jax import models
-from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
 from mat_jax.records import TextFeatures, Tokens, unit
 from tests.models.albef_reference import Reference, original
 
@@ -96,8 +96,8 @@ class Torch:
         self.module, self.dtype = module.eval().requires_grad_(False), dtype
         self.tokens = Tokens(*(np.array(x[:, 0]) for x in batch.tokens))  # torch wants its own
         self.clean = torch.tensor(batch.images).permute(0, 3, 1, 2).contiguous()
-        self.mean = torch.tensor(PIXEL_MEAN).view(1, 3, 1, 1)
-        self.std = torch.tensor(PIXEL_STD).view(1, 3, 1, 1)
+        self.mean = torch.tensor(OPENAI_CLIP_MEAN).view(1, 3, 1, 1)
+        self.std = torch.tensor(OPENAI_CLIP_STD).view(1, 3, 1, 1)
         self.clip = isinstance(module, CLIPModel)
         if not self.clip and attention == "sdpa":
             for layer in module.vision_model.encoder.layers:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from mat_jax.models import ALBEFConfig, CLIPConfig
 
 Config = CLIPConfig | ALBEFConfig
+CAPTION = 30  # ids of a caption under ALBEF
 
 
 class Products(NamedTuple):
@@ -49,7 +50,7 @@ def vision(config: Config, *, pooled: bool) -> Products:
 def text(config: Config, *, pooled: bool) -> Products:
     """Of the text tower, before any fusion, and its projection; captions are padded."""
     if isinstance(config, ALBEFConfig):
-        bert, length, layers = config.text, config.length, config.first_fusion
+        bert, length, layers = config.text, CAPTION, config.first_fusion
         width, hidden = bert.width, bert.hidden
     else:
         width, hidden = config.text_width, config.text_hidden
@@ -67,7 +68,7 @@ class Fusion(NamedTuple):
 
 def fusion(config: ALBEFConfig) -> Fusion:
     """The first self-attention and the first cross-attention's queries do not see the image."""
-    length, width = config.length, config.text.width
+    length, width = CAPTION, config.text.width
     tokens = (config.image_size // config.patch_size) ** 2 + 1
     own = length * 8 * width**2, 4 * length**2 * width  # self-attention: dense, attention
     feed = length * 4 * width * config.text.hidden

@@ -15,9 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-
-from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
-from mat_jax.models.vision import normalised
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 Attend = Callable[[Any, Array, Array], Array]  # layer, tokens that read, tokens that are read
 
@@ -29,8 +27,9 @@ def products(attention: Any, asking: Array, source: Array) -> Array:
 
 def einsum(attention: Any, asking: Array, source: Array) -> Array:
     q, k, v = _heads(attention, asking, source)
-    scores = jnp.einsum("bqhd,bkhd->bhqk", q * q.shape[-1] ** -0.5, k)
-    read = jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores, axis=-1), v)
+    q = q * q.shape[-1] ** -0.5
+    scores = jnp.einsum("bqhd,bkhd->bhqk", q, k, preferred_element_type=jnp.float32)
+    read = jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores, axis=-1).astype(v.dtype), v)
     return attention.o(read.reshape(asking.shape))
 
 
@@ -53,7 +52,7 @@ def convolved(patches: Any, pixels: Array) -> Array:
     stride = patches.kernel.shape[:2]
     y = jax.lax.conv_general_dilated(
         pixels,
-        patches.kernel[...].astype(pixels.dtype),
+        patches.kernel[...],
         stride,
         "VALID",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
@@ -108,15 +107,19 @@ class Form(NamedTuple):
         """`model.encode_image(images).embed`."""
         model, blocks = weights
         tower = model.vision
-        x = self.cut(
-            tower.patch, normalised(images, model.config.image_size, PIXEL_MEAN, PIXEL_STD)
-        )
-        first = jnp.broadcast_to(tower.cls[...].astype(x.dtype), (x.shape[0], 1, x.shape[2]))
-        x = jnp.concatenate([first, x], axis=1) + tower.pos[...].astype(x.dtype)[None]
+        x = self.cut(tower.patch, (images - _colours(OPENAI_CLIP_MEAN)) / _colours(OPENAI_CLIP_STD))
+        first = jnp.broadcast_to(tower.cls[...], (x.shape[0], 1, x.shape[2]))
+        x = jnp.concatenate([first, x], axis=1) + tower.pos[...][None]
         if tower.ln_pre is not None:
             x = tower.ln_pre(x)
-        x = self.layers(blocks, x, self.attend)
-        return model.vision_proj(tower.ln_post(self.last(tower.blocks[-1], x, self.attend)))
+        # Pixels, positions and the embedding are float32, the blocks what the model was loaded as.
+        x = self.layers(blocks, x.astype(getattr(tower, "dtype", "float32")), self.attend)
+        first = self.last(tower.blocks[-1], x, self.attend)
+        return model.vision_proj(tower.ln_post(first.astype(jnp.float32)))
+
+
+def _colours(three: list[float]) -> Array:
+    return jnp.asarray(three, jnp.float32)[None, None, None]
 
 
 FORMS = {

@@ -72,6 +72,7 @@ def batch(model: models.CLIP | models.ALBEF, size: int, *, captions: int, seed: 
     12.4 words a caption, 7.0 of them not on the stop list.)
     """
     random, config = np.random.default_rng(seed), model.config
+    vocab_size = getattr(config, "text", config).vocab_size
     grid = random.uniform(0.1, 0.9, (size, 8, 8, 3))
     pixels = grid.repeat(config.image_size // 8, 1).repeat(config.image_size // 8, 2)
     pixels = np.clip(pixels + random.normal(0, 0.05, pixels.shape), 0, 1).astype(np.float32)
@@ -82,7 +83,7 @@ def batch(model: models.CLIP | models.ALBEF, size: int, *, captions: int, seed: 
         return 1 + (random.random(shape) < 0.15).astype(np.int32)
 
     def parts(shape: tuple[int, ...]) -> np.ndarray:
-        return random.integers(0, config.vocab_size - 2, (*shape, 2), np.int32)
+        return random.integers(0, vocab_size - 2, (*shape, 2), np.int32)
 
     real = np.arange(WORDS) < random.integers(10, WORDS + 1, (size, captions, 1))
     may_change = real & ((np.arange(WORDS) + random.integers(0, 2, (size, captions, 1))) % 2 == 0)
