@@ -1,8 +1,8 @@
 """Train the shipped BLIP for retrieval, `scenes-blip`, from nothing on the embedded world.
 
 python -m mat_jax.train --config experiments/pretrain_scenes_blip.py --workdir runs/scenes-blip
-python -m mat_jax.evaluate --model runs/scenes-blip/export --data scenes --attacks none --shortlist 16 \
-    --out report
+python -m mat_jax.evaluate --model runs/scenes-blip/export --data scenes --attacks none \
+    --shortlist 16 --out report
 
 Contrastive learning and matching with hard negatives, no attack in it.
 
