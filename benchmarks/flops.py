@@ -37,26 +37,18 @@ class Products(NamedTuple):
 def vision(config: Config, *, pooled: bool) -> Products:
     """Of the image tower and its projection."""
     patches = (config.image_size // config.patch_size) ** 2
-    if isinstance(config, ALBEFConfig):
-        vit = config.vision
-        width, hidden, layers = vit.width, vit.hidden, vit.layers
-    else:
-        width, hidden, layers = config.vision_width, config.vision_hidden, config.vision_layers
-    tower = _tower(patches + 1, width, hidden, layers, pooled)
-    cut = 2 * patches * 3 * config.patch_size**2 * width
-    return Products(tower.dense + cut + 2 * width * config.embed, tower.attention)
+    vit = config.vision
+    tower = _tower(patches + 1, vit.width, vit.hidden, vit.layers, pooled)
+    cut = 2 * patches * 3 * config.patch_size**2 * vit.width
+    return Products(tower.dense + cut + 2 * vit.width * config.embed, tower.attention)
 
 
 def text(config: Config, *, pooled: bool) -> Products:
     """Of the text tower, before any fusion, and its projection; captions are padded."""
-    if isinstance(config, ALBEFConfig):
-        bert, length, layers = config.text, CAPTION, config.first_fusion
-        width, hidden = bert.width, bert.hidden
-    else:
-        width, hidden = config.text_width, config.text_hidden
-        length, layers = config.text_length, config.text_layers
-    tower = _tower(length, width, hidden, layers, pooled)
-    return Products(tower.dense + 2 * width * config.embed, tower.attention)
+    bert, albef = config.text, isinstance(config, ALBEFConfig)
+    length, layers = (CAPTION, config.first_fusion) if albef else (bert.length, bert.layers)
+    tower = _tower(length, bert.width, bert.hidden, layers, pooled)
+    return Products(tower.dense + 2 * bert.width * config.embed, tower.attention)
 
 
 class Fusion(NamedTuple):

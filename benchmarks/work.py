@@ -19,13 +19,13 @@ SGA_STEPS, MAT_STEPS, EPS, SCALES = 10, 2, 2 / 255, (0.5, 0.75, 1.25, 1.5)
 SIZES = {
     # For debugging the benchmark: nothing but overhead is measured with it.
     "tiny": models.CLIPConfig(
-        image_size=32, patch_size=16, vision_width=64, vision_layers=2, vision_heads=2,
-        text_width=64, text_layers=2, text_heads=2, text_length=24, vocab_size=514, embed=32,
+        image_size=32, patch_size=16, vision=models.ViTConfig(width=64, layers=2, heads=2),
+        text=models.BertConfig(vocab_size=514, length=24, width=64, layers=2, heads=2), embed=32,
     ),
     # The shape of the CLIP shipped with the package.
     "small": models.CLIPConfig(
-        image_size=64, patch_size=16, vision_width=192, vision_layers=4, vision_heads=6,
-        text_width=128, text_layers=3, text_heads=4, text_length=24, vocab_size=964, embed=128,
+        image_size=64, patch_size=16, vision=models.ViTConfig(width=192, layers=4, heads=6),
+        text=models.BertConfig(vocab_size=964, length=24, width=128, layers=3, heads=4), embed=128,
     ),
     # OpenAI's ViT-B/16, its 77 ids a caption included.
     "b16": models.CLIPConfig(),
@@ -60,7 +60,7 @@ def export(config: models.CLIPConfig, folder: Path) -> models.CLIP:
     """A model with random weights, written where transformers finds it."""
     model = models.CLIP(config, nnx.Rngs(0))
     # The file format wants a tokenizer; the benchmark makes its ids up and never uses it.
-    tokenizer = models.Tokenizer.train_clip(["a red circle"], 514, config.text_length)
+    tokenizer = models.Tokenizer.train_clip(["a red circle"], 514, config.text.length)
     models.save(model, tokenizer, folder)
     return model
 

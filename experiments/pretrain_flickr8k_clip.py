@@ -30,12 +30,8 @@ def experiment(
             models.CLIPConfig(
                 image_size=64,
                 patch_size=16,
-                vision_width=192,
-                vision_layers=4,
-                vision_heads=6,
-                text_width=128,
-                text_layers=3,
-                text_heads=4,
+                vision=models.ViTConfig(width=192, layers=4, heads=6, eps=1e-5),
+                text=models.BertConfig(width=128, layers=3, heads=4, eps=1e-5),
                 embed=128,
             ),
             tokenizer=models.Tokenizer.clip(

@@ -42,11 +42,10 @@ class Toys(NamedTuple):
 def toys(tmp_path_factory):
     root = tmp_path_factory.mktemp("toys")
     texts = [text for own in CAPTIONS for text in own]
-    sizes = {"vision_layers": 1, "vision_heads": 2, "text_layers": 1, "text_heads": 2, "embed": 8}
-    sizes |= {"vision_width": 16, "text_width": 16, "patch_size": 8}
+    vision, text = models.ViTConfig(16, 1, 2), models.BertConfig(width=16, layers=1, heads=2)
     for name, size, length, seed in (("clip", 16, 16, 0), ("other", 24, 12, 1)):
         tokenizer = models.Tokenizer.train_clip(texts, 530 + seed, length)
-        config = models.CLIPConfig(image_size=size, **sizes)
+        config = models.CLIPConfig(size, 8, vision, text, embed=8)
         models.save(*models.Fresh(config, tokenizer).build(seed), root / name)
     tokenizer = models.Tokenizer.train_bert(texts, 200, 16)
     config = models.BertConfig(width=16, layers=1, heads=2)

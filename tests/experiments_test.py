@@ -66,12 +66,8 @@ def photographs(tmp_path_factory):
     clip = models.CLIPConfig(
         image_size=32,
         patch_size=16,
-        vision_width=32,
-        vision_layers=1,
-        vision_heads=2,
-        text_width=32,
-        text_layers=1,
-        text_heads=2,
+        vision=models.ViTConfig(width=32, layers=1, heads=2),
+        text=models.BertConfig(width=32, layers=1, heads=2),
         embed=16,
     )
     bert = models.BertConfig(width=32, layers=1, heads=2)

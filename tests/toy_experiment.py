@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import optax
-from flax import nnx
 
 from mat_jax import Experiment, defenses, models
 from mat_jax.data import Example, WordTable
@@ -48,24 +47,14 @@ class Tiny:
     def build(self, seed: int):
         captions = [text for i in range(36) for text in Blocks()[i].captions]
         tokenizer = models.Tokenizer.train_clip(captions, 600, 12)
-        text = tokenizer.text_format
         config = models.CLIPConfig(
             image_size=16,
             patch_size=8,
-            vision_width=self.width,
-            vision_layers=1,
-            vision_heads=2,
-            text_width=32,
-            text_layers=1,
-            text_heads=2,
-            text_length=text.length,
-            vocab_size=tokenizer.vocab_size,
+            vision=models.ViTConfig(width=self.width, layers=1, heads=2),
+            text=models.BertConfig(width=32, layers=1, heads=2),
             embed=16,
-            bos=text.start,
-            eos=text.end,
-            pad=text.pad,
         )
-        return models.CLIP(config, nnx.Rngs(seed)), tokenizer
+        return models.Fresh(config, tokenizer).build(seed)
 
 
 @dataclass(frozen=True)

@@ -94,19 +94,19 @@ def _projects_to_the_last_map(config: Any, settings: Mapping[str, Any]) -> None:
 _GELUS = {True: "quick_gelu", False: "gelu"}
 CLIP = Table(
     rows=(
-        *_tower("vision_config.", "vision_"),
-        *_tower("text_config.", "text_", hidden=2048),
+        *_tower("vision_config.", "vision."),
+        *_tower("text_config.", "text.", hidden=2048),
         Row("vision_config.image_size", "image_size"),
         Row("vision_config.patch_size", "patch_size", 32),
-        Row("text_config.max_position_embeddings", "text_length"),
-        Row("text_config.vocab_size", "vocab_size"),
+        Row("text_config.max_position_embeddings", "text.length"),
+        Row("text_config.vocab_size", "text.vocab_size"),
         Row("text_config.bos_token_id", "bos", 49406),
         Row("text_config.eos_token_id", "eos", 49407),
-        Row("text_config.pad_token_id", "pad", 1),
+        Row("text_config.pad_token_id", "text.pad", 1),
         Row("text_config.hidden_act", "quick_gelu", "quick_gelu", _GELUS),
         Row("vision_config.hidden_act", "quick_gelu", "quick_gelu", _GELUS),
-        Row("text_config.layer_norm_eps", "eps", 1e-5),
-        Row("vision_config.layer_norm_eps", "eps", 1e-5),
+        Row("text_config.layer_norm_eps", "text.eps", 1e-5),
+        Row("vision_config.layer_norm_eps", "vision.eps", 1e-5),
         Row("projection_dim", "embed"),
     ),
     constants={

@@ -1,37 +1,39 @@
-"""Which model some files hold, and how its tensors are named in them.
-
-`kinds` are the configurations that families have, by the name that transformers gives a family.
-"""
+"""Which model some files hold, and how its tensors are named in them."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mat_jax.formats import configs, folders, layouts, originals, settings
+from mat_jax.formats import configs, folders, layouts, originals, settings, sizes
 from mat_jax.formats.rules import Layout
 
-Kinds = Mapping[str, type[Any]]
-LAYOUTS = {
-    "clip": layouts.CLIP_HF,
-    "albef": layouts.ALBEF_ORIGINAL,
-    "blip": layouts.BLIP_HF,
-    "align": layouts.ALIGN_HF,
-    "bert": layouts.BERT_MLM_HF,
-}
-TABLES = {
-    "clip": configs.CLIP,
-    "albef": configs.ALBEF,
-    "blip": configs.BLIP,
-    "align": configs.ALIGN,
-    "bert": configs.BERT,
+
+class Family(NamedTuple):
+    """How a family of models is written: its configuration, its config.json, its tensors."""
+
+    config: type[Any]
+    table: settings.Table
+    layout: Layout
+
+
+# By the names that transformers gives them.
+FAMILIES = {
+    "clip": Family(sizes.CLIPConfig, configs.CLIP, layouts.CLIP_HF),
+    "albef": Family(sizes.ALBEFConfig, configs.ALBEF, layouts.ALBEF_ORIGINAL),
+    "blip": Family(sizes.BLIPConfig, configs.BLIP, layouts.BLIP_HF),
+    "align": Family(sizes.ALIGNConfig, configs.ALIGN, layouts.ALIGN_HF),
+    "bert": Family(sizes.BertConfig, configs.BERT, layouts.BERT_MLM_HF),
 }
 
 
-def described(
-    folder: Path, tensors: Mapping[str, np.ndarray], source: Path, kinds: Kinds
-) -> tuple[Any, Layout]:
+def family_of(config: Any) -> Family:
+    """The family whose configuration this is."""
+    return next(family for family in FAMILIES.values() if isinstance(config, family.config))
+
+
+def described(folder: Path, tensors: Mapping[str, np.ndarray], source: Path) -> tuple[Any, Layout]:
     """The configuration of the model in a folder, by config.json or by the tensors themselves.
 
     Raises:
@@ -44,36 +46,34 @@ def described(
         try:
             shapes = {name: tensor.shape for name, tensor in tensors.items()}
             said = folders.read_settings(beside) if beside.exists() else None
-            sizes = originals.clip(shapes, said)
-            return settings.built(kinds["clip"], sizes), layouts.CLIP_OPENAI
+            found = originals.clip(shapes, said)
+            return settings.built(sizes.CLIPConfig, found), layouts.CLIP_OPENAI
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise ValueError(f"{source} holds no whole CLIP that is known here: {error}") from error
     if "visual_encoder.cls_token" in tensors and not path.exists():
-        return original(tensors, kinds)
+        return original(tensors)
     said = folders.read_settings(path)
     try:
-        return from_hf(said, kinds), LAYOUTS[said["model_type"]]
+        return from_hf(said), FAMILIES[said["model_type"]].layout
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def from_hf(said: Mapping[str, Any], kinds: Kinds) -> Any:
+def from_hf(said: Mapping[str, Any]) -> Any:
     """The configuration that a config.json describes."""
-    family = said.get("model_type")
-    if family not in TABLES:
-        raise ValueError(f"model_type={family!r}; expected one of {', '.join(TABLES)}")
-    return settings.read(said, TABLES[family], kinds[family])
+    name = said.get("model_type")
+    if name not in FAMILIES:
+        raise ValueError(f"model_type={name!r}; expected one of {', '.join(FAMILIES)}")
+    return settings.read(said, FAMILIES[name].table, FAMILIES[name].config)
 
 
-def original(
-    tensors: Mapping[str, np.ndarray], kinds: Kinds, *, head: int = 64
-) -> tuple[Any, Layout]:
+def original(tensors: Mapping[str, np.ndarray], *, head: int = 64) -> tuple[Any, Layout]:
     """What ALBEF's, TCL's and BLIP's checkpoints, as published, are: BLIP has no segments.
 
     `head` is the width of an attention head, of which tensors say nothing.
     """
     if any(name.endswith(".token_type_embeddings.weight") for name in tensors):
-        sizes = originals.albef(tensors, head=head)
-        return settings.built(kinds["albef"], sizes), layouts.ALBEF_ORIGINAL
-    sizes = originals.blip(tensors, head=head)
-    return settings.built(kinds["blip"], sizes), layouts.BLIP_ORIGINAL
+        found = originals.albef(tensors, head=head)
+        return settings.built(sizes.ALBEFConfig, found), layouts.ALBEF_ORIGINAL
+    found = originals.blip(tensors, head=head)
+    return settings.built(sizes.BLIPConfig, found), layouts.BLIP_ORIGINAL

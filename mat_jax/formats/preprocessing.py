@@ -1,21 +1,54 @@
 """What is done to images before a model sees them: the numbers, and preprocessor_config.json."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
 from mat_jax.data.images import Fit, widened
+from mat_jax.formats import folders
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Images become a square, of which `(pixels - mean) / std` is taken, colour by colour.
-
-    `fit` says how, as `data.resize` does it.
-    """
+    """Images become a square, as `fit` says (`data.resize`), and then are normalised."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     fit: Fit
+
+    def normalised(
+        self, images: Float[Array | np.ndarray, "batch h w 3"], size: int
+    ) -> Float[Array, "batch h w 3"]:
+        """`(images - mean) / std`, colour by colour, for images in [0, 1] of `size` squared pixels.
+
+        Raises:
+            ValueError: the images are of another size.
+        """
+        if images.shape[1:3] != (size, size):
+            raise ValueError(
+                f"got images of {images.shape[1]}x{images.shape[2]} pixels, but this model takes "
+                f"{size}x{size}; resize them, or load it with image_size={images.shape[1]}"
+            )
+        mean, std = (jnp.asarray(x, images.dtype)[None, None, None] for x in (self.mean, self.std))
+        return (jnp.asarray(images) - mean) / std
+
+    def said_in(self, folder: Path) -> "Preprocessing":
+        """The same with the mean and std of the preprocessor_config.json in a folder, if any."""
+        path = folder / "preprocessor_config.json"
+        said = folders.read_settings(path) if path.exists() else {}
+        if said.get("do_normalize") is False:
+            return replace(self, mean=(0.0,) * 3, std=(1.0,) * 3)
+        mean, std = said.get("image_mean") or self.mean, said.get("image_std") or self.std
+        if not all(isinstance(x, list | tuple) and len(x) == 3 for x in (mean, std)) or 0 in std:
+            raise ValueError(
+                f"{path} says image_mean={mean} and image_std={std}; expected three numbers each, "
+                f"no std of 0"
+            )
+        return replace(self, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
 
     def settings(self, size: int) -> dict[str, Any]:
         """The preprocessor_config.json that makes transformers do the same."""

@@ -1,21 +1,21 @@
 """Encoders and their files: CLIP, ALBEF, BLIP, ALIGN, BERT, tokenizers."""
 
+from mat_jax.formats.sizes import ALBEFConfig as ALBEFConfig
+from mat_jax.formats.sizes import ALIGNConfig as ALIGNConfig
+from mat_jax.formats.sizes import BertConfig as BertConfig
+from mat_jax.formats.sizes import BLIPConfig as BLIPConfig
+from mat_jax.formats.sizes import CLIPConfig as CLIPConfig
+from mat_jax.formats.sizes import EfficientNetConfig as EfficientNetConfig
+from mat_jax.formats.sizes import ViTConfig as ViTConfig
 from mat_jax.formats.tokenizer import Tokenizer as Tokenizer
 from mat_jax.models.albef import ALBEF as ALBEF
-from mat_jax.models.albef import ALBEFConfig as ALBEFConfig
 from mat_jax.models.align import ALIGN as ALIGN
-from mat_jax.models.align import ALIGNConfig as ALIGNConfig
 from mat_jax.models.bert import BertMLM as BertMLM
 from mat_jax.models.blip import BLIP as BLIP
 from mat_jax.models.blip import BLIPCaptioner as BLIPCaptioner
-from mat_jax.models.blip import BLIPConfig as BLIPConfig
 from mat_jax.models.clip import CLIP as CLIP
-from mat_jax.models.clip import CLIPConfig as CLIPConfig
-from mat_jax.models.efficientnet import EfficientNetConfig as EfficientNetConfig
 from mat_jax.models.files import load as load
 from mat_jax.models.files import save as save
-from mat_jax.models.sizes import BertConfig as BertConfig
-from mat_jax.models.sizes import ViTConfig as ViTConfig
 from mat_jax.models.specs import Fresh as Fresh
 from mat_jax.models.specs import Pretrained as Pretrained
 from mat_jax.models.specs import require_encoders as require_encoders

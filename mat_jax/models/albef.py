@@ -4,8 +4,6 @@ TCL (Yang et al., 2022) is the same model, trained with more losses.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,38 +11,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from mat_jax.formats.preprocessing import PRESSED
+from mat_jax.formats.sizes import ALBEFConfig
 from mat_jax.models import methods
-from mat_jax.models.nn import Dense, Keys
-from mat_jax.models.sizes import BertConfig, ViTConfig, one_of
+from mat_jax.models.nn import Dense, Hidden, Keys
 from mat_jax.models.text import TextTower
 from mat_jax.models.vision import VisionTower
 from mat_jax.records import ImageFeatures, TextFeatures, Tokens
-
-
-@dataclass(frozen=True)
-class ALBEFConfig:
-    """The sizes of an ALBEF; the defaults are those of the published checkpoints.
-
-    `first_fusion` is the first block of the text tower that reads the image. A model for
-    `entailment` has the head that says contradiction, neutral or entailment; one for `retrieval`
-    has all the others.
-    """
-
-    image_size: int = 384
-    patch_size: int = 16
-    vision: ViTConfig = ViTConfig()
-    text: BertConfig = BertConfig()
-    first_fusion: int = 6
-    embed: int = 256
-    task: Literal["retrieval", "entailment"] = "retrieval"
-
-    def __post_init__(self) -> None:
-        one_of(self, "task", "retrieval", "entailment")
-        if not 0 < self.first_fusion < self.text.layers:
-            raise ValueError(
-                f"first_fusion={self.first_fusion} leaves no block before or after it; expected 1 "
-                f"to {self.text.layers - 1}"
-            )
 
 
 class ALBEF(nnx.Module):
@@ -82,7 +54,7 @@ class ALBEF(nnx.Module):
 
     def fuse(
         self, image: ImageFeatures, text: TextFeatures, keys: Sequence[Keys] | None = None
-    ) -> Float[Array, "batch length width"]:
+    ) -> Hidden:
         """Tokens of each text after reading its image; n texts an image, first image first.
 
         Going on from `encode_text` loses nothing: it is how the model was trained. `keys` are
@@ -95,6 +67,6 @@ class ALBEF(nnx.Module):
         """What pairs are ranked by: the logit of a match."""
         return logits[:, 1]
 
-    def classify(self, fused: Float[Array, "batch length width"]) -> Float[Array, "batch 3"]:
+    def classify(self, fused: Hidden) -> Float[Array, "batch 3"]:
         """Logits of contradiction, neutral and entailment: does the text follow from the image?"""
         return self.cls_head(jax.nn.relu(self.cls_hidden(fused[:, 0].astype(jnp.float32))))

@@ -1,30 +1,14 @@
 """ALIGN (Jia et al., 2021): an EfficientNet and a BERT meeting in one space."""
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 from flax import nnx
 
 from mat_jax.formats.preprocessing import FROM_MINUS_ONE
+from mat_jax.formats.sizes import ALIGNConfig
 from mat_jax.models import methods
-from mat_jax.models.efficientnet import EfficientNet, EfficientNetConfig
+from mat_jax.models.efficientnet import EfficientNet
 from mat_jax.models.nn import Dense
-from mat_jax.models.sizes import BertConfig
 from mat_jax.models.text import TextTower
-
-
-@dataclass(frozen=True)
-class ALIGNConfig:
-    """The sizes of an ALIGN; the defaults are `kakaobrain/align-base`'s."""
-
-    image_size: int = 289
-    vision: EfficientNetConfig = EfficientNetConfig()
-    text: BertConfig = BertConfig()
-
-    @property
-    def embed(self) -> int:
-        """Width of the shared space, which is that of the image tower's last map."""
-        return self.vision.channels(self.vision.out_channels[-1])
 
 
 class ALIGN(nnx.Module):

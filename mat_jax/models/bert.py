@@ -4,9 +4,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from mat_jax.formats.sizes import BertConfig
 from mat_jax.models.methods import bert_format
 from mat_jax.models.nn import Dense, LayerNorm, gelu
-from mat_jax.models.sizes import BertConfig
 from mat_jax.models.text import TextTower
 from mat_jax.records import Tokens
 

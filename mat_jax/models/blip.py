@@ -2,58 +2,21 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from mat_jax.formats.preprocessing import PRESSED
+from mat_jax.formats.sizes import BLIPConfig
 from mat_jax.models import methods
 from mat_jax.models.bert import MLMHead
-from mat_jax.models.nn import Dense, Keys
-from mat_jax.models.sizes import BertConfig, ViTConfig, one_of
+from mat_jax.models.nn import Dense, Hidden, Keys
 from mat_jax.models.text import TextTower
 from mat_jax.models.vision import VisionTower
 from mat_jax.records import ImageFeatures, TextFeatures, Tokens
 
 SPECIALS = ("[DEC]", "[ENC]")  # the tokens BLIP adds at the end of BERT's
-
-
-@dataclass(frozen=True)
-class BLIPConfig:
-    """The sizes of a BLIP; the defaults are those of the published ViT-B checkpoints.
-
-    The last two ids are `[DEC]`, with which a caption to be written starts, and `[ENC]`, with
-    which a text to be matched does. `match_start="cls"` leaves `[CLS]` there: transformers does,
-    training did not. `eos` ends a caption. `log_scale` is the logarithm of what cosines are
-    multiplied by; no file of transformers' layout says what it was after training.
-    """
-
-    image_size: int = 384
-    patch_size: int = 16
-    vision: ViTConfig = ViTConfig()
-    text: BertConfig = BertConfig(vocab_size=30524, segments=0)
-    embed: int = 256
-    eos: int = 102
-    log_scale: float = 2.6592
-    match_start: Literal["enc", "cls"] = "enc"
-    task: Literal["retrieval", "captioning"] = "retrieval"
-
-    def __post_init__(self) -> None:
-        one_of(self, "task", "retrieval", "captioning")
-        one_of(self, "match_start", "enc", "cls")
-
-    @property
-    def dec(self) -> int:
-        """The id of `[DEC]`."""
-        return self.text.vocab_size - 2
-
-    @property
-    def enc(self) -> int:
-        """The id of `[ENC]`."""
-        return self.text.vocab_size - 1
 
 
 class BLIP(nnx.Module):
@@ -80,7 +43,7 @@ class BLIP(nnx.Module):
 
     def fuse(
         self, image: ImageFeatures, text: TextFeatures, keys: Sequence[Keys] | None = None
-    ) -> Float[Array, "batch length width"]:
+    ) -> Hidden:
         """Tokens of each text read with its image; n texts an image, first image first.
 
         The text is read anew, from its ids and with another first one (`config.match_start`): of

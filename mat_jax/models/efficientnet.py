@@ -5,7 +5,6 @@ so an image's features depend on no other image, in training as in attacks.
 """
 
 import math
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -13,46 +12,8 @@ from flax import nnx
 from jax.nn import silu
 from jaxtyping import Array, Float
 
+from mat_jax.formats.sizes import EfficientNetConfig
 from mat_jax.models.nn import normal
-
-
-@dataclass(frozen=True)
-class EfficientNetConfig:
-    """The sizes of an EfficientNet, under the names of transformers; the defaults are B7's.
-
-    A tuple has a number for each stage: its channels are to be multiplied by `width_coefficient`
-    and its blocks by `depth_coefficient`. `squeeze_expansion_ratio` is a share of the channels
-    that come into a block. Blocks numbered in `depthwise_padding` are `Conv`'s `symmetric` ones.
-    """
-
-    width_coefficient: float = 2.0
-    depth_coefficient: float = 3.1
-    depth_divisor: int = 8
-    in_channels: tuple[int, ...] = (32, 16, 24, 40, 80, 112, 192)
-    out_channels: tuple[int, ...] = (16, 24, 40, 80, 112, 192, 320)
-    kernel_sizes: tuple[int, ...] = (3, 3, 5, 3, 5, 5, 3)
-    strides: tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1)
-    num_block_repeats: tuple[int, ...] = (1, 2, 2, 3, 3, 4, 1)
-    expand_ratios: tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
-    squeeze_expansion_ratio: float = 0.25
-    batch_norm_eps: float = 1e-3
-    depthwise_padding: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        stages = len(self.in_channels)
-        rest = ("out_channels", "kernel_sizes", "strides", "num_block_repeats", "expand_ratios")
-        for name in rest:
-            if len(getattr(self, name)) != stages:
-                raise ValueError(
-                    f"{name} has {len(getattr(self, name))} numbers and in_channels {stages}; "
-                    f"expected one for each stage"
-                )
-
-    def channels(self, count: int) -> int:
-        """`width_coefficient * count` as a multiple of the divisor, at most 10 % too small."""
-        exact, unit = self.width_coefficient * count, self.depth_divisor
-        nearest = max(unit, int(exact + unit / 2) // unit * unit)
-        return nearest + unit if nearest < 0.9 * exact else nearest
 
 
 class Conv(nnx.Module):

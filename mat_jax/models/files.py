@@ -4,7 +4,7 @@ Read are also torch's checkpoints, and the layouts that models were first publis
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,24 @@ import numpy as np
 from flax import nnx
 
 from mat_jax.formats import folders, settings
-from mat_jax.formats.described import LAYOUTS, TABLES, described
+from mat_jax.formats.described import described, family_of
 from mat_jax.formats.positions import resize_positions
 from mat_jax.formats.rules import Layout, to_ours, to_theirs
+from mat_jax.formats.sizes import (
+    ALBEFConfig,
+    ALIGNConfig,
+    BertConfig,
+    BLIPConfig,
+    CLIPConfig,
+    grid_side,
+)
 from mat_jax.formats.tokenizer import Tokenizer
-from mat_jax.models.albef import ALBEF, ALBEFConfig
-from mat_jax.models.align import ALIGN, ALIGNConfig
+from mat_jax.models.albef import ALBEF
+from mat_jax.models.align import ALIGN
 from mat_jax.models.bert import BertMLM
-from mat_jax.models.blip import BLIP, BLIPCaptioner, BLIPConfig, blip
-from mat_jax.models.clip import CLIP, CLIPConfig
+from mat_jax.models.blip import BLIP, BLIPCaptioner, blip
+from mat_jax.models.clip import CLIP
 from mat_jax.models.nn import compute_in
-from mat_jax.models.sizes import BertConfig, grid_side
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -31,15 +38,14 @@ Model = CLIP | ALBEF | BLIP | BLIPCaptioner | ALIGN | BertMLM
 Config = CLIPConfig | ALBEFConfig | BLIPConfig | ALIGNConfig | BertConfig
 
 
-# Of each family: its configuration, and the model that it builds.
-FAMILIES: dict[str, tuple[type[Any], Callable[[Any, nnx.Rngs], Any]]] = {
-    "clip": (CLIPConfig, CLIP),
-    "albef": (ALBEFConfig, ALBEF),
-    "blip": (BLIPConfig, blip),
-    "align": (ALIGNConfig, ALIGN),
-    "bert": (BertConfig, BertMLM),
+# What is built from each configuration.
+MODELS: dict[type[Any], Any] = {
+    CLIPConfig: CLIP,
+    ALBEFConfig: ALBEF,
+    BLIPConfig: blip,
+    ALIGNConfig: ALIGN,
+    BertConfig: BertMLM,
 }
-KINDS = {name: config for name, (config, _) in FAMILIES.items()}
 
 
 def load(
@@ -73,7 +79,7 @@ def load(
     folder = found if found.is_dir() else found.parent
     source = folders.weights(found)
     tensors = folders.read_tensors(source)
-    config, layout = described(folder, tensors, source, KINDS)
+    config, layout = described(folder, tensors, source)
     most = _abstract(config).text_format.length
     reads = Tokenizer.from_dir(tokenizer or folder, min(most, text_length or most))
     size = getattr(config, "text", config).vocab_size
@@ -93,6 +99,8 @@ def load(
             arrays["vision.pos"] = resize_positions(pos, grid)
     model = assemble(config, arrays)
     compute_in(model, dtype or "float32")
+    if hasattr(model, "pixels"):
+        model.pixels = model.pixels.said_in(folder)
     model.text_format = reads.text_format
     return model, reads
 
@@ -110,23 +118,16 @@ def save(model: Model, tokenizer: Tokenizer, folder: str | Path, *, dtype: str =
         ValueError: the folder holds files that are not a model's, which would be lost.
         OSError: the disk is full or may not be written to.
     """
-    family = _family(model.config)
-    tensors = to_theirs(_arrays(model), LAYOUTS[family])
+    family = family_of(model.config)
+    tensors = to_theirs(_arrays(model), family.layout)
     with folders.replaced(folder) as new:
         tokenizer.save(new)
-        said = settings.write(model.config, TABLES[family]) | {"dtype": dtype}
+        said = settings.write(model.config, family.table) | {"dtype": dtype}
         folders.write_settings(new / "config.json", said)
         if not isinstance(model, BertMLM):
             prepared = model.pixels.settings(model.config.image_size)
             folders.write_settings(new / "preprocessor_config.json", prepared)
         folders.write_tensors(new / folders.WEIGHTS, tensors, dtype)
-
-
-def read_arrays(folder: Path, config: Config) -> dict[str, np.ndarray]:
-    """The weights in a folder (path in the model: array), all of them and nothing else."""
-    source = folders.weights(folder)
-    tensors = folders.read_tensors(source)
-    return fitted(tensors, config, LAYOUTS[_family(config)], source=str(source))
 
 
 def fitted(
@@ -151,7 +152,7 @@ def assemble(config: Config, arrays: Mapping[str, np.ndarray]) -> Any:
 
 def build(config: Config, seed: int) -> Any:
     """A model of a configuration with random weights."""
-    return FAMILIES[_family(config)][1](config, nnx.Rngs(seed))
+    return MODELS[type(config)](config, nnx.Rngs(seed))
 
 
 def _abstract(config: Config) -> Any:
@@ -161,10 +162,6 @@ def _abstract(config: Config) -> Any:
 
 def _dotted(path: tuple[Any, ...]) -> str:
     return ".".join(map(str, path))
-
-
-def _family(config: Config) -> str:
-    return next(name for name, kind in KINDS.items() if isinstance(config, kind))
 
 
 def _arrays(model: Model) -> dict[str, np.ndarray]:

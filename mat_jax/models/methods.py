@@ -4,12 +4,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from mat_jax.data.words import TextFormat
-from mat_jax.models.nn import Keys
-from mat_jax.models.sizes import BertConfig
-from mat_jax.models.vision import normalised
+from mat_jax.formats.sizes import BertConfig
+from mat_jax.models.nn import Hidden, Keys
 from mat_jax.records import ImageFeatures, TextFeatures, Tokens
 
 Model = Any  # of the family whose method it is
@@ -31,17 +30,13 @@ def encode_image(self: Model, images: Float[Array | np.ndarray, "batch h w 3"]) 
     token normalised, in ALIGN the mean of all places; it is projected by models that have a
     `vision_proj`.
     """
-    pixels = normalised(images, self.config.image_size, self.pixels.mean, self.pixels.std)
+    pixels = self.pixels.normalised(images, self.config.image_size)
     tokens, pooled = self.vision(pixels)
     return ImageFeatures(tokens, pooled if self.vision_proj is None else self.vision_proj(pooled))
 
 
 def encode_text(
-    self: Model,
-    tokens: Tokens,
-    *,
-    at: Int[Array, " batch"] | None = None,
-    layers: int | None = None,
+    self: Model, tokens: Tokens, at: Array | None = None, layers: int | None = None
 ) -> TextFeatures:
     """Features of texts `[batch, length]`; any length up to the tower's positions will do.
 
@@ -59,7 +54,7 @@ def image_keys(self: Model, image: ImageFeatures) -> list[Keys]:
     return self.text.image_keys(image.tokens)
 
 
-def match_logits(self: Model, fused: Float[Array, "batch length width"]) -> Float[Array, "batch 2"]:
+def match_logits(self: Model, fused: Hidden) -> Float[Array, "batch 2"]:
     """Logits of "do not belong together" and "belong together"."""
     return self.itm_head(fused[:, 0].astype(jnp.float32))
 

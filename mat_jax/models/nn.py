@@ -16,16 +16,19 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from mat_jax.models.sizes import BertConfig, ViTConfig
+from mat_jax.formats.sizes import BertConfig, ViTConfig
 
 Activation = Callable[[Array], Array]
+Style = Literal["clip", "vit", "bert"]
 Sizes = ViTConfig | BertConfig
 Hidden = Float[Array, "batch tokens width"]
+Pooled = Float[Array, "batch width"]
 Queries = Float[Array, "batch queries width"]  # those of the tokens that read
 Probs = Float[Array, "batch heads queries keys"]
-Mask = Bool[Array, "#batch #queries keys"]  # which tokens each may read
+Mask = Bool[Array, "#batch #queries keys"] | None  # which tokens each may read; None: all
 # Keys and values of tokens that are read, each [batch, heads, tokens, head].
 Keys = tuple[Float[Array, "_ _ _ _"], Float[Array, "_ _ _ _"]]
+Only, Read = Queries | None, Keys | None
 
 
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -97,7 +100,7 @@ class Attention(nnx.Module):
         """What queries need to know of the tokens of `source`."""
         return self._split(self.k(source)), self._split(self.v(source))
 
-    def probs(self, x: Queries, keys: Keys, mask: Mask | None = None) -> Probs:
+    def probs(self, x: Queries, keys: Keys, mask: Mask = None) -> Probs:
         """How much each token of `x` reads of each token that `mask` allows."""
         batch, queries, width = x.shape
         q = self._split(self.q(x) * (width // self.heads) ** -0.5)
@@ -110,7 +113,7 @@ class Attention(nnx.Module):
         return jax.nn.softmax(scores, axis=-1)
 
     def __call__(
-        self, x: Queries, keys: Keys, mask: Mask | None = None, probs_delta: Probs | None = None
+        self, x: Queries, keys: Keys, mask: Mask = None, probs_delta: Probs | None = None
     ) -> Queries:
         """Each token of `x` reads the tokens behind `keys` that `mask` allows.
 
@@ -140,12 +143,7 @@ class CrossAttention(nnx.Module):
         self.attn = Attention(sizes.width, sizes.heads, rngs, (std, std), kv_width)
         self.ln = LayerNorm(sizes.width, eps=sizes.eps)
 
-    def __call__(
-        self,
-        x: Hidden,
-        keys: Keys,
-        probs_delta: Float[Array, "images heads queries keys"] | None = None,
-    ) -> Hidden:
+    def __call__(self, x: Hidden, keys: Keys, probs_delta: Array | None = None) -> Hidden:
         """`x` after reading `keys`, those of its image.
 
         With n texts for each image, those of the first image come first. To an image they are
@@ -172,40 +170,27 @@ class Mlp(nnx.Module):
 class Block(nnx.Module):
     """A transformer block.
 
-    `norm="pre"` (CLIP, ViT):  `x += attn(ln1 x); x += mlp(ln2 x)`.
-    `norm="post"` (BERT):      `x = ln1(x + attn x); x = ln2(x + mlp x)`.
+    "clip" and "vit", pre-norm:  `x += attn(ln1 x); x += mlp(ln2 x)`.
+    "bert", post-norm:           `x = ln1(x + attn x); x = ln2(x + mlp x)`, and between the two, if
+    an image's tokens of width `cross` can be read, a cross-attention.
 
-    With a `cross_width`, a post-norm block has a cross-attention to an image between the two.
-    `stds` are those of the first weights: into attention, out of both parts, into the feed-forward.
+    The first weights are drawn as each was by its authors.
     """
 
-    def __init__(
-        self,
-        sizes: Sizes,
-        rngs: nnx.Rngs,
-        *,
-        norm: Literal["pre", "post"],
-        act: Activation,
-        stds: tuple[float, float, float],
-        cross_width: int | None = None,
-    ):
-        width, heads, eps = sizes.width, sizes.heads, sizes.eps
-        std_in, std_out, std_hidden = stds
-        self.norm = norm
-        self.ln1 = LayerNorm(width, eps=eps)
-        self.attn = Attention(width, heads, rngs, (std_in, std_out))
-        self.ln2 = LayerNorm(width, eps=eps)
+    def __init__(self, sizes: Sizes, style: Style, act: Activation, rngs: nnx.Rngs, cross: int = 0):
+        std, std_out, std_hidden = (0.02,) * 3
+        if style == "clip":
+            std, std_hidden = sizes.width**-0.5, (2 * sizes.width) ** -0.5
+            std_out = std * (2 * sizes.layers) ** -0.5
+        self.pre_norm = style != "bert"
+        self.ln1 = LayerNorm(sizes.width, eps=sizes.eps)
+        self.attn = Attention(sizes.width, sizes.heads, rngs, (std, std_out))
+        self.ln2 = LayerNorm(sizes.width, eps=sizes.eps)
         self.mlp = Mlp(sizes, act, rngs, (std_hidden, std_out))
-        self.cross = CrossAttention(sizes, cross_width, std_in, rngs) if cross_width else None
+        self.cross = CrossAttention(sizes, cross, std, rngs) if cross else None
 
     def __call__(
-        self,
-        x: Hidden,
-        mask: Mask | None = None,
-        only: Queries | None = None,
-        *,
-        keys: Keys | None = None,
-        image: Keys | None = None,
+        self, x: Hidden, mask: Mask = None, only: Only = None, keys: Read = None, image: Read = None
     ) -> Queries:
         """The tokens after the block; with `only`, a selection of the tokens of `x`, just those.
 
@@ -218,15 +203,9 @@ class Block(nnx.Module):
             kept = self.cross(kept, image)
         return self.feed(kept)
 
-    def attend(
-        self,
-        x: Hidden,
-        mask: Mask | None = None,
-        only: Queries | None = None,
-        keys: Keys | None = None,
-    ) -> Queries:
+    def attend(self, x: Hidden, mask: Mask, only: Only = None, keys: Read = None) -> Queries:
         """The first part of the block: self-attention."""
-        pre, only = self.norm == "pre", x if only is None else only
+        pre, only = self.pre_norm, x if only is None else only
         asking = self.ln1(only) if pre else only
         if keys is None:
             source = asking if only is x else self.ln1(x) if pre else x
@@ -236,7 +215,7 @@ class Block(nnx.Module):
 
     def feed(self, x: Queries) -> Queries:
         """The last part of the block: each token by itself."""
-        return x + self.mlp(self.ln2(x)) if self.norm == "pre" else self.ln2(x + self.mlp(x))
+        return x + self.mlp(self.ln2(x)) if self.pre_norm else self.ln2(x + self.mlp(x))
 
 
 def compute_in(model: nnx.Module, dtype: str) -> None:

@@ -44,7 +44,7 @@ class Fresh:
 def _fitted(config: Any, tokenizer: Tokenizer) -> Any:
     """The configuration, or one inside it, with what the tokenizer decides."""
     form, size = tokenizer.text_format, tokenizer.vocab_size
-    decided = {"vocab_size": size, "length": form.length, "text_length": form.length}
+    decided = {"vocab_size": size, "length": form.length}
     decided |= {"bos": form.start, "eos": form.end, "pad": form.pad}
     names = {field.name for field in dataclasses.fields(config)}
     changes = {name: value for name, value in decided.items() if name in names}

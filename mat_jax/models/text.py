@@ -1,25 +1,26 @@
 """The text transformer, in its two forms: CLIP's (causal, pre-norm) and BERT's (post-norm)."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from mat_jax.models.nn import Activation, Block, Keys, LayerNorm, gelu, normal
-from mat_jax.models.sizes import BertConfig
+from mat_jax.formats.sizes import BertConfig
+from mat_jax.models import nn
+from mat_jax.models.nn import Hidden, Keys, LayerNorm, Pooled
+
+Ids = Int[Array, "batch length"]
 
 
 class TextTower(nnx.Module):
     """Token and position embeddings, then blocks.
 
-    `style="causal"` (CLIP): a token reads only itself and those before it; pre-norm blocks and a
-    normalisation after them. `style="bidirectional"` (BERT): a token reads all that are not
-    padding; embeddings of the segment (always segment 0 here) and a normalisation before the
-    blocks, which are post-norm. With a `cross_width`, the blocks from `first_cross` on can also
-    read an image's tokens of that width.
+    "clip": a token reads only itself and those before it; pre-norm blocks and a normalisation
+    after them. "bert": a token reads all that are not padding; embeddings of the segment (always
+    segment 0 here) and a normalisation before the blocks, which are post-norm. With a
+    `cross_width`, the blocks from `first_cross` on can also read an image's tokens of that width.
     """
 
     def __init__(
@@ -27,36 +28,30 @@ class TextTower(nnx.Module):
         sizes: BertConfig,
         rngs: nnx.Rngs,
         *,
-        style: Literal["causal", "bidirectional"] = "bidirectional",
-        act: Activation = gelu,
-        cross_width: int | None = None,
+        style: nn.Style = "bert",
+        act: nn.Activation = nn.gelu,
+        cross_width: int = 0,
         first_cross: int = 0,
     ):
-        causal, width, layers, eps = style == "causal", sizes.width, sizes.layers, sizes.eps
-        std = width**-0.5
-        # CLIP's and BERT's own initialisations.
-        stds = (std, std * (2 * layers) ** -0.5, (2 * width) ** -0.5) if causal else (0.02,) * 3
+        clip, width, eps = style == "clip", sizes.width, sizes.eps
         self.style = style
         self.dtype = jnp.dtype("float32")
-        self.tok = normal(rngs, (sizes.vocab_size, width), 0.02)
-        self.pos = normal(rngs, (sizes.length, width), 0.01 if causal else 0.02)
-        segments = 0 if causal else sizes.segments
-        self.type = normal(rngs, (segments, width), 0.02) if segments else None
-        self.ln_emb = None if causal else LayerNorm(width, eps=eps)
-        norm: Literal["pre", "post"] = "pre" if causal else "post"
-        self.blocks = nnx.List(
-            Block(sizes, rngs, norm=norm, act=act, stds=stds, cross_width=cross)
-            for cross in (None if i < first_cross else cross_width for i in range(layers))
-        )
-        self.ln_post = LayerNorm(width, eps=eps) if causal else None
+        self.tok = nn.normal(rngs, (sizes.vocab_size, width), 0.02)
+        self.pos = nn.normal(rngs, (sizes.length, width), 0.01 if clip else 0.02)
+        segments = 0 if clip else sizes.segments
+        self.type = nn.normal(rngs, (segments, width), 0.02) if segments else None
+        self.ln_emb = None if clip else LayerNorm(width, eps=eps)
+        crosses = (0 if i < first_cross else cross_width for i in range(sizes.layers))
+        self.blocks = nnx.List(nn.Block(sizes, style, act, rngs, cross) for cross in crosses)
+        self.ln_post = LayerNorm(width, eps=eps) if clip else None
 
     def __call__(
         self,
-        ids: Int[Array, "batch length"],
+        ids: Ids,
         mask: Bool[Array, "batch length"],
-        at: Int[Array, " batch"] | None = None,
+        at: Array | None = None,
         layers: int | None = None,
-    ) -> tuple[Float[Array, "batch length width"], Float[Array, "batch width"]]:
+    ) -> tuple[Hidden, Pooled]:
         """All tokens after the tower, and the token at position `at` of each text (None: 0).
 
         With `layers`, after that many blocks. As in the vision tower, under jit only what is used
@@ -65,7 +60,7 @@ class TextTower(nnx.Module):
         x = self.embed(ids)
         at = jnp.zeros(len(ids), jnp.int32) if at is None else at
         place = jnp.arange(ids.shape[1])
-        if self.style == "causal":
+        if self.style == "clip":
             # Padding stands to the right of the text, where no token of the text can see it.
             readable = (place[None, :] <= place[:, None])[None]
             readable_at = (place[None, :] <= at[:, None])[:, None]
@@ -80,9 +75,7 @@ class TextTower(nnx.Module):
             tokens, pooled = self.ln_post(tokens), self.ln_post(pooled)
         return tokens, pooled
 
-    def embed(
-        self, ids: Int[Array, "batch length"], first: Int[Array, ""] | None = None
-    ) -> Float[Array, "batch length width"]:
+    def embed(self, ids: Ids, first: Int[Array, ""] | None = None) -> Hidden:
         """What the first block sees; the ids stand from position `first` on (0 if None)."""
         length, positions = ids.shape[1], self.pos.shape[0]
         if length > positions:
@@ -101,13 +94,7 @@ class TextTower(nnx.Module):
         crosses = (block.cross for block in self.blocks)
         return [cross.attn.keys(tokens) for cross in crosses if cross is not None]
 
-    def fuse(
-        self,
-        x: Float[Array, "batch length width"],
-        readable: Bool[Array, "#batch #length length"],
-        keys: Sequence[Keys],
-        first: int = 0,
-    ) -> Float[Array, "batch length width"]:
+    def fuse(self, x: Hidden, readable: nn.Mask, keys: Sequence[Keys], first: int = 0) -> Hidden:
         """`x` through the blocks from `first` on, as many as there are `keys` of images to read."""
         for block, image in zip(self.blocks[first : first + len(keys)], keys, strict=True):
             x = block(x, readable, image=image)

@@ -1,34 +1,11 @@
 """The vision transformer: patches, a class token, learned positions, pre-norm blocks."""
 
-from typing import Literal
-
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from mat_jax.models.nn import Activation, Block, LayerNorm, gelu, normal
-from mat_jax.models.sizes import ViTConfig, grid_side
-
-
-def normalised(
-    images: Float[Array | np.ndarray, "batch h w 3"],
-    size: int,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-) -> Float[Array, "batch h w 3"]:
-    """`(images - mean) / std`, colour by colour, for images in [0, 1] of `size` squared pixels.
-
-    Raises:
-        ValueError: the images are of another size.
-    """
-    if images.shape[1:3] != (size, size):
-        raise ValueError(
-            f"got images of {images.shape[1]}x{images.shape[2]} pixels, but this model takes "
-            f"{size}x{size}; resize them, or load it with image_size={images.shape[1]}"
-        )
-    centred = jnp.asarray(images) - jnp.asarray(mean, images.dtype)[None, None, None]
-    return centred / jnp.asarray(std, images.dtype)[None, None, None]
+from mat_jax.formats.sizes import ViTConfig, grid_side
+from mat_jax.models.nn import Activation, Block, Hidden, LayerNorm, Pooled, Style, gelu, normal
 
 
 class Patches(nnx.Module):
@@ -38,7 +15,7 @@ class Patches(nnx.Module):
         self.kernel = normal(rngs, (patch, patch, 3, width), std)
         self.bias = nnx.Param(jnp.zeros(width, jnp.float32)) if bias else None
 
-    def __call__(self, images: Float[Array, "batch h w 3"]) -> Float[Array, "batch patches width"]:
+    def __call__(self, images: Float[Array, "batch h w 3"]) -> Hidden:
         """Cut the images into patches, row by row, and project each."""
         batch, height, wide, _ = images.shape
         patch, _, _, width = self.kernel.shape
@@ -54,8 +31,8 @@ class Patches(nnx.Module):
 class VisionTower(nnx.Module):
     """ViT (Dosovitskiy et al., 2021), in its two forms.
 
-    `style="plain"` (ALBEF, BLIP): the original one; patches have a bias. `style="clip"`: they have
-    none, and there is one more normalisation, before the blocks.
+    "vit" (ALBEF, BLIP) is the original one; patches have a bias. In "clip" they have none, and
+    there is one more normalisation, before the blocks.
     """
 
     def __init__(
@@ -65,28 +42,21 @@ class VisionTower(nnx.Module):
         patch_size: int,
         rngs: nnx.Rngs,
         *,
-        style: Literal["clip", "plain"] = "plain",
+        style: Style = "vit",
         act: Activation = gelu,
     ):
-        clip, width, layers, eps = style == "clip", sizes.width, sizes.layers, sizes.eps
-        std = width**-0.5 if clip else 0.02
-        # CLIP's and DeiT's own initialisations.
-        stds = (std, std * (2 * layers) ** -0.5, (2 * width) ** -0.5) if clip else (std,) * 3
-        patch_std = (3 * patch_size**2) ** -0.5
+        clip, width, eps = style == "clip", sizes.width, sizes.eps
+        std, patch_std = width**-0.5 if clip else 0.02, (3 * patch_size**2) ** -0.5
         self.style = style
         self.dtype = jnp.dtype("float32")
         self.patch = Patches(patch_size, width, std=patch_std, bias=not clip, rngs=rngs)
         self.cls = normal(rngs, (width,), std)
         self.pos = normal(rngs, (1 + grid_side(image_size, patch_size) ** 2, width), std)
         self.ln_pre = LayerNorm(width, eps=eps) if clip else None
-        self.blocks = nnx.List(
-            Block(sizes, rngs, norm="pre", act=act, stds=stds) for _ in range(layers)
-        )
+        self.blocks = nnx.List(Block(sizes, style, act, rngs) for _ in range(sizes.layers))
         self.ln_post = LayerNorm(width, eps=eps)
 
-    def __call__(
-        self, images: Float[Array, "batch h w 3"]
-    ) -> tuple[Float[Array, "batch tokens width"], Float[Array, "batch width"]]:
+    def __call__(self, images: Float[Array, "batch h w 3"]) -> tuple[Hidden, Pooled]:
         """All tokens after the last block, and the class token, normalised.
 
         CLIP's tokens are not normalised, those of the plain form are.

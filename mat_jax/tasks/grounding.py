@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mat_jax.formats.sizes import grid_side
 from mat_jax.models.albef import ALBEF
-from mat_jax.models.sizes import grid_side
 from mat_jax.records import Tokens
 
 

@@ -96,9 +96,8 @@ def world(tmp_path_factory) -> World:
     mlm_tokenizer = models.Tokenizer.train_bert(texts, 170, 32)
     model = models.CLIP(
         models.CLIPConfig(
-            image_size=32, patch_size=8, vision_width=32, vision_layers=2, vision_heads=2,
-            text_width=32, text_layers=2, text_heads=2, text_length=16,
-            vocab_size=tokenizer.vocab_size, embed=24,
+            image_size=32, patch_size=8, vision=models.ViTConfig(32, layers=2, heads=2),
+            text=models.BertConfig(tokenizer.vocab_size, 16, 32, layers=2, heads=2), embed=24,
         ),
         nnx.Rngs(0),
     )  # fmt: skip

@@ -31,7 +31,7 @@ def _exact_products():
 
 
 def assemble(tensors, **options):
-    config, layout = described.original(tensors, files.KINDS, **options)
+    config, layout = described.original(tensors, **options)
     assert layout is ALBEF_ORIGINAL
     return files.assemble(config, files.fitted(tensors, config, layout, source="file"))
 

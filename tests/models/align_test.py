@@ -17,14 +17,15 @@ from flax import nnx
 
 from mat_jax import attacks, data, defenses, mesh, models, state
 from mat_jax.experiment import load as load_experiment
+from mat_jax.formats.described import from_hf
 from mat_jax.formats.preprocessing import Preprocessing
-from mat_jax.models import efficientnet, files
+from mat_jax.models import efficientnet
 from mat_jax.models.nn import gelu
 from mat_jax.records import Tokens
 from mat_jax.step import compile_step
 from tests.models.conftest import randomise, randomise_convolutions
 from tests.models.mistakes import edited, inside
-from tests.models.parity import from_hf, largest, pixels, relative, run, to_hf, torch_ids
+from tests.models.parity import largest, loaded, pixels, relative, run, to_hf, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 toy = load_experiment(Path(__file__).parents[1] / "toy_experiment.py")
@@ -95,8 +96,7 @@ def test_b7(tmp_path):
     reference = randomise_convolutions(randomise(transformers.AlignModel(config)), gain=0.5)
     reference.temperature.data.fill_(0.05)
     reference.save_pretrained(tmp_path)
-    arrays = files.read_arrays(tmp_path, models.ALIGNConfig())
-    model = files.assemble(models.ALIGNConfig(), arrays)
+    model = loaded(tmp_path, models.ALIGNConfig())
     assert [config.vision_config.num_hidden_layers, len(model.vision.blocks)] == [55, 55]
     ids = np.zeros((3, 64), np.int32)
     for row, length in enumerate((5, 20, 62)):

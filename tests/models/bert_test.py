@@ -10,8 +10,9 @@ import transformers
 from flax import nnx
 
 from mat_jax import models
+from mat_jax.formats.described import from_hf
 from mat_jax.records import Tokens
-from tests.models.parity import from_hf, run, to_hf, torch_ids
+from tests.models.parity import loaded, run, to_hf, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 
@@ -95,7 +96,7 @@ def test_bert_base(tmp_path):
                 weight.mul_(3.0)  # or all tokens would be read alike
     reference.save_pretrained(tmp_path)
     config = models.BertConfig()
-    model = models.files.assemble(config, models.files.read_arrays(tmp_path, config))
+    model = loaded(tmp_path, config)
     ids = np.random.default_rng(0).integers(1000, 30522, (3, 35), dtype=np.int32)
     tokens = Tokens(ids, np.arange(35)[None] < np.array([35, 20, 3])[:, None])
     inputs = torch_ids(tokens)

@@ -14,13 +14,14 @@ from flax import nnx
 
 from mat_jax import models
 from mat_jax.formats import described
+from mat_jax.formats.described import from_hf
 from mat_jax.formats.layouts import BLIP_ORIGINAL
 from mat_jax.formats.preprocessing import OPENAI
 from mat_jax.models import files
 from mat_jax.records import Tokens
 from tests.models.albef_reference import published
 from tests.models.mistakes import Twice, edited, inside
-from tests.models.parity import from_hf, pixels, relative, run, to_hf, torch_ids
+from tests.models.parity import loaded, pixels, relative, run, to_hf, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 RETRIEVAL, CAPTIONING = "BlipForImageTextRetrieval", "BlipForConditionalGeneration"
@@ -274,7 +275,7 @@ def test_original_layout(blip_folder, name):
     tensors = {published(name): tensor for name, tensor in weights(folder).items()}
     slow = {name.replace(".", "_m.", 1): tensor for name, tensor in tensors.items()}
     rest = {"temp": np.asarray(0.05, np.float32), "ptr_queue": np.zeros(1)}
-    config, layout = described.original(tensors | slow | rest, files.KINDS, head=16)
+    config, layout = described.original(tensors | slow | rest, head=16)
     assert config.task == model.config.task
     assert layout is BLIP_ORIGINAL
     arrays = files.fitted(tensors | slow | rest, config, BLIP_ORIGINAL, source="file")
@@ -341,7 +342,7 @@ def test_full_size(tmp_path, name):
                 weight.normal_(0.0, 0.02)
     reference.save_pretrained(tmp_path)
     config = from_hf(json.loads((tmp_path / "config.json").read_text()))
-    model = files.assemble(config, files.read_arrays(tmp_path, config))
+    model = loaded(tmp_path, config)
     rng = np.random.default_rng(0)
     images = pixels(384, batch=2)
     mask = np.arange(35)[None] < np.array([[7], [35]])

@@ -11,10 +11,11 @@ import transformers
 from flax import nnx
 
 from mat_jax import models
+from mat_jax.formats.described import from_hf
 from mat_jax.formats.preprocessing import OPENAI
 from mat_jax.records import Tokens
 from tests.models.mistakes import Nothing, edited
-from tests.models.parity import from_hf, largest, pixels, relative, run, to_hf, torch_ids
+from tests.models.parity import largest, loaded, pixels, relative, run, to_hf, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 
@@ -98,8 +99,7 @@ def test_vit_b_16(tmp_path, clip_tokenizer):
             if name.endswith("bias"):
                 weight.normal_(0.0, 0.02)
     reference.eval().save_pretrained(tmp_path)
-    arrays = models.files.read_arrays(tmp_path, models.CLIPConfig())
-    model = models.files.assemble(models.CLIPConfig(), arrays)
+    model = loaded(tmp_path, models.CLIPConfig())
     ids = np.full((3, 77), 49407, np.int32)
     for row, length in enumerate((5, 20, 75)):
         ids[row, : length + 1] = [49406, *np.random.default_rng(row).integers(0, 49406, length)]
@@ -107,9 +107,14 @@ def test_vit_b_16(tmp_path, clip_tokenizer):
     check_parity(reference, model, tokens, 224, hidden=1e-4)
 
 
-def with_config(**changes):
+def with_config(part=None, **changes):
     def change(model):
-        config = dataclasses.replace(model.config, **changes)
+        config = model.config
+        if part is None:
+            config = dataclasses.replace(config, **changes)
+        else:
+            tower = dataclasses.replace(getattr(config, part), **changes)
+            config = dataclasses.replace(config, **{part: tower})
         graph, _ = nnx.split(nnx.eval_shape(lambda: models.CLIP(config, nnx.Rngs(0))))
         return nnx.merge(graph, nnx.state(model))
 
@@ -142,9 +147,9 @@ def text_unit(model, tokens):
 
 MISTAKES = {
     "wrong gelu": (with_config(quick_gelu=False), image_unit),
-    "wrong eps": (with_config(eps=1e-3), image_unit),
-    "wrong vision heads": (with_config(vision_heads=2), image_unit),
-    "wrong text heads": (with_config(text_heads=4), text_unit),
+    "wrong eps": (with_config("vision", eps=1e-3), image_unit),
+    "wrong vision heads": (with_config("vision", heads=2), image_unit),
+    "wrong text heads": (with_config("text", heads=4), text_unit),
     "no norm before the vision blocks": (edited(without_pre_norm), image_unit),
     "text read one token early": (edited(one_before_the_end), text_unit),
 }
@@ -189,7 +194,7 @@ def test_unused_tokens_cost_nothing(pair):
     embed = flops(model, lambda model, x: model.encode_image(x).embed)
     tokens = flops(model, lambda model, x: model.encode_image(x).tokens)
     # For 16 of 17 tokens the last block computes no query, output and feed-forward.
-    width, hidden = model.config.vision_width, model.config.vision_hidden
+    width, hidden = model.config.vision.width, model.config.vision.hidden
     saved = 3 * 16 * 2 * (2 * width**2 + 2 * width * hidden)
     assert tokens - embed > 0.9 * saved
 
@@ -224,7 +229,8 @@ def test_texts_too_long_are_refused(pair):
 
 
 def test_config_reads_what_it_writes():
-    config = models.CLIPConfig(vision_width=96, vision_heads=6, text_hidden=33, quick_gelu=False)
+    vision, text = models.ViTConfig(96, heads=6), models.BertConfig(hidden=33, eps=1e-4)
+    config = models.CLIPConfig(vision=vision, text=text, quick_gelu=False)
     assert from_hf(to_hf(config)) == config
 
 
@@ -242,13 +248,13 @@ def test_config_of_early_checkpoints():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"vision_width": 100, "vision_heads": 3}, "does not divide into vision_heads=3"),
+        ({"hidden_size": 100, "num_attention_heads": 3}, "does not divide into heads=3"),
         ({"image_size": 100, "patch_size": 16}, "not a multiple of patch_size=16"),
     ],
 )
 def test_impossible_sizes_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        models.CLIPConfig(**settings)
+        models.files.build(from_hf({"model_type": "clip", "vision_config": settings}), 0)
 
 
 def test_towers_that_disagree_are_refused():

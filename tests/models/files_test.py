@@ -55,15 +55,9 @@ def test_transformers_loads_our_clip(tmp_path, clip_tokenizer):
     config = models.CLIPConfig(
         image_size=16,
         patch_size=8,
-        vision_width=32,
-        vision_layers=2,
-        vision_heads=2,
-        text_width=48,
-        text_layers=1,
-        text_heads=3,
-        text_hidden=50,
+        vision=models.ViTConfig(32, layers=2, heads=2, eps=1e-4),
+        text=models.BertConfig(width=48, layers=1, heads=3, hidden=50, eps=1e-4),
         embed=24,
-        eps=1e-4,
     )
     model, tokenizer = models.Fresh(config, clip_tokenizer).build(seed=1)
     models.save(model, tokenizer, tmp_path / "export")
@@ -129,6 +123,23 @@ def test_text_length_can_be_cut(folder):
     model, tokenizer = models.load(folder, text_length=8)
     assert model.text_format == tokenizer.text_format
     assert tokenizer(CAPTIONS).ids.shape == (3, 8)
+
+
+def test_pixels_are_normalised_as_the_folder_says(folder, tmp_path):
+    models.save(*models.load(folder), tmp_path / "other")
+    path = tmp_path / "other" / "preprocessor_config.json"
+    edit(path, image_mean=[0.1, 0.5, 0.6], image_std=[0.2, 0.25, 0.5])
+    model, tokenizer = models.load(tmp_path / "other")
+    models.save(model, tokenizer, tmp_path / "again")
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    ours = model.pixels.normalised(np.float32(images) / 255, 32)
+    for name in ("other", "again"):
+        prepare = transformers.CLIPImageProcessorPil.from_pretrained(tmp_path / name)
+        theirs = prepare(list(images), return_tensors="np").pixel_values
+        np.testing.assert_allclose(ours, theirs.transpose(0, 2, 3, 1), atol=1e-5)
+    edit(path, image_std=[0.2, 0.25, 0])
+    with pytest.raises(ValueError, match=r"image_std=.*; expected three numbers each, no std of 0"):
+        models.load(tmp_path / "other")
 
 
 def truncate(folder):

@@ -23,12 +23,12 @@ from flax import nnx
 from mat_jax import convert as command
 from mat_jax import models
 from mat_jax.formats import folders, rules
+from mat_jax.formats.described import from_hf
 from mat_jax.formats.layouts import CLIP_OPENAI
 from mat_jax.formats.positions import resize_positions
 from mat_jax.formats.preprocessing import OPENAI
 from mat_jax.formats.rules import Rule
 from tests.models.conftest import CAPTIONS, clip_config, randomise
-from tests.models.parity import from_hf
 
 # Transformers' names in a block, and OpenAI's; queries, keys and values are below one another.
 BLOCK = {

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from flax import nnx
 
-from mat_jax.formats import described, settings
+from mat_jax.formats import described, folders, settings
 from mat_jax.models import files
 from mat_jax.records import Tokens
 
@@ -38,12 +38,14 @@ def relative(ours, theirs) -> float:
     return float(np.linalg.norm(np.asarray(ours) - theirs) / np.linalg.norm(theirs))
 
 
-def from_hf(said):
-    """The configuration that a config.json describes."""
-    return described.from_hf(said, files.KINDS)
-
-
 def to_hf(config):
     """The config.json of a configuration."""
-    family = next(name for name, kind in files.KINDS.items() if isinstance(config, kind))
-    return settings.write(config, described.TABLES[family])
+    return settings.write(config, described.family_of(config).table)
+
+
+def loaded(folder, config):
+    """The model of a configuration with the weights in a folder, which needs no tokenizer."""
+    source = folders.weights(folder)
+    layout = described.family_of(config).layout
+    arrays = files.fitted(folders.read_tensors(source), config, layout, source=str(source))
+    return files.assemble(config, arrays)

@@ -17,7 +17,7 @@ BERT = models.BertConfig(vocab_size=60, length=8, width=32, layers=2, heads=2)
 MED = models.BertConfig(vocab_size=60, length=8, width=32, layers=2, heads=2, segments=0)
 NET = models.EfficientNetConfig(1.0, 1.0, 8, (8, 8), (8, 16), (3, 3), (1, 2), (1, 1), (1, 2))
 CONFIGS = {
-    "clip": models.CLIPConfig(16, 8, 32, 2, 2, 0, 32, 2, 2, 0, 8, 60, 16),
+    "clip": models.CLIPConfig(16, 8, VIT, BERT, 16),
     "albef": models.ALBEFConfig(16, 8, VIT, BERT, first_fusion=1, embed=16),
     "blip": models.BLIPConfig(16, 8, VIT, MED, embed=16),
     "captioner": models.BLIPConfig(16, 8, VIT, MED, task="captioning"),

@@ -1,5 +1,6 @@
 """Models that fuse image and text are attacked, trained and exported as any other is."""
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import optax
 import pytest
 import torch
 import transformers
+from flax import nnx
 
 from mat_jax import attacks, data, defenses, mesh, models, state
 from mat_jax.attacks.encode import embed_images, embed_texts
@@ -93,3 +95,18 @@ def check_transformers(folder, model, batch):
         ).itm_score
     ours = np.asarray(run(cosines, model, batch))[:, 0]
     np.testing.assert_allclose(ours, np.diagonal(found.numpy()), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        (dataclasses.replace(CONFIGS["albef"], task="entailment"), "classifier"),
+        (dataclasses.replace(CONFIGS["blip"], task="captioning"), "captioner"),
+        (models.BertConfig(width=32, layers=1, heads=2), "language model"),
+    ],
+)
+def test_models_that_compare_nothing_are_refused(config, kind):
+    model = nnx.eval_shape(lambda: models.files.build(config, 0))
+    with pytest.raises(ValueError, match=rf"'mine' is a {kind}, expected one of images and texts"):
+        models.require_encoders(model, "mine")
+    models.require_encoders(nnx.eval_shape(lambda: models.files.build(CONFIGS["albef"], 0)), "mine")
