@@ -49,6 +49,7 @@ def clip(
         "text.hidden": shapes["transformer.resblocks.0.mlp.c_fc.weight"][0],
         "text.length": text_length,
         "text.vocab_size": shapes["token_embedding.weight"][0],
+        "text.pad": shapes["token_embedding.weight"][0] - 1,  # the end of texts, as in transformers
         "embed": shapes["text_projection"][1],
         "quick_gelu": settings is None or model.get("quick_gelu", False),
     }

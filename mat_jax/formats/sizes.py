@@ -4,6 +4,35 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 
+def complete(config: Any) -> None:
+    """Fill in `hidden`, and refuse heads that the width does not divide into."""
+    if not config.hidden:
+        object.__setattr__(config, "hidden", 4 * config.width)
+    if config.width % config.heads:
+        raise ValueError(
+            f"width={config.width} does not divide into heads={config.heads} heads; choose a "
+            f"number of heads that divides the width"
+        )
+
+
+def one_of(config: Any, name: str, *allowed: str) -> None:
+    """Refuse what is none of the `allowed`."""
+    if getattr(config, name) not in allowed:
+        raise ValueError(
+            f"{name}={getattr(config, name)!r} is not known; expected {' or '.join(allowed)}"
+        )
+
+
+def grid_side(image_size: int, patch_size: int) -> int:
+    """How many patches stand along a side of an image."""
+    if image_size % patch_size:
+        raise ValueError(
+            f"image_size={image_size} is not a multiple of patch_size={patch_size}; choose an "
+            f"image size that is"
+        )
+    return image_size // patch_size
+
+
 @dataclass(frozen=True)
 class ViTConfig:
     """The sizes of an image tower; the defaults are ViT-B's, with DeiT's eps.
@@ -176,32 +205,3 @@ class ALIGNConfig:
     def embed(self) -> int:
         """Width of the shared space, which is that of the image tower's last map."""
         return self.vision.channels(self.vision.out_channels[-1])
-
-
-def complete(config: Any) -> None:
-    """Fill in `hidden`, and refuse heads that the width does not divide into."""
-    if not config.hidden:
-        object.__setattr__(config, "hidden", 4 * config.width)
-    if config.width % config.heads:
-        raise ValueError(
-            f"width={config.width} does not divide into heads={config.heads} heads; choose a "
-            f"number of heads that divides the width"
-        )
-
-
-def one_of(config: Any, name: str, *allowed: str) -> None:
-    """Refuse what is none of the `allowed`."""
-    if getattr(config, name) not in allowed:
-        raise ValueError(
-            f"{name}={getattr(config, name)!r} is not known; expected {' or '.join(allowed)}"
-        )
-
-
-def grid_side(image_size: int, patch_size: int) -> int:
-    """How many patches stand along a side of an image."""
-    if image_size % patch_size:
-        raise ValueError(
-            f"image_size={image_size} is not a multiple of patch_size={patch_size}; choose an "
-            f"image size that is"
-        )
-    return image_size // patch_size

@@ -10,7 +10,6 @@ import optax
 import pytest
 import torch
 import transformers
-from flax import nnx
 
 from mat_jax import attacks, data, defenses, mesh, models, state
 from mat_jax.attacks.encode import embed_images, embed_texts
@@ -106,7 +105,5 @@ def check_transformers(folder, model, batch):
     ],
 )
 def test_models_that_compare_nothing_are_refused(config, kind):
-    model = nnx.eval_shape(lambda: models.files.build(config, 0))
     with pytest.raises(ValueError, match=rf"'mine' is a {kind}, expected one of images and texts"):
-        models.require_encoders(model, "mine")
-    models.require_encoders(nnx.eval_shape(lambda: models.files.build(CONFIGS["albef"], 0)), "mine")
+        models.require_encoders(models.files.build(config, 0), "mine")
