@@ -179,7 +179,7 @@ def _fused_attention(attention: Any, hidden_states: Tensor, **_: Any) -> tuple[T
 def clip(size: str, batch: int, dtype: str, attention: str, folder: Path) -> tuple[Any, Torch]:
     """Our random weights, written by `models.save`, in both."""
     # `load` wants the ids that `export`'s tokenizer, the smallest there is, begins and ends with.
-    config = dataclasses.replace(work.SIZES[size], bos=512, eos=513, pad=513)
+    config = dataclasses.replace(work.SIZES[size], bos=512, eos=513)
     work.export(config, folder)
     model = _load(folder, dtype)
     module = CLIPModel.from_pretrained(folder, attn_implementation=attention)

@@ -2,7 +2,8 @@
 
 Each form differs from mat_jax in one part. Where mat_jax has
 
-- attention as two batched products on `[batch * heads, tokens, head]`: `einsum`, on
+- attention as two batched products on `[batch * heads, tokens, head]`, with its gradient written
+  out: the gradient that JAX finds (`attention differentiated`), `einsum` on
   `[batch, tokens, heads, head]`, and `jax.nn.dot_product_attention`;
 - its blocks one after the other in the program: one `scan` over stacked weights;
 - patches cut out by a reshape and multiplied: a strided convolution;
@@ -23,6 +24,15 @@ Attend = Callable[[Any, Array, Array], Array]  # layer, tokens that read, tokens
 def products(attention: Any, asking: Array, source: Array) -> Array:
     """mat_jax's own."""
     return attention(asking, attention.keys(source))
+
+
+def differentiated(attention: Any, asking: Array, source: Array) -> Array:
+    keys = attention.keys(source)
+    k, v = (x.reshape(-1, *x.shape[2:]) for x in keys)
+    probs = attention.probs(asking, keys)
+    read = probs.reshape(-1, *probs.shape[2:]).astype(v.dtype) @ v
+    read = read.reshape(*probs.shape[:3], -1).swapaxes(1, 2)
+    return attention.o(read.reshape(asking.shape))
 
 
 def einsum(attention: Any, asking: Array, source: Array) -> Array:
@@ -123,6 +133,7 @@ def _colours(three: list[float]) -> Array:
 
 
 FORMS = {
+    "attention differentiated": Form(attend=differentiated),
     "einsum": Form(attend=einsum),
     "dot_product_attention": Form(attend=library),
     "scan over layers": Form(prepare=stack, layers=scanned),
