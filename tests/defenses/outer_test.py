@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mat_jax import models
-from mat_jax.defenses.contrastive import info_nce
+from mat_jax.attacks.losses import info_nce
 from mat_jax.defenses.matching import matching
 from mat_jax.defenses.outer import captioning, pair_losses
 from mat_jax.records import Batch, Tokens
