@@ -73,13 +73,17 @@ class Words(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """One batch of images with their captions. `words` is None where no text is attacked."""
+    """One batch of images with their captions.
+
+    `words` is None where no text is attacked, `labels` where the source has no classes.
+    """
 
     ids: Int[Array, " batch"]
     images: Float[Array, "batch height width 3"]
     tokens: Tokens  # [batch, captions, length]
     present: Bool[Array, "batch captions"]
     words: Words | None = None  # [batch, captions, words, ...]
+    labels: Int[Array, " batch"] | None = None  # the class of each image
 
 
 class Adversarial(NamedTuple):

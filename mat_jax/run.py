@@ -73,10 +73,16 @@ def fit(
     changes = _changes(workdir, policy, facts)
     writable(workdir)
     model, tokenizer = experiment.model.build(experiment.seed)
+    experiment = _with_prompts(experiment, tokenizer)
     _check_kind(experiment, model)
     _check_room(workdir, model, experiment.keep)
     corpus = _corpus(experiment, source, model, tokenizer, quiet)
-    batches = data.pipeline(corpus, batch_size=experiment.batch_size, seed=experiment.seed)
+    batches = data.pipeline(
+        corpus,
+        batch_size=experiment.batch_size,
+        seed=experiment.seed,
+        captions=getattr(experiment.defense, "texts", 1),
+    )
     if policy == "never":
         _remove_run(workdir)
     if changes and not quiet:
@@ -114,6 +120,13 @@ def fit(
         if not quiet:
             print(f"report: {page}\n\n{evaluate.format_table(measured)}")
     return trained
+
+
+def _with_prompts(experiment: Experiment, tokenizer: Any) -> Experiment:
+    """The experiment with the defence's class prompts as the model reads them, if it has some."""
+    if not hasattr(experiment.defense, "tokenized"):
+        return experiment
+    return dataclasses.replace(experiment, defense=experiment.defense.tokenized(tokenizer))
 
 
 def _corpus(

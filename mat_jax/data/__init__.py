@@ -15,4 +15,5 @@ from mat_jax.data.retrieval_json import retrieval_json as retrieval_json
 from mat_jax.data.source import Example as Example
 from mat_jax.data.source import Source as Source
 from mat_jax.data.words import TextFormat as TextFormat
+from mat_jax.data.world import Kinds as Kinds
 from mat_jax.data.world import scenes as scenes

@@ -61,6 +61,7 @@ class Corpus:
     rows: Int[np.ndarray, "images captions"]
     tokens: Tokens  # [rows + 1, length]; the last row is the empty caption
     table: CandidateTable | None = None
+    labels: Int[np.ndarray, " images"] | None = None  # where the source has `label(i)`
     images: "_Images" = field(repr=False)
 
     @classmethod
@@ -112,6 +113,7 @@ class Corpus:
             texts=texts,
             rows=rows,
             tokens=_with_empty(tokens, tokenizer.text_format),
+            labels=_labels(source),
             images=images,
         )
         return corpus if words is None else corpus.with_words(words)
@@ -184,12 +186,14 @@ class Corpus:
         ids: Any = np.array([image_id for _, image_id in pairs], dtype=np.int32)
         images: Any = _floats(np.stack([image for image, _ in pairs]))
         present: Any = rows >= 0
+        labels: Any = None if self.labels is None else self.labels[indices]
         return Batch(
             ids=ids,
             images=images,
             tokens=jax.tree.map(lambda x: x[rows], self.tokens),
             present=present,
             words=None if self.table is None else self.table.take(rows),
+            labels=labels,
         )
 
 
@@ -245,6 +249,13 @@ def _checked(captions: tuple[str, ...], index: int, name: str) -> tuple[str, ...
                 "give it words or leave it out"
             )
     return captions
+
+
+def _labels(source: Any) -> Int[np.ndarray, " images"] | None:
+    """The class of every image, if the source has classes."""
+    if not hasattr(source, "label"):
+        return None
+    return np.array([source.label(i) for i in range(len(source))], np.int32)
 
 
 def _with_empty(tokens: Tokens, text_format: TextFormat) -> Tokens:

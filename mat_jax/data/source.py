@@ -23,8 +23,9 @@ class Source(Protocol):
     """Anything that has a name and a length and gives an `Example` by position.
 
     Random access is what makes shuffling global and resuming exact. A source may also have
-    `captions(i) -> tuple[str, ...]`, which answers without decoding the image, and
-    `oracle(i)`, a function that tells of a caption whether it is true of image i.
+    `captions(i) -> tuple[str, ...]`, which answers without decoding the image, `oracle(i)`, a
+    function that tells of a caption whether it is true of image i, and `label(i) -> int`, the class
+    of image i.
     """
 
     name: str

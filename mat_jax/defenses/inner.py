@@ -1,6 +1,7 @@
 """The inner maximisation: the adversarial captions and images a defence trains on."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
@@ -9,13 +10,19 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.encode import embed_images, embed_texts
-from mat_jax.attacks.pgd import example_keys, pgd
+from mat_jax.attacks.losses import info_nce, squared_distance
+from mat_jax.attacks.pgd import NoisyLoss, example_keys, pgd
 from mat_jax.attacks.text import away, kl, plan, substitute
 from mat_jax.attacks.threat import Norm
-from mat_jax.defenses.contrastive import info_nce
-from mat_jax.records import Batch, Tokens
+from mat_jax.defenses.contrastive import one_to_many
+from mat_jax.defenses.outer import captioning, encode_texts, mean
+from mat_jax.records import Batch, ImageFeatures, Tokens
 
 TextObjective = Literal["away", "kl"]
+# One value an image [batch], which PGD climbs.
+ImageValues = Callable[[ImageFeatures], Array]
+# `objective(model, batch, tokens)`: against these captions, the batch being clean.
+ImageObjective = Callable[[Any, Batch, Tokens], ImageValues]
 
 
 def attack_texts(
@@ -89,11 +96,13 @@ def attack_images(
     steps: int,
     step_size: float | None,
     norm: Norm,
+    climb_fn: NoisyLoss | None = None,
 ) -> Float[Array, "batch height width 3"]:
     """PGD from a random start, each image's randomness from its id; the last iterate is kept.
 
     `step_size` None is `1.25 eps / steps`: with it a start at one end of the ball can reach the
-    other (our choice; the paper does not say).
+    other (our choice; the paper does not say). `climb_fn` is an objective with its own noise: see
+    `pgd`.
     """
     return pgd(
         loss_fn,
@@ -103,19 +112,66 @@ def attack_images(
         step_size=1.25 * eps / max(steps, 1) if step_size is None else step_size,
         steps=steps,
         norm=norm,
+        climb_fn=climb_fn,
     )
 
 
-def against_texts(model: Any, batch: Batch, tokens: Tokens) -> Callable[[Array], Array]:
-    """`images -> [batch]`: InfoNCE of the images with these captions, which are encoded once.
+def against_texts(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+    """The loss of the images with these captions, which are encoded once; the mean over them.
 
-    A pair's loss also counts its image among the negatives of the others' captions; the sum over
-    the batch, which PGD climbs, is the batch's whole contrastive loss.
+    It is InfoNCE. A pair's loss also counts its image among the negatives of the others' captions;
+    the sum over the batch, which PGD climbs, is the batch's whole contrastive loss. Of a captioner
+    it is its surprise at the captions.
     """
-    text_embed = model.encode_text(jax.tree.map(lambda x: x[:, 0], tokens)).embed
+    texts = encode_texts(model, tokens)
+    if texts.features is None:
+        each = [
+            lambda image, t=t: captioning(model.caption_logits(image, t), t) for t in texts.tokens
+        ]
+        return lambda image: mean([surprise(image) for surprise in each])
+    embeds = [one.embed for one in texts.features]
 
-    def loss(images: Array) -> Array:
-        embed = model.encode_image(images).embed
-        return info_nce(embed, text_embed, model.scale, batch.ids)
+    def values(image: ImageFeatures) -> Array:
+        return mean([info_nce(image.embed, one, model.scale, batch.ids) for one in embeds])
 
-    return loss
+    return values
+
+
+def against_all_texts(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+    """One InfoNCE in which all an image's captions are right (`contrastive.one_to_many`)."""
+    texts = encode_texts(model, tokens)
+    if texts.features is None:
+        return against_texts(model, batch, tokens)
+    embeds = jnp.stack([one.embed for one in texts.features], axis=1)
+    return lambda image: one_to_many(image.embed, embeds, model.scale, batch.ids)
+
+
+def away_from_texts(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+    r"""$-\cos(f(x'), g(t'))$, the mean over the captions (SGA, Lu et al. 2023)."""
+    target = jnp.mean(embed_texts(model, tokens), axis=1)
+    return lambda image: away(image.unit.astype(jnp.float32), target)
+
+
+def kl_from_clean(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+    r"""$KL(softmax(f(x)) \| softmax(f(x')))$ on the unit sphere; no caption matters (Co-Attack)."""
+    clean = embed_images(model, batch.images)
+    return lambda image: kl(clean, image.unit.astype(jnp.float32))
+
+
+def far_from_clean(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+    r"""$\|f(x') - f(x)\|_2^2$ of the projected vectors; no caption matters (FARE's distance)."""
+    clean = model.encode_image(batch.images).embed
+    return lambda image: squared_distance(image.embed, clean)
+
+
+@dataclass(frozen=True)
+class WithCleanTexts:
+    """An objective of the attacked captions, and of the clean ones besides, in equal parts."""
+
+    objective: ImageObjective = against_texts
+
+    def __call__(self, model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+        """The sum of both."""
+        attacked = self.objective(model, batch, tokens)
+        clean = self.objective(model, batch, batch.tokens)
+        return lambda image: attacked(image) + clean(image)

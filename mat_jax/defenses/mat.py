@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.contrastive import share_changed
-from mat_jax.defenses.inner import TextObjective, against_texts, attack_images, attack_texts
-from mat_jax.defenses.outer import pair_losses
-from mat_jax.records import Batch
+from mat_jax.defenses.inner import TextObjective, attack_images, attack_texts
+from mat_jax.defenses.outer import Pairs, mixed_losses, require_one_caption
+from mat_jax.defenses.parts import Part, belongs, require_part
+from mat_jax.defenses.strategy import Strategy, some
+from mat_jax.records import Batch, Tokens
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class MAT:
     which the paper's public material does not settle: PGD climbs InfoNCE itself; the text
     objective is the cosine to the clean image (`text_objective="kl"` is Co-Attack's); step size
     1.25 eps / steps; ten candidates a word; two captions of one image are no negatives of each
-    other.
+    other. What the paper calls strategies are `strategy` inside and `pairs` and `part` outside.
+    BLIP's captioner trains too, with words=0: its loss is `outer.captioning`, inside and outside.
 
     Args:
         eps: radius of the image perturbation, pixels being in [0, 1].
@@ -39,7 +43,10 @@ class MAT:
         norm: "linf" or "l2".
         words: words replaced in a caption; 0 leaves text alone.
         candidates: substitutes tried for a word.
-        text_objective: "away" from the clean image or "kl" from the clean caption.
+        text_objective: "away" from the image or "kl" from the clean caption.
+        strategy: order, opponents and objective of the attacks, and the share of texts attacked.
+        pairs: the pairs learnt from, with their weights.
+        part: the weights that train: "all", "vision", "text" or "projections".
     """
 
     eps: float = 2 / 255
@@ -49,6 +56,9 @@ class MAT:
     words: int = 1
     candidates: int = 10
     text_objective: TextObjective = "away"
+    strategy: Strategy = Strategy()
+    pairs: Pairs = Pairs()
+    part: Part = "all"
 
     needs_reference = False
 
@@ -63,20 +73,41 @@ class MAT:
         )
         if self.text_objective not in ("away", "kl"):
             raise ValueError(f"text_objective is 'away' or 'kl', got {self.text_objective!r}")
+        require_part(self.part)
+
+    @property
+    def captions(self) -> bool:
+        """Captioners train too, who have no text tower to attack words by."""
+        return not self.words
 
     def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
-        """The adversarial pairs: text first, then the image against that text."""
-        tokens = batch.tokens
-        if self.words:
-            tokens = attack_texts(
-                model,
-                batch,
-                words=self.words,
-                candidates=self.candidates,
-                objective=self.text_objective,
-            )
-        images = attack_images(
-            against_texts(model, batch, tokens),
+        """The adversarial pairs, move by move of the strategy; any number of captions an image."""
+        attacked = batch
+        for turn, move in enumerate(self.strategy.order):
+            seen = attacked if self.strategy.against == "attacked" else batch
+            if move == "image":
+                # An image that is attacked twice starts from another point of its ball.
+                again = "image" in self.strategy.order[:turn]
+                start = jax.random.fold_in(key, 2 + turn) if again else key
+                images = self._images(model, batch, seen.tokens, start)
+                attacked = attacked._replace(images=images)
+            elif self.words:
+                tokens = attack_texts(
+                    model,
+                    batch._replace(images=seen.images),
+                    words=self.words,
+                    candidates=self.candidates,
+                    objective=self.text_objective,
+                )
+                tokens = some(tokens, batch, jax.random.fold_in(key, 2), self.strategy.share)
+                attacked = attacked._replace(tokens=tokens)
+        return attacked
+
+    def _images(self, model: Any, batch: Batch, tokens: Tokens, key: PRNGKeyArray) -> Array:
+        """The images against these captions."""
+        values = self.strategy.objective(model, batch, tokens)
+        return attack_images(
+            lambda images: values(model.encode_image(images)),
             batch,
             key,
             eps=self.eps,
@@ -84,15 +115,15 @@ class MAT:
             step_size=self.step_size,
             norm=self.norm,
         )
-        return batch._replace(images=images, tokens=tokens)
 
     def loss(
         self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
-        """The loss of each adversarial pair, in nats."""
-        losses, metrics = pair_losses(model, batch_adv, key)
+        """The weighted losses of each image's pairs, in nats."""
+        require_one_caption(batch)
+        losses, metrics = mixed_losses(model, batch, batch_adv, key, pairs=self.pairs)
         return losses, metrics | {"captions_changed": share_changed(batch, batch_adv)}
 
     def trains(self, path: tuple[str, ...]) -> bool:
-        """All weights."""
-        return True
+        """All weights, or those of `part`."""
+        return belongs(path, self.part)

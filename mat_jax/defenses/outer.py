@@ -1,20 +1,49 @@
 """The outer loss: what a model minimises on pairs, clean or attacked, by what it can do."""
 
-from typing import Any
+from dataclasses import astuple, dataclass
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mat_jax.defenses.contrastive import info_nce, recall
+from mat_jax.attacks.losses import info_nce
+from mat_jax.defenses.contrastive import one_to_many, recall
 from mat_jax.defenses.matching import matching
-from mat_jax.records import Batch, Tokens
+from mat_jax.records import Batch, ImageFeatures, TextFeatures, Tokens
+
+Losses = tuple[Float[Array, " batch"], dict[str, Array]]
 
 
-def pair_losses(
-    model: Any, batch: Batch, key: PRNGKeyArray
-) -> tuple[Float[Array, " batch"], dict[str, Array]]:
+@dataclass(frozen=True)
+class Pairs:
+    r"""Which pairs of attacked (') and clean images and texts are learnt from, with what weight.
+
+    $$L = w_{both} L(x', t') + w_{image} L(x', t) + w_{text} L(x, t') + w_{clean} L(x, t)$$
+
+    The default is MAT's own, attacked pairs alone; `Pairs(clean=1.0)` mixes clean ones in,
+    `Pairs(both=0.0, image=0.5, text=0.5)` is MMCoA's choice.
+    """
+
+    both: float = 1.0
+    image: float = 0.0
+    text: float = 0.0
+    clean: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(astuple(self)) < 0 or not any(astuple(self)):
+            raise ValueError(f"{self} learns nothing: weights are 0 or more, one of them more")
+
+
+class Texts(NamedTuple):
+    """The captions of a batch, encoded at once: one entry a caption of an image."""
+
+    tokens: list[Tokens]  # each [batch, length]
+    features: list[TextFeatures] | None  # None for a captioner, which only writes
+
+
+def pair_losses(model: Any, batch: Batch, key: PRNGKeyArray) -> Losses:
     """The loss a family was made with, one value a pair, in nats; and figures to watch.
 
     - CLIP, ALIGN: InfoNCE;
@@ -27,22 +56,96 @@ def pair_losses(
         batch: images with one caption each.
         key: of the hard negatives.
     """
+    require_one_caption(batch)
+    return mixed_losses(model, batch, batch, key)
+
+
+def require_one_caption(batch: Batch) -> None:
+    """One clear sentence for a batch with several captions an image."""
     if batch.tokens.ids.shape[1] != 1:
         raise ValueError(
             f"a training batch has one caption an image, got {batch.tokens.ids.shape[1]}: draw one "
             "with data.pipeline(..., captions=1)"
         )
-    tokens = jax.tree.map(lambda x: x[:, 0], batch.tokens)
-    image = model.encode_image(batch.images)
+
+
+def mixed_losses(
+    model: Any,
+    batch: Batch,
+    batch_adv: Batch,
+    key: PRNGKeyArray,
+    *,
+    pairs: Pairs = Pairs(),
+    together: bool = False,
+) -> Losses:
+    """The weighted losses of several pairings, each image and each text encoded once.
+
+    Args:
+        model: any family, see `pair_losses`.
+        batch: clean images and captions.
+        batch_adv: the attacked ones, in the same order; as many captions an image.
+        key: of the hard negatives.
+        pairs: the weights.
+        together: an image's captions are the right answers of one InfoNCE (`one_to_many`);
+            otherwise each has a loss of its own, and the mean is taken.
+
+    Returns:
+        One value an image, in nats; and figures of the first pairing with a weight.
+    """
+    images: dict[bool, ImageFeatures] = {}
+    texts: dict[bool, Texts] = {}
+    total, metrics = jnp.zeros(len(batch.ids)), {}
+    # Which pairs: is the image attacked, is the text?
+    pairings = [(True, True), (True, False), (False, True), (False, False)]
+    for weight, (image, text) in zip(astuple(pairs), pairings, strict=True):
+        if not weight:
+            continue
+        if image not in images:
+            images[image] = model.encode_image((batch_adv if image else batch).images)
+        if text not in texts:
+            texts[text] = encode_texts(model, (batch_adv if text else batch).tokens)
+        losses, figures = _losses(model, images[image], texts[text], batch.ids, key, together)
+        total, metrics = total + weight * losses, metrics or figures
+    return total, metrics
+
+
+def encode_texts(model: Any, tokens: Tokens) -> Texts:
+    """All captions of a batch [batch, captions, length]."""
+    batch, count, _ = tokens.ids.shape
+    each = [jax.tree.map(lambda x, m=m: x[:, m], tokens) for m in range(count)]
     if hasattr(model, "caption_logits"):
-        return captioning(model.caption_logits(image, tokens), tokens), {}
-    text = model.encode_text(tokens)
-    losses = info_nce(image.embed, text.embed, model.scale, batch.ids)
-    metrics = {"recall": recall(image.embed, text.embed), "scale": model.scale}
+        return Texts(each, None)
+    flat = model.encode_text(jax.tree.map(lambda x: x.reshape(batch * count, -1), tokens))
+    found = jax.tree.map(lambda x: x.reshape(batch, count, *x.shape[1:]), flat)
+    return Texts(each, [jax.tree.map(lambda x, m=m: x[:, m], found) for m in range(count)])
+
+
+def _losses(
+    model: Any, image: ImageFeatures, texts: Texts, ids: Array, key: PRNGKeyArray, together: bool
+) -> Losses:
+    """The family's loss of images with their texts."""
+    if texts.features is None:
+        written = [captioning(model.caption_logits(image, one), one) for one in texts.tokens]
+        return mean(written), {}
+    embeds = [one.embed for one in texts.features]
+    if together:
+        losses = one_to_many(image.embed, jnp.stack(embeds, axis=1), model.scale, ids)
+    else:
+        losses = mean([info_nce(image.embed, embed, model.scale, ids) for embed in embeds])
+    metrics = {"recall": recall(image.embed, embeds[0]), "scale": model.scale}
     if not hasattr(model, "match_logits"):
         return losses, metrics
-    match = matching(model, image, text, key, batch.ids)
+    keys = [key, *(jax.random.fold_in(key, m) for m in range(1, len(embeds)))]
+    matches = [
+        matching(model, image, one, k, ids) for one, k in zip(texts.features, keys, strict=True)
+    ]
+    match = mean(matches)
     return losses + match, metrics | {"matching": jnp.mean(match)}
+
+
+def mean(values: list[Array]) -> Array:
+    """The mean of arrays of one shape."""
+    return sum(values[1:], values[0]) / len(values)
 
 
 def captioning(

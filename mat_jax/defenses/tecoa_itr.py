@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.inner import against_texts, attack_images
 from mat_jax.defenses.outer import pair_losses
+from mat_jax.defenses.parts import Part, belongs, require_part
 from mat_jax.records import Batch
 
 
@@ -27,23 +28,28 @@ class TeCoAITR:
         steps: PGD steps.
         step_size: length of a PGD step; None is 1.25 eps / steps.
         norm: "linf" or "l2".
+        part: the weights that train: "all", "vision", "text" or "projections".
     """
 
     eps: float = 2 / 255
     steps: int = 2
     step_size: float | None = None
     norm: Norm = "linf"
+    part: Part = "all"
 
     needs_reference = False
+    captions = True  # it trains captioners too
     words = 0
 
     def __post_init__(self) -> None:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
+        require_part(self.part)
 
     def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
         """Attacked images, captions as they are."""
+        values = against_texts(model, batch, batch.tokens)
         images = attack_images(
-            against_texts(model, batch, batch.tokens),
+            lambda images: values(model.encode_image(images)),
             batch,
             key,
             eps=self.eps,
@@ -60,5 +66,5 @@ class TeCoAITR:
         return pair_losses(model, batch_adv, key)
 
     def trains(self, path: tuple[str, ...]) -> bool:
-        """All weights."""
-        return True
+        """All weights, or those of `part`."""
+        return belongs(path, self.part)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from mat_jax.defenses.contrastive import info_nce, recall
+from mat_jax.attacks.losses import info_nce
+from mat_jax.defenses.contrastive import recall
 
 
 @pytest.fixture

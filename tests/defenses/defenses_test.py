@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mat_jax import data, defenses
-from mat_jax.defenses.contrastive import info_nce
+from mat_jax.attacks.losses import info_nce
 from mat_jax.experiment import load
 
 toy = load(Path(__file__).parents[1] / "toy_experiment.py")

@@ -1,0 +1,142 @@
+"""MMCoA: multimodal contrastive adversarial training (Zhou et al., arXiv:2404.19287)."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mat_jax.attacks.losses import info_nce
+from mat_jax.attacks.threat import Norm, ThreatModel
+from mat_jax.defenses.contrastive import multi_positive, share_changed
+from mat_jax.defenses.inner import attack_images, attack_texts
+from mat_jax.defenses.parts import Part, belongs, require_part
+from mat_jax.defenses.prompts import Prompts, class_logits, labels_of, surprise
+from mat_jax.records import Batch, unit
+
+Targets = Literal["classes", "pairs"]
+
+
+@dataclass(frozen=True)
+class MMCoA:
+    r"""Attacked images learn from clean prompts, attacked prompts from clean images.
+
+    $$L = \lambda_{img} [C(x' \to t) + C(t \to x')] + \lambda_{txt} [C(x \to t') + C(t' \to x)]$$
+
+    with C the cross-entropy of the batch's similarities $s \cos$ in one direction. The first half
+    is the paper's text-supervised image adversarial loss, the second its image-supervised text
+    adversarial loss; a weight of 0 leaves one out. There is no pair of two attacked halves and no
+    clean pair. All weights train.
+
+    The batch is one of classified images, the caption of each the prompt of its class. Both
+    attacks are independent: $x'$ is PGD up the cross-entropy of x among all class prompts (TeCoA's
+    objective), $t'$ is BERT-Attack on the image's own prompt, up $KL(g(t) \| g(t'))$, without the
+    image.
+
+    As released, for CIFAR-100: both weights 0.5, eps 1/255, ten steps of 1/255, one word, ten
+    candidates; Adam (0.9, 0.98) with lr 1e-6 and weight decay 0.2, batches of 256.
+
+    Args:
+        prompts: one a class, "This is a photo of a {}" in the paper.
+        targets: what is right for an image of a batch in which classes repeat. "classes" (our
+            choice): every prompt of its class, `contrastive.multi_positive`. "pairs" (as released):
+            its own prompt alone; the same prompt of another image is a negative.
+        image_weight: of the loss of attacked images.
+        text_weight: of the loss of attacked prompts.
+        eps: radius of the image perturbation, pixels being in [0, 1].
+        steps: PGD steps.
+        step_size: length of a PGD step; None is eps.
+        norm: "linf" or "l2".
+        words: words replaced in a prompt.
+        candidates: substitutes tried for a word.
+        part: the weights that train; "text" is the release's variant.
+    """
+
+    prompts: Prompts
+    targets: Targets = "classes"
+    image_weight: float = 0.5
+    text_weight: float = 0.5
+    eps: float = 1 / 255
+    steps: int = 10
+    step_size: float | None = None
+    norm: Norm = "linf"
+    words: int = 1
+    candidates: int = 10
+    part: Part = "all"
+
+    needs_reference = False
+
+    def __post_init__(self) -> None:
+        ThreatModel(
+            eps=self.eps,
+            norm=self.norm,
+            steps=self.steps,
+            step_size=self.step_size,
+            words=self.words,
+            candidates=self.candidates,
+        )
+        if self.targets not in ("classes", "pairs"):
+            raise ValueError(f"targets are 'classes' or 'pairs', got {self.targets!r}")
+        weights = self.image_weight, self.text_weight
+        if min(weights) < 0 or not any(weights):
+            raise ValueError(f"the weights {weights} learn nothing: 0 or more, one of them more")
+        require_part(self.part)
+
+    def tokenized(self, tokenizer: Any) -> "MMCoA":
+        """The defence for models with this tokenizer."""
+        return replace(self, prompts=self.prompts.tokenized(tokenizer))
+
+    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+        """Attacked images and attacked prompts, made apart from each other."""
+        units, labels = self.prompts.units(model), labels_of(batch)
+        tokens = batch.tokens
+        if self.words and self.text_weight:
+            tokens = attack_texts(
+                model, batch, words=self.words, candidates=self.candidates, objective="kl"
+            )
+        if not self.image_weight:
+            return batch._replace(tokens=tokens)
+
+        def values(images: Array) -> Array:
+            return surprise(class_logits(model, model.encode_image(images), units), labels)
+
+        images = attack_images(
+            values,
+            batch,
+            key,
+            eps=self.eps,
+            steps=self.steps,
+            step_size=self.eps if self.step_size is None else self.step_size,
+            norm=self.norm,
+        )
+        return batch._replace(images=images, tokens=tokens)
+
+    def loss(
+        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+    ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
+        """The weighted losses of each image and of its prompt, in nats."""
+        total, metrics = jnp.zeros(len(batch.ids)), {}
+        halves = {
+            "image_loss": (self.image_weight, batch_adv, batch),
+            "text_loss": (self.text_weight, batch, batch_adv),
+        }
+        for name, (weight, images, texts) in halves.items():
+            if weight:
+                losses = self._both_ways(model, images, texts, labels_of(batch))
+                total, metrics[name] = total + weight * losses, jnp.mean(losses)
+        return total, metrics | {"captions_changed": share_changed(batch, batch_adv)}
+
+    def _both_ways(self, model: Any, images: Batch, texts: Batch, labels: Array) -> Array:
+        """C(image -> text) + C(text -> image)."""
+        image = model.encode_image(images.images).embed
+        text = model.encode_text(jax.tree.map(lambda x: x[:, 0], texts.tokens)).embed
+        if self.targets == "pairs":
+            return 2 * info_nce(image, text, model.scale)
+        logits = model.scale * (unit(image) @ unit(text).T)
+        positive = labels[:, None] == labels[None, :]
+        return multi_positive(logits, positive) + multi_positive(logits.T, positive)
+
+    def trains(self, path: tuple[str, ...]) -> bool:
+        """All weights, or those of `part`."""
+        return belongs(path, self.part)

@@ -1,0 +1,82 @@
+"""Sim-CLIP: unsupervised Siamese adversarial fine-tuning (Hossain and Imteaj, 2024)."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mat_jax.attacks.threat import Norm, ThreatModel
+from mat_jax.defenses.fare import FARE
+from mat_jax.records import Batch
+
+Twin = Literal["trained", "original"]
+
+
+@dataclass(frozen=True)
+class SimCLIP:
+    r"""Let an image and its attacked twin agree, each taking the other as given.
+
+    $$\min_\theta -\tfrac12 \cos\big(f(x'), \mathrm{sg}\, f(x)\big)
+                 -\tfrac12 \cos\big(f(x), \mathrm{sg}\, f(x')\big)$$
+
+    (arXiv:2407.14971), sg being a constant of the gradient, as in SimSiam. Inside it is FARE's
+    maximisation, $\|f(x') - f_0(x)\|_2^2$. Only the image tower trains.
+
+    Both twins are of the trained model, as in the paper's Siamese architecture. In the released
+    code the clean one is of the frozen original (`twin="original"`): its second half then has no
+    gradient, and what is left is the cosine to the original, half as steep. As released: eps 4/255,
+    ten steps of 1/255, AdamW.
+
+    Args:
+        twin: whose clean image is compared with, of the model "trained" or of the "original".
+        eps: radius of the image perturbation, pixels being in [0, 1].
+        steps: PGD steps.
+        step_size: length of a PGD step; None is eps / 4, which is 1/255 at the default eps.
+        norm: "linf" or "l2".
+    """
+
+    twin: Twin = "trained"
+    eps: float = 4 / 255
+    steps: int = 10
+    step_size: float | None = None
+    norm: Norm = "linf"
+
+    needs_reference = True
+    words = 0
+
+    def __post_init__(self) -> None:
+        ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
+        if self.twin not in get_args(Twin):
+            raise ValueError(f"twin {self.twin!r} is not one of {', '.join(get_args(Twin))}")
+
+    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+        """FARE's adversarial images."""
+        step = self.eps / 4 if self.step_size is None else self.step_size
+        inner = FARE(eps=self.eps, steps=self.steps, step_size=step, norm=self.norm)
+        return inner.perturb(model, reference, batch, key)
+
+    def loss(
+        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+    ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
+        """Minus the cosine of the twins, between -1 and 1."""
+        attacked = model.encode_image(batch_adv.images).unit
+        if self.twin == "trained":
+            clean = model.encode_image(batch.images).unit
+        else:
+            clean = jax.lax.stop_gradient(reference.encode_image(batch.images).unit)
+        constant = jax.lax.stop_gradient
+        losses = -0.5 * (cosine(attacked, constant(clean)) + cosine(clean, constant(attacked)))
+        return losses, {}
+
+    def trains(self, path: tuple[str, ...]) -> bool:
+        """The image tower and its projection."""
+        return path[0].startswith("vision")
+
+
+def cosine(
+    one: Float[Array, "batch embed"], other: Float[Array, "batch embed"]
+) -> Float[Array, " batch"]:
+    """The cosine of vectors of length 1."""
+    return jnp.sum(one * other, axis=-1)

@@ -1,0 +1,59 @@
+"""How two modalities are attacked in training: in what order, against what, how often."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from mat_jax.attacks.pgd import example_keys
+from mat_jax.defenses.inner import ImageObjective, against_texts
+from mat_jax.records import Batch, Tokens
+
+Move = Literal["text", "image"]
+Opponent = Literal["attacked", "clean"]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """MAT's axes inside the maximisation; the defaults are MAT as published.
+
+    Args:
+        order: the moves, one after another. ("text", "image") attacks the text first, ("image",
+            "text") the image; ("text", "image", "text", "image") alternates for two rounds. A move
+            starts from the clean modality again, against the other as it stands by then.
+        against: a move sees the other modality "attacked", as far as it is, or always "clean":
+            then the two are independent, and the order does not matter.
+        objective: what the image climbs, one of `defenses.inner`: `against_texts`,
+            `away_from_texts`, `kl_from_clean`, `far_from_clean`, or `WithCleanTexts` of one.
+        share: how many of the captions are attacked, 0 to 1, drawn anew at each step.
+    """
+
+    order: tuple[Move, ...] = ("text", "image")
+    against: Opponent = "attacked"
+    objective: ImageObjective = against_texts
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.order or not set(self.order) <= set(get_args(Move)):
+            raise ValueError(f"order {self.order!r} must be moves out of {get_args(Move)}")
+        if self.against not in get_args(Opponent):
+            raise ValueError(f"against is 'attacked' or 'clean', got {self.against!r}")
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"share {self.share} is a share of the captions, 0 to 1")
+
+
+def some(attacked: Tokens, batch: Batch, key: PRNGKeyArray, share: float) -> Tokens:
+    """The attacked captions in a share of places, the clean ones elsewhere, by example ids."""
+    if share == 1:
+        return attacked
+    count = batch.tokens.ids.shape[1]
+
+    def draw(key: Array) -> Array:
+        return jax.random.uniform(key, (count,))
+
+    drawn = jax.vmap(draw)(example_keys(key, batch.ids)) < share
+    return jax.tree.map(
+        lambda new, old: jnp.where(drawn[..., None], new, old), attacked, batch.tokens
+    )
