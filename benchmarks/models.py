@@ -51,10 +51,13 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             if family == "albef" or not name.startswith("match"):
                 found = row(name, model, peer, text, args)
                 figures["rows"].append({"work": f"{family} {name}"} | found)
-                print(f"{family} {name}: done", file=sys.stderr)
+                print("\n".join(lines(figures["rows"][-1], figures)), file=sys.stderr)
+                figures["machine"]["load_after"] = os.getloadavg()
+                if args.json:  # after each row: a run that is cut short has not been in vain
+                    text_of = json.dumps(figures, indent=1)
+                    Path(args.json).write_text(f"{text_of}\n", encoding="utf-8")
                 gc.collect()
         del model, peer, text
-    figures["machine"]["load_after"] = os.getloadavg()
     return figures
 
 
@@ -117,9 +120,8 @@ def table(figures: dict[str, Any]) -> str:
     `torch/this` above 1 is faster than torch, `this/mat_jax` above 1 slower than mat_jax.
     """
     rates = figures["ceiling_gflops"]
-    best = max(rates.values())
     dtype = figures["settings"]["dtype"]
-    lines = [
+    head = [
         f"Ceiling ({SIDE[dtype]}^3, {dtype}): torch {rates['torch']:.0f} GF/s, "
         f"jax {rates['jax']:.0f} GF/s.",
         "",
@@ -127,26 +129,32 @@ def table(figures: dict[str, Any]) -> str:
         "of ceiling | compiled s | scratch MiB | apart |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in figures["rows"]:
-        medians = {name: statistics.median(times) for name, times in row["seconds"].items()}
-        for name, times in row["seconds"].items():
-            median, rate = medians[name], row["gflop"][name] / medians[name]
-            compiled, scratch = row["compile_seconds"][name], row["scratch_bytes"][name]
-            cells = [
-                f"{row['work'].replace('_', ' ')}, {row['examples']}",
-                name,
-                f"{median:.3f} ({min(times):.3f}-{max(times):.3f})",
-                f"{row['examples'] / median:.1f}",
-                f"{medians[THEIRS] / median:.2f}",
-                f"{median / medians[OURS]:.2f}",
-                f"{rate:.0f}",
-                f"{rate / best:.0%}",
-                "" if compiled is None else f"{compiled:.1f}",
-                "" if scratch is None else f"{scratch / 2**20:.0f}",
-                f"{row['apart'][name]:.0e}" if name in row["apart"] else "",
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return "\n".join([*head, *(line for row in figures["rows"] for line in lines(row, figures))])
+
+
+def lines(row: dict[str, Any], figures: dict[str, Any]) -> list[str]:
+    """The lines of the table for one kind of work, a program each."""
+    best = max(figures["ceiling_gflops"].values())
+    medians = {name: statistics.median(times) for name, times in row["seconds"].items()}
+    found = []
+    for name, times in row["seconds"].items():
+        median, rate = medians[name], row["gflop"][name] / medians[name]
+        compiled, scratch = row["compile_seconds"][name], row["scratch_bytes"][name]
+        cells = [
+            f"{row['work'].replace('_', ' ')}, {row['examples']}",
+            name,
+            f"{median:.3f} ({min(times):.3f}-{max(times):.3f})",
+            f"{row['examples'] / median:.1f}",
+            f"{medians[THEIRS] / median:.2f}",
+            f"{median / medians[OURS]:.2f}",
+            f"{rate:.0f}",
+            f"{rate / best:.0%}",
+            "" if compiled is None else f"{compiled:.1f}",
+            "" if scratch is None else f"{scratch / 2**20:.0f}",
+            f"{row['apart'][name]:.0e}" if name in row["apart"] else "",
+        ]
+        found.append(f"| {' | '.join(cells)} |")
+    return found
 
 
 def main() -> None:
@@ -168,10 +176,7 @@ def main() -> None:
     transformers.utils.logging.disable_progress_bar()
     jax.config.update("jax_enable_compilation_cache", False)  # compiling is among the figures
     clock.warn_if_busy()
-    figures = measure(args)
-    print(table(figures))
-    if args.json:
-        Path(args.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    print(table(measure(args)))
 
 
 if __name__ == "__main__":
