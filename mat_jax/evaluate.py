@@ -19,6 +19,7 @@ from typing import Any
 from flax import nnx
 
 from mat_jax import data, models, report
+from mat_jax.attacks import SUITE
 from mat_jax.evaluation import ATTACKS, TASKS, Evaluation
 from mat_jax.invariants import Broken
 from mat_jax.measure import Victim, evaluate
@@ -181,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", required=True, help="folder in Hugging Face layout, shipped name or hub id")
     add("--surrogate", help="craft the attacks on this model and transfer them to --model")
     add("--task", choices=TASKS, default="retrieval")
-    add("--attacks", default=",".join(ATTACKS), help="comma-separated; default: all")
+    add("--attacks", default=",".join(ATTACKS), help=f"comma-separated, of {', '.join(SUITE)}")
     add("--eps", default="2/255", help="radius, or several: 2/255,4/255")
     add("--norm", default="linf", choices=("linf", "l2"))
     add("--steps", type=int, default=10, help="steps of the image attacks")

@@ -2,12 +2,16 @@
 
 from mat_jax.attacks.co_attack import co_attack
 from mat_jax.attacks.compiled import compiled
+from mat_jax.attacks.dra import dra
 from mat_jax.attacks.image import none, pgd_attack
+from mat_jax.attacks.mmcoa import mmcoa, mmcoa_joint, mmcoa_text
 from mat_jax.attacks.pgd import example_keys, pgd
+from mat_jax.attacks.sa_aet import sa_aet
 from mat_jax.attacks.sep import bert_attack, sep
 from mat_jax.attacks.sga import sga
 from mat_jax.attacks.suite import SUITE, Attack
 from mat_jax.attacks.threat import ThreatModel
+from mat_jax.attacks.vlp_attack import vlp_attack
 
 __all__ = [
     "SUITE",
@@ -16,10 +20,16 @@ __all__ = [
     "bert_attack",
     "co_attack",
     "compiled",
+    "dra",
     "example_keys",
+    "mmcoa",
+    "mmcoa_joint",
+    "mmcoa_text",
     "none",
     "pgd",
     "pgd_attack",
+    "sa_aet",
     "sep",
     "sga",
+    "vlp_attack",
 ]

@@ -79,7 +79,7 @@ def pgd(
             (_, value), slope = gradient(x, fold(keys, index + 1))
             if best:
                 kept, kept_value = _better(kept, kept_value, x, value)
-            return (_ascend(x, slope, clean, eps, step_size, norm), kept, kept_value), None
+            return (ascend(x, slope, clean, eps, step_size, norm), kept, kept_value), None
 
         lowest = jnp.full(clean.shape[:1], -jnp.inf)
         return jax.lax.scan(step, (start, start, lowest), jnp.arange(steps))[0]
@@ -88,7 +88,7 @@ def pgd(
         once = fold(keys, index)
         start = clean
         if random_start:
-            start = _random_start(clean, fold(once, jnp.zeros_like(index)), eps, norm, one_sided)
+            start = point_in_ball(clean, fold(once, jnp.zeros_like(index)), eps, norm, one_sided)
         last, kept, kept_value = run(start, once)
         if not best and restarts == 1:
             return last, kept_value
@@ -133,9 +133,8 @@ def _better(kept: Array, kept_value: Array, x: Array, value: Array) -> tuple[Arr
     return jnp.where(_per_image(wins), x, kept), jnp.where(wins, value, kept_value)
 
 
-def _ascend(
-    x: Array, slope: Array, clean: Array, eps: float, step_size: float, norm: Norm
-) -> Array:
+def ascend(x: Array, slope: Array, clean: Array, eps: float, step_size: float, norm: Norm) -> Array:
+    """One step from `x` along `slope`, back into the ball around `clean` and into the box."""
     if norm == "linf":
         delta = jnp.clip(x + step_size * jnp.sign(slope) - clean, -eps, eps)
     else:
@@ -144,7 +143,10 @@ def _ascend(
     return jnp.clip(clean + delta, 0.0, 1.0)
 
 
-def _random_start(clean: Array, keys: Array, eps: float, norm: Norm, one_sided: bool) -> Array:
+def point_in_ball(
+    clean: Array, keys: Array, eps: float, norm: Norm, one_sided: bool = False
+) -> Array:
+    """A uniform draw from the ball around each image; see `pgd` for `one_sided`."""
     shape = clean.shape[1:]
     if norm == "linf":
         low = 0.0 if one_sided else -eps

@@ -5,10 +5,14 @@ from typing import NamedTuple
 
 from mat_jax.attacks import image
 from mat_jax.attacks.co_attack import co_attack
+from mat_jax.attacks.dra import dra
+from mat_jax.attacks.sa_aet import sa_aet
 from mat_jax.attacks.sep import bert_attack, sep
 from mat_jax.attacks.sga import sga
 from mat_jax.attacks.sga import step_size as sga_step_size
 from mat_jax.attacks.threat import ThreatModel
+from mat_jax.attacks.vlp_attack import step_size as vlp_step_size
+from mat_jax.attacks.vlp_attack import vlp_attack
 from mat_jax.records import Adversarial
 
 
@@ -47,5 +51,24 @@ SUITE = {
         on_text=True,
         contains=("pgd", "bert_attack"),
         step_size=sga_step_size,
+    ),
+    "dra": Attack(
+        dra,
+        "DRA",
+        on_images=True,
+        on_text=True,
+        contains=("pgd", "bert_attack"),
+        step_size=sga_step_size,
+    ),
+    "sa_aet": Attack(
+        sa_aet,
+        "SA-AET",
+        on_images=True,
+        on_text=True,
+        contains=("pgd", "bert_attack"),
+        step_size=sga_step_size,
+    ),
+    "vlp_attack": Attack(
+        vlp_attack, "VLP-attack", on_images=True, on_text=True, step_size=vlp_step_size
     ),
 }
