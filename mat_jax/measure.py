@@ -82,7 +82,7 @@ def evaluate(
     target = Victim(model, tokenizer, corpus)
     bench = Bench(surrogate or target, target, preset, batch_size, seed, shown, quiet)
     names = list(dict.fromkeys(("none", *attacks)))
-    check_request(names, bench.crafter.corpus, threats)
+    check_request(names, bench.crafter.model, bench.crafter.corpus, threats)
     rows = []
     for attack in names:
         # Without an image attack eps says nothing, and one measurement serves every table.

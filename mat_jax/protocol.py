@@ -6,13 +6,16 @@ from typing import Any
 
 from mat_jax import attacks as suite
 from mat_jax.attacks import ThreatModel
+from mat_jax.attacks.fused import require_fusion
 from mat_jax.data import Corpus
 from mat_jax.results import eps_text
 
 PACKAGES = ("mat-jax", "jax", "jaxlib", "flax", "numpy")
 
 
-def check_request(names: Sequence[str], corpus: Corpus, threats: Sequence[ThreatModel]) -> None:
+def check_request(
+    names: Sequence[str], model: Any, corpus: Corpus, threats: Sequence[ThreatModel]
+) -> None:
     """Refuse what cannot be measured before anything is computed."""
     unknown = [name for name in names if name not in suite.SUITE]
     if unknown:
@@ -23,6 +26,8 @@ def check_request(names: Sequence[str], corpus: Corpus, threats: Sequence[Threat
             f"the attack {needs[0]!r} changes words but the corpus has no candidates; give "
             "--mlm NAME_OR_DIR, or corpus.with_words(data.build_words(...))"
         )
+    if any(suite.SUITE[name].fuses for name in names):
+        require_fusion(model)
     if not threats:
         raise ValueError("no threat model is given; give at least one eps")
 

@@ -3,6 +3,7 @@
 from mat_jax.attacks.co_attack import co_attack
 from mat_jax.attacks.compiled import compiled
 from mat_jax.attacks.dra import dra
+from mat_jax.attacks.fused import co_attack_fused, match_attack
 from mat_jax.attacks.image import none, pgd_attack
 from mat_jax.attacks.mmcoa import mmcoa, mmcoa_joint, mmcoa_text
 from mat_jax.attacks.pgd import example_keys, pgd
@@ -19,9 +20,11 @@ __all__ = [
     "ThreatModel",
     "bert_attack",
     "co_attack",
+    "co_attack_fused",
     "compiled",
     "dra",
     "example_keys",
+    "match_attack",
     "mmcoa",
     "mmcoa_joint",
     "mmcoa_text",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from mat_jax.attacks import image
 from mat_jax.attacks.co_attack import co_attack
 from mat_jax.attacks.dra import dra
+from mat_jax.attacks.fused import co_attack_fused, match_attack
 from mat_jax.attacks.sa_aet import sa_aet
 from mat_jax.attacks.sep import bert_attack, sep
 from mat_jax.attacks.sga import sga
@@ -26,6 +27,7 @@ class Attack(NamedTuple):
         on_text: it changes words, so a corpus needs candidates.
         contains: attacks that it should do at least the damage of.
         step_size: of its image part, unless the threat says.
+        fuses: it needs a model that reads image and text together.
     """
 
     function: Callable[..., Adversarial]
@@ -34,6 +36,7 @@ class Attack(NamedTuple):
     on_text: bool = False
     contains: tuple[str, ...] = ()
     step_size: Callable[[ThreatModel], float] = image.step_size
+    fuses: bool = False
 
 
 SUITE = {
@@ -70,5 +73,16 @@ SUITE = {
     ),
     "vlp_attack": Attack(
         vlp_attack, "VLP-attack", on_images=True, on_text=True, step_size=vlp_step_size
+    ),
+    "co_attack_fused": Attack(
+        co_attack_fused, "Co-Attack (fused)", on_images=True, on_text=True, fuses=True
+    ),
+    "match": Attack(
+        match_attack,
+        "match score",
+        on_images=True,
+        on_text=True,
+        step_size=sga_step_size,
+        fuses=True,
     ),
 }

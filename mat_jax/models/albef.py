@@ -152,11 +152,13 @@ class ALBEF(nnx.Module):
         shared = self.config.task == "retrieval"
         return ImageFeatures(tokens, self.vision_proj(first) if shared else first)
 
-    def encode_text(self, tokens: Tokens) -> TextFeatures:
+    def encode_text(
+        self, tokens: Tokens, shift: Float[Array, "batch length width"] | None = None
+    ) -> TextFeatures:
         """Features of texts `[batch, length]` before fusion; `embed` as for images."""
         ids, mask = jnp.asarray(tokens.ids), jnp.asarray(tokens.mask)
         start = jnp.zeros(len(ids), jnp.int32)
-        hidden, first = self.text(ids, mask, start, layers=self.config.first_fusion)
+        hidden, first = self.text(ids, mask, start, layers=self.config.first_fusion, shift=shift)
         shared = self.config.task == "retrieval"
         return TextFeatures(hidden, self.text_proj(first) if shared else first, mask)
 

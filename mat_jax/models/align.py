@@ -110,13 +110,16 @@ class ALIGN(nnx.Module):
         tokens = grid.reshape(grid.shape[0], -1, grid.shape[-1])
         return ImageFeatures(tokens, jnp.mean(tokens, axis=1))
 
-    def encode_text(self, tokens: Tokens) -> TextFeatures:
+    def encode_text(
+        self, tokens: Tokens, shift: Float[Array, "batch length width"] | None = None
+    ) -> TextFeatures:
         """Features of texts `[batch, length]`; any length up to `config.length` will do.
 
         `embed` is the first token, projected.
         """
         ids, mask = jnp.asarray(tokens.ids), jnp.asarray(tokens.mask)
-        hidden, first = self.text(ids, mask, jnp.zeros(len(ids), jnp.int32))
+        start = jnp.zeros(len(ids), jnp.int32)
+        hidden, first = self.text(ids, mask, start, shift=shift)
         return TextFeatures(hidden, self.text_proj(first), mask)
 
     @property

@@ -184,10 +184,13 @@ class BLIP(nnx.Module):
         tokens, first = self.vision(pixels)
         return ImageFeatures(tokens, self.vision_proj(first))
 
-    def encode_text(self, tokens: Tokens) -> TextFeatures:
+    def encode_text(
+        self, tokens: Tokens, shift: Float[Array, "batch length width"] | None = None
+    ) -> TextFeatures:
         """Features of texts `[batch, length]` without an image; `embed` is the first token's."""
         ids, mask = jnp.asarray(tokens.ids), jnp.asarray(tokens.mask)
-        hidden, first = self.text(ids, mask, jnp.zeros(len(ids), jnp.int32))
+        start = jnp.zeros(len(ids), jnp.int32)
+        hidden, first = self.text(ids, mask, start, shift=shift)
         return TextFeatures(hidden, self.text_proj(first), mask, ids)
 
     def image_keys(self, image: ImageFeatures) -> list[Keys]:

@@ -252,13 +252,16 @@ class CLIP(nnx.Module):
         tokens, pooled = self.vision(pixels)
         return ImageFeatures(tokens, self.vision_proj(pooled))
 
-    def encode_text(self, tokens: Tokens) -> TextFeatures:
+    def encode_text(
+        self, tokens: Tokens, shift: Float[Array, "batch length width"] | None = None
+    ) -> TextFeatures:
         """Features of texts `[batch, length]`; any length up to `config.text_length` will do.
 
         `tokens` are normalised; `embed` is the token at the first `eos`, projected.
         """
         ids, mask = jnp.asarray(tokens.ids), jnp.asarray(tokens.mask)
-        hidden, pooled = self.text(ids, mask, jnp.argmax(ids == self.config.eos, axis=1))
+        end = jnp.argmax(ids == self.config.eos, axis=1)
+        hidden, pooled = self.text(ids, mask, end, shift=shift)
         return TextFeatures(hidden, self.text_proj(pooled), mask)
 
     @property

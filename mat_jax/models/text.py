@@ -70,13 +70,15 @@ class TextTower(nnx.Module):
         mask: Bool[Array, "batch length"],
         at: Int[Array, " batch"],
         layers: int | None = None,
+        shift: Float[Array, "batch length width"] | None = None,
     ) -> tuple[Float[Array, "batch length width"], Float[Array, "batch width"]]:
         """All tokens after the tower, and the token at position `at` of each text.
 
-        With `layers`, after that many blocks. As in the vision tower, under jit only what is used
+        With `layers`, after that many blocks. `shift` is added to what the ids are embedded as:
+        the gradient with respect to it says what other words would change, to first order. As in the vision tower, under jit only what is used
         of the last block is computed.
         """
-        x = self.embed(ids)
+        x = self.embed(ids, shift=shift)
         place = jnp.arange(ids.shape[1])
         if self.style == "causal":
             # Padding stands to the right of the text, where no token of the text can see it.
@@ -94,7 +96,10 @@ class TextTower(nnx.Module):
         return tokens, pooled
 
     def embed(
-        self, ids: Int[Array, "batch length"], first: Int[Array, ""] | None = None
+        self,
+        ids: Int[Array, "batch length"],
+        first: Int[Array, ""] | None = None,
+        shift: Float[Array, "batch length width"] | None = None,
     ) -> Float[Array, "batch length width"]:
         """What the first block sees; the ids stand from position `first` on (0 if None)."""
         length, positions = ids.shape[1], self.pos.shape[0]
@@ -105,6 +110,8 @@ class TextTower(nnx.Module):
         pos = self.pos[...]
         pos = pos[:length] if first is None else jax.lax.dynamic_slice_in_dim(pos, first, length)
         x = self.tok[...][ids] + pos[None]
+        if shift is not None:
+            x = x + shift.astype(x.dtype)
         if self.type is not None:
             x = x + self.type[...][None, :1]
         return x if self.ln_emb is None else self.ln_emb(x)

@@ -19,12 +19,13 @@ FORMAT_LENGTH, VOCABULARY, SIZE, EMBED = 10, 30, 8, 12
 
 
 class Toy(nnx.Module):
-    """Encoders of one layer: what is attacked quickly."""
+    """Encoders of one layer, and a fusion of as little: what is attacked quickly."""
 
     def __init__(self, seed=0):
         draw = np.random.RandomState(seed)
         self.pixels = nnx.Param(jnp.asarray(draw.randn(SIZE * SIZE * 3, EMBED), jnp.float32))
         self.table = nnx.Param(jnp.asarray(draw.randn(VOCABULARY, EMBED), jnp.float32))
+        self.head = nnx.Param(jnp.asarray(draw.randn(EMBED, 2), jnp.float32))
         self.text_format = TextFormat(1, 2, 0, FORMAT_LENGTH, (3, 4))
 
     def encode_image(self, images):
@@ -35,6 +36,17 @@ class Toy(nnx.Module):
         each = self.table[...][tokens.ids] * tokens.mask[..., None].astype(jnp.float32)
         hidden = jnp.tanh(jnp.sum(each, axis=1))
         return TextFeatures(hidden[:, None], hidden, tokens.mask)
+
+    def image_keys(self, image):
+        return [image.embed]
+
+    def fuse(self, image, text, keys=None):
+        own = self.image_keys(image)[0] if keys is None else keys[0]
+        own = jnp.repeat(own, len(text.embed) // len(own), axis=0)
+        return jnp.tanh(own * text.embed + text.embed)[:, None]
+
+    def match_logits(self, fused):
+        return fused[:, 0] @ self.head[...]
 
 
 framed = jax.jit(lambda parts, lengths: compose(parts, lengths, Toy().text_format))
