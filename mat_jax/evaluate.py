@@ -80,6 +80,9 @@ def measure(
         seed=evaluation.seed,
         name=name,
         surrogate=surrogate,
+        encoder=None
+        if evaluation.encoder is None
+        else data.SentenceEncoder(*models.load(str(evaluation.encoder))),
         protocol={**evaluation.facts, **(protocol or {})},
         shown=evaluation.shown,
         quiet=quiet,
@@ -141,6 +144,8 @@ def _run(given: argparse.Namespace) -> str:
         candidates=given.candidates,
         mlm=given.mlm,
         constraint=given.constraint,
+        similarity=given.similarity,
+        encoder=given.encoder,
         preset=given.preset,
         limit=given.limit,
         batch_size=given.batch_size,
@@ -192,7 +197,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--mlm", help="masked language model: folder, shipped name, hub id; for scenes: scenes-bert"
     )
-    add("--constraint", default="none", choices=("none", "truthful"))
+    add("--constraint", default="none", choices=("none", "truthful", "similar"))
+    add("--similarity", type=float, default=0.8, help="least cosine, for --constraint similar")
+    add("--encoder", help="text model that judges similarity: folder, shipped name, hub id")
     add("--preset", default="strict", choices=("strict", "official"))
     add("--data", default="scenes", help="scenes, or a retrieval JSON file")
     add("--images", help="image root of the JSON file")

@@ -6,6 +6,7 @@ from typing import Any
 
 from mat_jax import attacks as suite
 from mat_jax.attacks import ThreatModel
+from mat_jax.attacks.characters import POSITIONS
 from mat_jax.attacks.fused import require_fusion
 from mat_jax.data import Corpus
 from mat_jax.results import eps_text
@@ -20,7 +21,9 @@ def check_request(
     unknown = [name for name in names if name not in suite.SUITE]
     if unknown:
         raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(suite.SUITE)}")
-    needs = [name for name in names if suite.SUITE[name].on_text]
+    needs = [
+        name for name in names if suite.SUITE[name].on_text and not suite.SUITE[name].characters
+    ]
     if needs and corpus.table is None:
         raise ValueError(
             f"the attack {needs[0]!r} changes words but the corpus has no candidates; give "
@@ -47,7 +50,9 @@ def protocol_of(
             "step_size": of.step_size(threat) if threat.step_size is None else threat.step_size,
             "restarts": threat.restarts,
         }
-    if of.on_text:
+    if of.characters:
+        found |= {"characters": min(threat.words, 1), "positions": POSITIONS}
+    elif of.on_text:
         found |= {
             "words": threat.words,
             "candidates": threat.candidates,

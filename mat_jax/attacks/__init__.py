@@ -1,5 +1,6 @@
 """Attacks on image-text models: `attack(model, batch, key, *, threat, preset) -> Adversarial`."""
 
+from mat_jax.attacks.characters import leaf
 from mat_jax.attacks.co_attack import co_attack
 from mat_jax.attacks.compiled import compiled
 from mat_jax.attacks.dra import dra
@@ -24,6 +25,7 @@ __all__ = [
     "compiled",
     "dra",
     "example_keys",
+    "leaf",
     "match_attack",
     "mmcoa",
     "mmcoa_joint",

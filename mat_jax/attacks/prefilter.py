@@ -1,4 +1,4 @@
-"""Which substitutes are worth encoding: a first-order guess, as in HotFlip (Ebrahimi et al. 2018)."""
+"""Which substitutes are worth encoding: a first-order guess (HotFlip, Ebrahimi et al. 2018)."""
 
 from typing import Literal
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mat_jax.attacks import image
+from mat_jax.attacks.characters import leaf
 from mat_jax.attacks.co_attack import co_attack
 from mat_jax.attacks.dra import dra
 from mat_jax.attacks.fused import co_attack_fused, match_attack
@@ -27,6 +28,7 @@ class Attack(NamedTuple):
         on_text: it changes words, so a corpus needs candidates.
         contains: attacks that it should do at least the damage of.
         step_size: of its image part, unless the threat says.
+        characters: it changes characters, so a corpus needs a table of those edits.
         fuses: it needs a model that reads image and text together.
     """
 
@@ -36,6 +38,7 @@ class Attack(NamedTuple):
     on_text: bool = False
     contains: tuple[str, ...] = ()
     step_size: Callable[[ThreatModel], float] = image.step_size
+    characters: bool = False
     fuses: bool = False
 
 
@@ -71,6 +74,7 @@ SUITE = {
         contains=("pgd", "bert_attack"),
         step_size=sga_step_size,
     ),
+    "leaf": Attack(leaf, "LEAF", on_text=True, characters=True),
     "vlp_attack": Attack(
         vlp_attack, "VLP-attack", on_images=True, on_text=True, step_size=vlp_step_size
     ),

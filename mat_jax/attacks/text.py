@@ -84,7 +84,7 @@ def plan(
     replaced by those ids instead (released code: the literal text "[UNK]").
 
     Args:
-        embed_fn: see `Embed`; -> embeddings [n, embed], float32, on the unit sphere in most attacks.
+        embed_fn: see `Embed`; -> embeddings [n, embed], float32.
         words: the captions as words with substitutes, any leading axes.
         tokens: the clean captions, the same leading axes.
         text_format: how the victim frames a caption.

@@ -75,8 +75,8 @@ class TextTower(nnx.Module):
         """All tokens after the tower, and the token at position `at` of each text.
 
         With `layers`, after that many blocks. `shift` is added to what the ids are embedded as:
-        the gradient with respect to it says what other words would change, to first order. As in the vision tower, under jit only what is used
-        of the last block is computed.
+        the gradient with respect to it says what other words would change, to first order. As in
+        the vision tower, under jit only what is used of the last block is computed.
         """
         x = self.embed(ids, shift=shift)
         place = jnp.arange(ids.shape[1])
