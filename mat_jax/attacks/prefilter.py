@@ -124,6 +124,7 @@ def place_of(words: Words, slot: Int[Array, " captions"], text_format: TextForma
 def _mean(vectors: Array, count: Array, there: Array | None = None) -> Array:
     """The mean of the first `count` vectors of the last axis but one, or of those `there`."""
     if there is None:
-        there = jnp.arange(vectors.shape[-2]) < count[..., None]
+        number = jnp.broadcast_to(jnp.arange(vectors.shape[-2]), vectors.shape[:-1])
+        there = number < count[..., None]
     total = jnp.sum(jnp.where(there[..., None], vectors, 0.0), axis=-2)
     return total / jnp.maximum(count, 1)[..., None].astype(vectors.dtype)

@@ -261,7 +261,7 @@ def _row(
 
 
 class Vocabulary:
-    """Texts met so far, and their ids under the victim's tokenizer."""
+    """Texts met so far, by number, and their ids under the victim's tokenizer."""
 
     def __init__(self, tokenizer: WordTokenizer) -> None:
         self.tokenizer = tokenizer
@@ -270,6 +270,7 @@ class Vocabulary:
         self.known: dict[str, int] = {}
 
     def index(self, text: str) -> int:
+        """The number of a text, a new one if it is new."""
         if text not in self.known:
             self.known[text] = len(self.texts)
             self.texts.append(text)
@@ -278,6 +279,7 @@ class Vocabulary:
         return self.known[text]
 
     def arrays(self) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+        """All texts, their ids, 0 past the end, and how many ids each has."""
         lengths = np.array([len(ids) for ids in self.parts], np.int32)
         parts = np.zeros((len(self.parts), max(1, int(lengths.max()))), np.int32)
         for row, ids in enumerate(self.parts):
