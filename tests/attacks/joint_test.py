@@ -32,9 +32,9 @@ def run(name, batch, preset="strict", **threat):
 
 
 both = pytest.mark.parametrize("preset", ["strict", "official"])
-every = pytest.mark.parametrize(
-    "name", [name for name, one in attacks.SUITE.items() if not one.characters]
-)
+# LEAF reads another table, and SA-AET is DRA with other weights.
+NAMES = [name for name in attacks.SUITE if name not in ("leaf", "sa_aet")]
+every = pytest.mark.parametrize("name", NAMES)
 
 
 @every
