@@ -97,7 +97,8 @@ def _details(results: Mapping[str, Result], eps: float | None) -> str:
         "<details><summary>All depths, success rates and costs</summary><p>ASR: share of the "
         "queries right when clean that fail (SGA). Drop: clean minus adversarial R@1 in points "
         "(Co-Attack). 8-bit: TR@1 / IR@1 with the pictures rounded to 8 bits. Captions: share "
-        'that was changed; words changed in one, likeness to the clean one, share that is true.</p><div class="scroll"><table><thead><tr><th></th>'
+        "that was changed; words changed in one, likeness to the clean one, share that is true."
+        '</p><div class="scroll"><table><thead><tr><th></th>'
         f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></details>"
     )
 
