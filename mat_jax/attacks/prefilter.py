@@ -62,7 +62,7 @@ def agreement(
 ) -> dict[str, Float[Array, ""]]:
     """How the fast mode compares with encoding every substitute, on the captions of a batch.
 
-    MEASURED
+    Both figures depend on the model and the table: measure them on yours before relying on it.
 
     Args:
         model: see `shortlist`.
