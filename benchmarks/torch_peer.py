@@ -18,7 +18,7 @@ from transformers import CLIPModel
 from work import SCALES, Caption
 
 from mat_jax.data.words import TextFormat
-from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
+from mat_jax.formats.preprocessing import OPENAI
 
 Start = Callable[[], Tensor]
 Noise = Callable[[int, int], Tensor]
@@ -37,8 +37,8 @@ class Peer:
         self.form = form
         self.published = published
         self.count: Counter[str] = Counter()
-        self.mean = torch.tensor(PIXEL_MEAN).view(1, 3, 1, 1)
-        self.std = torch.tensor(PIXEL_STD).view(1, 3, 1, 1)
+        self.mean = torch.tensor(OPENAI.mean).view(1, 3, 1, 1)
+        self.std = torch.tensor(OPENAI.std).view(1, 3, 1, 1)
         self.train_weights(published)
 
     def train_weights(self, yes: bool) -> None:

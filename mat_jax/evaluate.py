@@ -40,6 +40,7 @@ def prepare(
         evaluation.source(),
         tokenizer,
         image_size=model.config.image_size,
+        fit=model.pixels.fit,
         captions_per_image=evaluation.captions_per_image,
     )
     return data.attackable(corpus, substitutes, tokenizer, progress=not quiet)
@@ -77,6 +78,7 @@ def measure(
         attacks=evaluation.attacks,
         preset=evaluation.preset,
         batch_size=min(evaluation.batch_size or 32, len(corpus)),
+        shortlist=evaluation.shortlist,
         seed=evaluation.seed,
         name=name,
         surrogate=surrogate,
@@ -148,14 +150,15 @@ def _run(given: argparse.Namespace) -> str:
         encoder=given.encoder,
         preset=given.preset,
         limit=given.limit,
+        shortlist=given.shortlist,
         batch_size=given.batch_size,
         seed=given.seed,
     )
-    model, tokenizer = models.load(given.model)
+    model, tokenizer = models.load(given.model, dtype=given.dtype)
     models.require_encoders(model, given.model)
     surrogate, facts = None, {}
     if given.surrogate is not None:
-        other, reads = models.load(given.surrogate)
+        other, reads = models.load(given.surrogate, dtype=given.dtype)
         models.require_encoders(other, given.surrogate)
         surrogate = Victim(other, reads, prepare(evaluation, other, reads))
         facts = {"surrogate": given.surrogate}
@@ -204,6 +207,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", default="scenes", help="scenes, or a retrieval JSON file")
     add("--images", help="image root of the JSON file")
     add("--limit", type=int, help="only the first so many images")
+    add("--shortlist", type=int, default=128, help="how many ALBEF, TCL and BLIP put in order")
+    add("--dtype", choices=("float32", "bfloat16"), help="what models compute in")
     add("--batch-size", type=int, help="images attacked at once; default: 32")
     add("--seed", type=int, default=0)
     add("--out", required=True, help="folder for results.json, ranks.npz and index.html")

@@ -39,6 +39,8 @@ class Evaluation:
         preset: "strict" or "official", see `mat_jax.attacks`.
         limit: measure on the first so many images, or None for all.
         captions_per_image: use the first so many captions of each image, or None for all.
+        shortlist: how many of its nearest a model that matches pairs (ALBEF, TCL, BLIP) puts in
+            order for each query; 128 for Flickr30k and 256 for COCO are the field's.
         batch_size: images attacked at once; None takes the experiment's, or 32.
         seed: of random starts and of the bootstrap.
         shown: how many images the report shows.
@@ -63,6 +65,7 @@ class Evaluation:
     preset: str = "strict"
     limit: int | None = None
     captions_per_image: int | None = None
+    shortlist: int = 128
     batch_size: int | None = None
     seed: int = 0
     shown: int = 4
@@ -73,7 +76,7 @@ class Evaluation:
         unknown = [name for name in self.attacks if name not in SUITE]
         if unknown:
             raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(SUITE)}")
-        for name in ("limit", "captions_per_image", "batch_size"):
+        for name in ("limit", "captions_per_image", "shortlist", "batch_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}: it must be at least 1, or left out")

@@ -14,7 +14,15 @@ from flax import nnx
 from mat_jax import attacks as suite
 from mat_jax.attacks import ThreatModel
 from mat_jax.data import Corpus, SentenceEncoder, build_characters, clean_caption
-from mat_jax.encode import encode_images, encode_texts
+from mat_jax.encode import (
+    Encoded,
+    encode_images,
+    encode_texts,
+    joined,
+    match_scores,
+    matches_pairs,
+    rows,
+)
 from mat_jax.evaluation import ATTACKS
 from mat_jax.findings import findings
 from mat_jax.invariants import Broken, verify
@@ -23,7 +31,8 @@ from mat_jax.progress import Progress
 from mat_jax.protocol import check_request, protocol_of, versions
 from mat_jax.records import Adversarial, Batch
 from mat_jax.results import Result, Row, Sights, eps_text
-from mat_jax.tasks.retrieval import nearest, retrieval_ranks
+from mat_jax.tasks.reranking import reranked
+from mat_jax.tasks.retrieval import Ranks, nearest, retrieval_ranks
 
 
 class Victim(NamedTuple):
@@ -43,6 +52,7 @@ def evaluate(
     attacks: Sequence[str] = ATTACKS,
     preset: str = "strict",
     batch_size: int = 32,
+    shortlist: int = 128,
     seed: int = 0,
     name: str = "model",
     surrogate: Victim | None = None,
@@ -67,6 +77,7 @@ def evaluate(
         attacks: names from `attacks.SUITE`; the clean measurement is always made.
         preset: "strict" or "official", see `attacks`.
         batch_size: images attacked at once.
+        shortlist: how many a model that matches pairs puts in order, see `tasks.reranking`.
         seed: of all random starts, and of the bootstrap.
         name: of the model in tables.
         surrogate: craft on this model instead, and transfer: images are resized to the model's
@@ -83,7 +94,9 @@ def evaluate(
     """
     threats = (threat,) if isinstance(threat, ThreatModel) else tuple(threat)
     target = Victim(model, tokenizer, corpus)
-    bench = Bench(surrogate or target, target, preset, batch_size, seed, shown, quiet, encoder)
+    bench = Bench(
+        surrogate or target, target, preset, batch_size, shortlist, seed, shown, quiet, encoder
+    )
     names = list(dict.fromkeys(("none", *attacks)))
     check_request(names, bench.crafter.model, bench.crafter.corpus, threats)
     rows = []
@@ -105,6 +118,10 @@ def evaluate(
             "adversarial": "queries and gallery, images and captions",
             "crafted_on": "the model itself" if surrogate is None else "a surrogate",
             "preset": preset,
+            "dtype": _dtype(model),
+            "score": f"matching head, of the first {shortlist} by cosine"
+            if matches_pairs(model)
+            else "cosine",
             "interval": "95 %",
             "ties": "against the model",
             "batch_size": batch_size,
@@ -129,6 +146,7 @@ class Bench:
     target: Victim
     preset: str
     batch_size: int
+    shortlist: int
     seed: int
     shown: int
     quiet: bool
@@ -171,7 +189,7 @@ class Bench:
         on_images = suite.SUITE[attack].on_images
         label = f"{attack} {eps_text(threat.eps)}" if on_images else attack
         progress = Progress(label, len(corpus), quiet=self.quiet)
-        embeds, rounded, pictures, texts = [], [], [], []
+        seen, rounded, pictures, texts = [], [], [], []
         checks: dict[str, Any] = {}
         for first in range(0, len(corpus), self.batch_size):
             # The last batch is filled up with the first image, so that one shape is compiled.
@@ -183,16 +201,17 @@ class Bench:
             strings = [_strings(corpus, first + b, adv, b) for b in range(size)]
             _reread(self.crafter.tokenizer, strings, adv, checks)
             images = self._seen(attack, batch, adv)
-            embeds.append(encode_images(model, images)[:size])
+            seen.append(rows(encode_images(model, images), slice(size)))
             if on_images:
                 levels = np.round(images * np.float32(255)) / np.float32(255)
-                rounded.append(encode_images(model, levels)[:size])
+                rounded.append(rows(encode_images(model, levels), slice(size)))
             pictures += [images[b] for b in range(size) if first + b in self.places]
             texts += [text for captions in strings for text in captions]
             progress.show(first + size)
-        table = np.concatenate(embeds)
+        gallery = joined(seen)
         words = encode_texts(model, self.target.tokenizer, texts)
-        if not (np.isfinite(table).all() and np.isfinite(words).all()):
+        table, spoken = gallery.unit, words.unit
+        if not (np.isfinite(table).all() and np.isfinite(spoken).all()):
             raise Broken(
                 f"{attack}: some features are not finite numbers; check the weights of the model"
             )
@@ -201,10 +220,8 @@ class Bench:
             attack=attack,
             eps=threat.eps if on_images else None,
             protocol=protocol_of(attack, threat, len(corpus), checks.pop("passes", {})),
-            ranks=retrieval_ranks(table, words, self.owner),
-            rounded=retrieval_ranks(np.concatenate(rounded), words, self.owner)
-            if rounded
-            else None,
+            ranks=self._ranks(gallery, words),
+            rounded=self._ranks(joined(rounded), words) if rounded else None,
             captions=tuple(texts),
             changed=float(np.mean([a != b for a, b in zip(texts, self.clean, strict=True)])),
             language=language_of(self.target.corpus, self.clean, texts, self.encoder),
@@ -212,9 +229,22 @@ class Bench:
             checks=checks,
             sights=Sights(
                 images=np.stack(pictures),
-                texts=np.stack([nearest(table[i], words) for i in self.places]),
-                pictures=np.stack([nearest(words[i], table) for i in firsts]),
+                texts=np.stack([nearest(table[i], spoken) for i in self.places]),
+                pictures=np.stack([nearest(spoken[i], table) for i in firsts]),
             ),
+        )
+
+    def _ranks(self, images: Encoded, texts: Encoded) -> Ranks:
+        """By cosine, or as a model that matches pairs puts the nearest in order."""
+        model = self.target.model
+        if not matches_pairs(model):
+            return retrieval_ranks(images.unit, texts.unit, self.owner)
+        return reranked(
+            images.unit,
+            texts.unit,
+            self.owner,
+            lambda pairs: match_scores(model, images, texts, pairs),
+            shortlist=self.shortlist,
         )
 
     def _seen(self, attack: str, batch: Batch, adv: Adversarial) -> np.ndarray:
@@ -226,6 +256,11 @@ class Bench:
             return np.asarray(adv.images)
         shape = (len(adv.images), size, size, 3)
         return np.asarray(jnp.clip(jax.image.resize(adv.images, shape, "cubic"), 0.0, 1.0))
+
+
+def _dtype(model: Any) -> str:
+    """What the model computes in."""
+    return model.vision.dtype.name
 
 
 def _strings(corpus: Corpus, index: int, adv: Adversarial, b: int) -> list[str]:

@@ -121,7 +121,8 @@ def _corpus(
 ) -> data.Corpus:
     """The training corpus, with substitution candidates where the defence attacks text."""
     size = getattr(model.config, "image_size", 1)  # a language model sees no picture
-    corpus = data.Corpus.prepare(source, tokenizer, image_size=size)
+    fit = model.pixels.fit if hasattr(model, "pixels") else "crop"
+    corpus = data.Corpus.prepare(source, tokenizer, image_size=size, fit=fit)
     substitutes = experiment.substitutes if experiment.defense.words else None
     return data.attackable(corpus, substitutes, tokenizer, progress=not quiet)
 

@@ -31,8 +31,8 @@ def compile_step(
 
     First the inner maximisation `batch' = defense.perturb(model, reference, batch, key)`, whose
     gradients are taken with respect to the pixels only; then the gradient of
-    `mean(defense.loss(model, reference, batch, batch'))` with respect to the trained weights, and
-    the optimizer's update. Weights are arguments, never constants; the state is donated, so its
+    `mean(defense.loss(model, reference, batch, batch', key'))` with respect to the trained weights,
+    and the optimizer's update. Weights are arguments, never constants; the state is donated, so its
     memory is used again. The key of a step is folded from the run's key and the step's number.
 
     Metrics are those of the defence plus `loss`, `grad_norm` and, with a schedule, `lr`.
@@ -52,7 +52,9 @@ def compile_step(
 
         def objective(trained: Weights) -> tuple[jax.Array, Metrics]:
             model = layout.model({**trained, **state.frozen})
-            losses, metrics = defense.loss(model, original, batch, batch_adv)
+            losses, metrics = defense.loss(
+                model, original, batch, batch_adv, jax.random.fold_in(key, 1)
+            )
             return jnp.mean(losses), metrics
 
         with jax.named_scope("gradient"):

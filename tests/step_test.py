@@ -106,7 +106,7 @@ def test_the_update_follows_the_loss_on_the_adversarial_batch():
     batch_adv = perturb(weights)
 
     def loss(weights):
-        losses, _ = experiment.defense.loss(layout.model(weights), None, batch, batch_adv)
+        losses, _ = experiment.defense.loss(layout.model(weights), None, batch, batch_adv, key)
         return losses.mean()
 
     value, gradient = jax.jit(jax.value_and_grad(loss))(weights)

@@ -1,13 +1,15 @@
 """A corpus made ready for text attacks: with its candidate table."""
 
+from typing import Any
+
 from mat_jax.data.cache import folder
-from mat_jax.data.candidates import Substitutes, WordTokenizer
+from mat_jax.data.candidates import WordTokenizer
 from mat_jax.data.corpus import Corpus
 
 
 def attackable(
     corpus: Corpus,
-    substitutes: Substitutes | None,
+    substitutes: Any,
     tokenizer: WordTokenizer,
     *,
     progress: bool = False,
@@ -16,7 +18,7 @@ def attackable(
 
     Args:
         corpus: prepared, and cut to what is attacked.
-        substitutes: masked language model, number of candidates, constraint; None for none.
+        substitutes: a `Substitutes`, or what has its `build`; None for none.
         tokenizer: the victim's.
         progress: show a progress bar.
 

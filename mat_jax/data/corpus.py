@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from mat_jax.data.clean import clean_caption
-from mat_jax.data.images import resize
+from mat_jax.data.images import Fit, resize
 from mat_jax.data.source import Source
 from mat_jax.data.words import TextFormat
 from mat_jax.records import Batch, Tokens, Words
@@ -70,6 +70,7 @@ class Corpus:
         tokenizer: CaptionTokenizer,
         *,
         image_size: int,
+        fit: Fit = "crop",
         captions_per_image: int | None = None,
         words: CandidateTable | None = None,
     ) -> "Corpus":
@@ -79,6 +80,7 @@ class Corpus:
             source: where images and captions come from.
             tokenizer: the tokenizer of the model that will read the captions.
             image_size: side of the square images, in pixels.
+            fit: how images become squares: what `data.resize` calls the model's way.
             captions_per_image: keep at most so many captions of each image, the first ones;
                 None keeps all.
             words: substitution candidates, one row for each caption of the result's
@@ -94,7 +96,7 @@ class Corpus:
             )
         if not len(source):
             raise ValueError(f"the source {source.name!r} is empty; expected at least one image")
-        images = _Images(source, image_size)
+        images = _Images(source, image_size, fit)
         texts = tuple(
             _checked(images.captions(i)[:captions_per_image], i, source.name)
             for i in range(len(source))
@@ -198,8 +200,8 @@ class _Images:
     is marked as known only after its pixels are in place.
     """
 
-    def __init__(self, source: Source, size: int) -> None:
-        self.source, self.size = source, size
+    def __init__(self, source: Source, size: int, fit: Fit) -> None:
+        self.source, self.size, self.fit = source, size, fit
         shape = (len(source), size, size, 3)
         fits = int(np.prod(shape)) <= CACHE_BYTES
         # Pages of an empty array take no memory before they are written.
@@ -225,7 +227,7 @@ class _Images:
         return tuple(example.captions)
 
     def _keep(self, index: int, image: np.ndarray, image_id: int) -> np.ndarray:
-        pixels = resize(image, self.size)
+        pixels = resize(image, self.size, self.fit)
         if self.pixels is not None:
             with self.lock:
                 self.pixels[index], self.ids[index] = pixels, image_id

@@ -1,10 +1,14 @@
 """Images from files to arrays of one size."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
+
+# How an image becomes a square: see `resize`.
+Fit = Literal["crop", "press", "align"]
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
@@ -28,25 +32,39 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def resize(
-    image: UInt8[np.ndarray, "height width 3"], size: int
+    image: UInt8[np.ndarray, "height width 3"], size: int, fit: Fit = "crop"
 ) -> UInt8[np.ndarray, "{size} {size} 3"]:
-    """Bring an image to `size` x `size` pixels as CLIP does.
+    """Bring an image to `size` x `size` pixels, as the families were trained.
 
-    The shortest side becomes `size` by PIL's antialiased bicubic filter, the longer one keeps the
-    aspect (rounded down), and the centre is cut out. An image of the right size is left alone.
+    - "crop" (CLIP): the shortest side becomes `size`, the longer one keeps the aspect (rounded
+      down), and the centre is cut out;
+    - "press" (ALBEF, TCL, BLIP): all of the image, whatever its aspect;
+    - "align" (ALIGN): pressed into a square 346 / 289 times as large, whose centre is cut out.
+
+    Filters are PIL's antialiased ones, bicubic, for ALIGN bilinear. An image of the right size is
+    left alone.
 
     Args:
         image: RGB pixels.
         size: side of the square in pixels, at least 1.
+        fit: one of the three.
     """
     if size < 1:
         raise ValueError(f"image size {size} is not possible; give at least 1 pixel")
     height, width = image.shape[:2]
     if (height, width) != (size, size):
-        short = min(height, width)
-        # Integer arithmetic: `int(size * (width / short))` can lose a pixel to rounding.
-        height, width = height * size // short, width * size // short
-        picture = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
-        image = np.asarray(picture)
+        if fit == "crop":
+            short = min(height, width)
+            # Integer arithmetic: `int(size * (width / short))` can lose a pixel to rounding.
+            height, width = height * size // short, width * size // short
+        else:
+            height = width = size if fit == "press" else widened(size)
+        soft = Image.Resampling.BILINEAR if fit == "align" else Image.Resampling.BICUBIC
+        image = np.asarray(Image.fromarray(image).resize((width, height), soft))
     top, left = (height - size) // 2, (width - size) // 2
     return image[top : top + size, left : left + size]
+
+
+def widened(size: int) -> int:
+    """The side of the square that ALIGN's images of `size` are cut out of: 346 for 289."""
+    return round(size * 346 / 289)

@@ -1,7 +1,5 @@
 """The contrastive loss over the global batch: the ground under MAT, TeCoA-ITR and fine-tuning."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -41,17 +39,6 @@ def info_nce(
     image_to_text = jax.nn.logsumexp(logits, axis=1) - diagonal
     text_to_image = jax.nn.logsumexp(logits, axis=0) - diagonal
     return 0.5 * (image_to_text + text_to_image)
-
-
-def pair_embeds(model: Any, batch: Batch) -> tuple[Array, Array]:
-    """(image, text) vectors of a training batch, which has one caption an image."""
-    if batch.tokens.ids.shape[1] != 1:
-        raise ValueError(
-            f"a training batch has one caption an image, got {batch.tokens.ids.shape[1]}: draw one "
-            "with data.pipeline(..., captions=1)"
-        )
-    tokens = jax.tree.map(lambda x: x[:, 0], batch.tokens)
-    return model.encode_image(batch.images).embed, model.encode_text(tokens).embed
 
 
 def recall(image_embed: Array, text_embed: Array) -> Array:

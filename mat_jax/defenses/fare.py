@@ -63,7 +63,7 @@ class FARE:
         return batch._replace(images=images)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch
+        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """Squared distance of each attacked image's embedding to the original's clean one."""
         target = jax.lax.stop_gradient(reference.encode_image(batch.images).embed)

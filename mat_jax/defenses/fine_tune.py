@@ -5,13 +5,13 @@ from typing import Any
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mat_jax.defenses.contrastive import info_nce, pair_embeds, recall
+from mat_jax.defenses.outer import pair_losses
 from mat_jax.records import Batch
 
 
 @dataclass(frozen=True)
 class FineTune:
-    """Minimise InfoNCE(x, t) on clean pairs, over all weights (CLIP, Radford et al. 2021).
+    """Minimise `outer.pair_losses` of clean pairs: InfoNCE(x, t), and what a family adds to it.
 
     Args:
         vision: train the image tower.
@@ -29,12 +29,10 @@ class FineTune:
         return batch
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch
+        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
-        """InfoNCE of each clean pair, in nats."""
-        image_embed, text_embed = pair_embeds(model, batch)
-        losses = info_nce(image_embed, text_embed, model.scale, batch.ids)
-        return losses, {"recall": recall(image_embed, text_embed), "scale": model.scale}
+        """The loss of each clean pair, in nats."""
+        return pair_losses(model, batch, key)
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """All weights, or one tower's."""

@@ -48,7 +48,7 @@ class MaskedWords:
         return batch._replace(tokens=Tokens(hidden, chosen))
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch
+        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """Mean surprise over the chosen tokens of the batch, in nats, for each caption."""
         hidden, chosen = (x[:, 0] for x in batch_adv.tokens)

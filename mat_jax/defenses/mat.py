@@ -6,8 +6,9 @@ from typing import Any
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.contrastive import info_nce, pair_embeds, recall, share_changed
+from mat_jax.defenses.contrastive import share_changed
 from mat_jax.defenses.inner import TextObjective, against_texts, attack_images, attack_texts
+from mat_jax.defenses.outer import pair_losses
 from mat_jax.records import Batch
 
 
@@ -85,16 +86,11 @@ class MAT:
         return batch._replace(images=images, tokens=tokens)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch
+        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
-        """InfoNCE of each adversarial pair, in nats."""
-        image_embed, text_embed = pair_embeds(model, batch_adv)
-        losses = info_nce(image_embed, text_embed, model.scale, batch.ids)
-        return losses, {
-            "recall_adv": recall(image_embed, text_embed),
-            "captions_changed": share_changed(batch, batch_adv),
-            "scale": model.scale,
-        }
+        """The loss of each adversarial pair, in nats."""
+        losses, metrics = pair_losses(model, batch_adv, key)
+        return losses, metrics | {"captions_changed": share_changed(batch, batch_adv)}
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """All weights."""

@@ -6,8 +6,8 @@ from typing import Any
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.contrastive import info_nce, pair_embeds, recall
 from mat_jax.defenses.inner import against_texts, attack_images
+from mat_jax.defenses.outer import pair_losses
 from mat_jax.records import Batch
 
 
@@ -54,12 +54,10 @@ class TeCoAITR:
         return batch._replace(images=images)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch
+        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
-        """InfoNCE of each attacked image with its clean caption, in nats."""
-        image_embed, text_embed = pair_embeds(model, batch_adv)
-        losses = info_nce(image_embed, text_embed, model.scale, batch.ids)
-        return losses, {"recall_adv": recall(image_embed, text_embed), "scale": model.scale}
+        """The loss of each attacked image with its clean caption, in nats."""
+        return pair_losses(model, batch_adv, key)
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """All weights."""

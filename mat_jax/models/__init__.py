@@ -1,38 +1,22 @@
 """Encoders and their files: CLIP, ALBEF, BLIP, ALIGN, BERT, tokenizers."""
 
-from mat_jax.models.albef import ALBEF, ALBEFConfig
-from mat_jax.models.align import ALIGN, ALIGNConfig
-from mat_jax.models.bert import BertConfig, BertMLM
-from mat_jax.models.blip import BLIP, BLIPCaptioner, BLIPConfig
-from mat_jax.models.clip import CLIP, CLIPConfig
-from mat_jax.models.efficientnet import EfficientNetConfig
-from mat_jax.models.files import load, save
-from mat_jax.models.grad_cam import grad_cam
-from mat_jax.models.kinds import require_encoders, require_language_model
-from mat_jax.models.specs import Fresh, Pretrained
-from mat_jax.models.tokenizer import Tokenizer
-from mat_jax.models.vision import ViTConfig
-
-__all__ = [
-    "ALBEF",
-    "ALBEFConfig",
-    "BLIP",
-    "BLIPCaptioner",
-    "BLIPConfig",
-    "ALIGN",
-    "ALIGNConfig",
-    "CLIP",
-    "BertConfig",
-    "BertMLM",
-    "CLIPConfig",
-    "EfficientNetConfig",
-    "Fresh",
-    "Pretrained",
-    "Tokenizer",
-    "ViTConfig",
-    "grad_cam",
-    "load",
-    "require_encoders",
-    "require_language_model",
-    "save",
-]
+from mat_jax.formats.tokenizer import Tokenizer as Tokenizer
+from mat_jax.models.albef import ALBEF as ALBEF
+from mat_jax.models.albef import ALBEFConfig as ALBEFConfig
+from mat_jax.models.align import ALIGN as ALIGN
+from mat_jax.models.align import ALIGNConfig as ALIGNConfig
+from mat_jax.models.bert import BertMLM as BertMLM
+from mat_jax.models.blip import BLIP as BLIP
+from mat_jax.models.blip import BLIPCaptioner as BLIPCaptioner
+from mat_jax.models.blip import BLIPConfig as BLIPConfig
+from mat_jax.models.clip import CLIP as CLIP
+from mat_jax.models.clip import CLIPConfig as CLIPConfig
+from mat_jax.models.efficientnet import EfficientNetConfig as EfficientNetConfig
+from mat_jax.models.files import load as load
+from mat_jax.models.files import save as save
+from mat_jax.models.sizes import BertConfig as BertConfig
+from mat_jax.models.sizes import ViTConfig as ViTConfig
+from mat_jax.models.specs import Fresh as Fresh
+from mat_jax.models.specs import Pretrained as Pretrained
+from mat_jax.models.specs import require_encoders as require_encoders
+from mat_jax.models.specs import require_language_model as require_language_model

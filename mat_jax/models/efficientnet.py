@@ -4,11 +4,8 @@ Batch normalisation is frozen: its statistics are those of the checkpoint, whate
 so an image's features depend on no other image, in training as in attacks.
 """
 
-import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -41,32 +38,15 @@ class EfficientNetConfig:
     batch_norm_eps: float = 1e-3
     depthwise_padding: tuple[int, ...] = ()
 
-    @classmethod
-    def from_hf(cls, settings: Mapping[str, Any]) -> "EfficientNetConfig":
-        """Read transformers' settings; what they leave out has transformers' default."""
-        for name, values in {"hidden_act": ("swish", "silu"), "pooling_type": ("mean",)}.items():
-            if settings.get(name, values[0]) not in values:
+    def __post_init__(self) -> None:
+        stages = len(self.in_channels)
+        rest = ("out_channels", "kernel_sizes", "strides", "num_block_repeats", "expand_ratios")
+        for name in rest:
+            if len(getattr(self, name)) != stages:
                 raise ValueError(
-                    f"{name}={settings[name]!r} is not an EfficientNet's; expected {values[0]!r}"
-                )
-        names = [field.name for field in dataclasses.fields(cls) if field.name in settings]
-        found: dict[str, Any] = {name: settings[name] for name in names}
-        found |= {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
-        config = cls(**found)
-        stages = len(config.in_channels)
-        for name in (
-            "out_channels",
-            "kernel_sizes",
-            "strides",
-            "num_block_repeats",
-            "expand_ratios",
-        ):
-            if len(getattr(config, name)) != stages:
-                raise ValueError(
-                    f"{name} has {len(getattr(config, name))} numbers and in_channels {stages}; "
+                    f"{name} has {len(getattr(self, name))} numbers and in_channels {stages}; "
                     f"expected one for each stage"
                 )
-        return config
 
     def channels(self, count: int) -> int:
         """`width_coefficient * count` as a multiple of the divisor, at most 10 % too small."""
@@ -109,7 +89,7 @@ class Conv(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch h w inputs"]) -> Float[Array, "batch y x outputs"]:
         """Convolve rows and columns; a kernel of one pixel is a matrix product."""
-        kernel = self.kernel[...]
+        kernel = self.kernel[...].astype(x.dtype)
         if kernel.shape[:2] == (1, 1):
             y = (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:3], -1)
         else:
@@ -121,10 +101,11 @@ class Conv(nnx.Module):
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
                 feature_group_count=self.groups,
             )
+        y = y.astype(jnp.float32)
         if self.eps is not None:
             factor = jax.lax.rsqrt(self.running_var[...] + self.eps) * self.scale[...]
             y = (y - self.running_mean[...][None, None, None]) * factor[None, None, None]
-        return y + self.bias[...][None, None, None]
+        return (y + self.bias[...][None, None, None]).astype(x.dtype)
 
 
 class Bottleneck(nnx.Module):
@@ -134,13 +115,7 @@ class Bottleneck(nnx.Module):
     """
 
     def __init__(
-        self,
-        config: EfficientNetConfig,
-        stage: int,
-        *,
-        first: bool,
-        symmetric: bool,
-        rngs: nnx.Rngs,
+        self, config: EfficientNetConfig, stage: int, first: bool, symmetric: bool, rngs: nnx.Rngs
     ):
         outputs = config.channels(config.out_channels[stage])
         inputs = config.channels(config.in_channels[stage]) if first else outputs
@@ -148,16 +123,9 @@ class Bottleneck(nnx.Module):
         narrow = max(1, int(config.squeeze_expansion_ratio * inputs))
         self.residual = not first
         self.expand = Conv(1, inputs, wide, eps=eps, rngs=rngs) if wide != inputs else None
-        self.depthwise = Conv(
-            config.kernel_sizes[stage],
-            wide,
-            wide,
-            eps=eps,
-            stride=config.strides[stage] if first else 1,
-            groups=wide,
-            symmetric=symmetric,
-            rngs=rngs,
-        )
+        size, stride = config.kernel_sizes[stage], config.strides[stage] if first else 1
+        apart = {"groups": wide, "symmetric": symmetric}
+        self.depthwise = Conv(size, wide, wide, eps=eps, stride=stride, **apart, rngs=rngs)
         self.down = Conv(1, wide, narrow, eps=None, rngs=rngs)
         self.up = Conv(1, narrow, wide, eps=None, rngs=rngs)
         self.project = Conv(1, wide, outputs, eps=eps, rngs=rngs)
@@ -181,21 +149,22 @@ class EfficientNet(nnx.Module):
             for repeat in range(math.ceil(config.depth_coefficient * repeats))
         ]
         width = config.channels(config.in_channels[0])
+        self.dtype = jnp.dtype("float32")
         self.stem = Conv(3, 3, width, eps=config.batch_norm_eps, stride=2, rngs=rngs)
         self.blocks = nnx.List(
-            Bottleneck(
-                config,
-                stage,
-                first=first,
-                symmetric=number in config.depthwise_padding,
-                rngs=rngs,
-            )
+            Bottleneck(config, stage, first, number in config.depthwise_padding, rngs)
             for number, (stage, first) in enumerate(blocks)
         )
 
-    def __call__(self, images: Float[Array, "batch h w 3"]) -> Float[Array, "batch y x width"]:
-        """The last map, a 32nd of the image a side in the published networks."""
-        x = silu(self.stem(images))
+    def __call__(
+        self, images: Float[Array, "batch h w 3"]
+    ) -> tuple[Float[Array, "batch places width"], Float[Array, "batch width"]]:
+        """The places of the last map, row by row, and their mean.
+
+        The map is a 32nd of the image a side in the published networks.
+        """
+        x = silu(self.stem(images)).astype(self.dtype)
         for block in self.blocks:
             x = block(x)
-        return x
+        places = x.reshape(len(x), -1, x.shape[-1])
+        return places, jnp.mean(places.astype(jnp.float32), axis=1)

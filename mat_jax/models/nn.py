@@ -3,6 +3,9 @@
 Arrays travel as `[batch, tokens, width]`. Dense layers see them flat, `[batch * tokens, width]`,
 and attention sees `[batch * heads, tokens, head]`: plain matrix products, which XLA runs fastest
 on every device. The reshapes between the two are free.
+
+Parameters are float32. Layers compute in the dtype of what they are given, except what bfloat16
+is too coarse for: normalisations, softmax and the sums inside products are float32.
 """
 
 from collections.abc import Callable
@@ -13,7 +16,14 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+from mat_jax.models.sizes import BertConfig, ViTConfig
+
 Activation = Callable[[Array], Array]
+Sizes = ViTConfig | BertConfig
+Hidden = Float[Array, "batch tokens width"]
+Queries = Float[Array, "batch queries width"]  # those of the tokens that read
+Probs = Float[Array, "batch heads queries keys"]
+Mask = Bool[Array, "#batch #queries keys"]  # which tokens each may read
 # Keys and values of tokens that are read, each [batch, heads, tokens, head].
 Keys = tuple[Float[Array, "_ _ _ _"], Float[Array, "_ _ _ _"]]
 
@@ -42,9 +52,9 @@ class Dense(nnx.Module):
 
     def __call__(self, x: Float[Array, "*lead inputs"]) -> Float[Array, "*lead outputs"]:
         """Project the last axis."""
-        y = x.reshape(-1, x.shape[-1]) @ self.kernel[...]
+        y = x.reshape(-1, x.shape[-1]) @ self.kernel[...].astype(x.dtype)
         if self.bias is not None:
-            y = y + self.bias[...][None, :]
+            y = y + self.bias[...].astype(x.dtype)[None, :]
         return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
@@ -58,30 +68,25 @@ class LayerNorm(nnx.Module):
 
     def __call__(self, x: Float[Array, "*lead width"]) -> Float[Array, "*lead width"]:
         """Normalise the last axis."""
-        flat = x.reshape(-1, x.shape[-1])
+        flat = x.reshape(-1, x.shape[-1]).astype(jnp.float32)
         centred = flat - jnp.mean(flat, axis=-1, keepdims=True)
         variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
         flat = centred * jax.lax.rsqrt(variance + self.eps) * self.scale[...][None, :]
-        return (flat + self.bias[...][None, :]).reshape(x.shape)
+        return (flat + self.bias[...][None, :]).reshape(x.shape).astype(x.dtype)
 
 
 class Attention(nnx.Module):
     """Multi-head attention: `softmax(q k' / sqrt(head)) v`, head by head (Vaswani et al., 2017).
 
     The tokens that are read may be wider (`kv_width`) than those that read. Their keys and values
-    are made by `keys`, once for however many calls.
+    are made by `keys`, once for however many calls. `stds` are those of the first weights: of what
+    goes in, and of what comes out.
     """
 
     def __init__(
-        self,
-        width: int,
-        heads: int,
-        *,
-        std: float,
-        out_std: float,
-        rngs: nnx.Rngs,
-        kv_width: int | None = None,
+        self, width: int, heads: int, rngs: nnx.Rngs, stds: tuple[float, float], kv_width: int = 0
     ):
+        std, out_std = stds
         self.heads = heads
         self.q = Dense(width, width, std=std, rngs=rngs)
         self.k = Dense(kv_width or width, width, std=std, rngs=rngs)
@@ -92,16 +97,12 @@ class Attention(nnx.Module):
         """What queries need to know of the tokens of `source`."""
         return self._split(self.k(source)), self._split(self.v(source))
 
-    def probs(
-        self,
-        x: Float[Array, "batch queries width"],
-        keys: Keys,
-        mask: Bool[Array, "#batch #queries keys"] | None = None,
-    ) -> Float[Array, "batch heads queries keys"]:
+    def probs(self, x: Queries, keys: Keys, mask: Mask | None = None) -> Probs:
         """How much each token of `x` reads of each token that `mask` allows."""
         batch, queries, width = x.shape
         q = self._split(self.q(x) * (width // self.heads) ** -0.5)
-        scores = _merged(q) @ _merged(keys[0]).swapaxes(1, 2)
+        k = _merged(keys[0]).swapaxes(1, 2)
+        scores = jnp.matmul(_merged(q), k, preferred_element_type=jnp.float32)
         scores = scores.reshape(batch, self.heads, queries, -1)
         if mask is not None:
             # Not -inf: a caption slot that holds nothing has no key at all, and must not give nan.
@@ -109,12 +110,8 @@ class Attention(nnx.Module):
         return jax.nn.softmax(scores, axis=-1)
 
     def __call__(
-        self,
-        x: Float[Array, "batch queries width"],
-        keys: Keys,
-        mask: Bool[Array, "#batch #queries keys"] | None = None,
-        probs_delta: Float[Array, "batch heads queries keys"] | None = None,
-    ) -> Float[Array, "batch queries width"]:
+        self, x: Queries, keys: Keys, mask: Mask | None = None, probs_delta: Probs | None = None
+    ) -> Queries:
         """Each token of `x` reads the tokens behind `keys` that `mask` allows.
 
         `probs_delta` is added to the probabilities: the gradient with respect to a zero there is
@@ -122,10 +119,10 @@ class Attention(nnx.Module):
         """
         batch, queries, width = x.shape
         probs = self.probs(x, keys, mask)
-        if probs_delta is not None:
-            probs = probs + probs_delta
-        mixed = (_merged(probs) @ _merged(keys[1])).reshape(batch, self.heads, queries, -1)
-        return self.o(mixed.swapaxes(1, 2).reshape(batch, queries, width))
+        probs = probs if probs_delta is None else probs + probs_delta
+        mixed = _merged(probs.astype(x.dtype)) @ _merged(keys[1])
+        mixed = mixed.reshape(batch, self.heads, queries, -1).swapaxes(1, 2)
+        return self.o(mixed.reshape(batch, queries, width))
 
     def _split(self, x: Array) -> Array:
         batch, tokens, width = x.shape
@@ -139,18 +136,16 @@ def _merged(x: Float[Array, "batch heads rows columns"]) -> Float[Array, "all ro
 class CrossAttention(nnx.Module):
     """`ln(x + attn x)`, where each text reads an image; several texts may read the same one."""
 
-    def __init__(
-        self, width: int, heads: int, kv_width: int, *, eps: float, std: float, rngs: nnx.Rngs
-    ):
-        self.attn = Attention(width, heads, std=std, out_std=std, kv_width=kv_width, rngs=rngs)
-        self.ln = LayerNorm(width, eps=eps)
+    def __init__(self, sizes: Sizes, kv_width: int, std: float, rngs: nnx.Rngs):
+        self.attn = Attention(sizes.width, sizes.heads, rngs, (std, std), kv_width)
+        self.ln = LayerNorm(sizes.width, eps=sizes.eps)
 
     def __call__(
         self,
-        x: Float[Array, "batch tokens width"],
+        x: Hidden,
         keys: Keys,
         probs_delta: Float[Array, "images heads queries keys"] | None = None,
-    ) -> Float[Array, "batch tokens width"]:
+    ) -> Hidden:
         """`x` after reading `keys`, those of its image.
 
         With n texts for each image, those of the first image come first. To an image they are
@@ -162,24 +157,15 @@ class CrossAttention(nnx.Module):
 
 
 class Mlp(nnx.Module):
-    """`fc2(act(fc1 x))`."""
+    """`fc2(act(fc1 x))`, each token by itself."""
 
-    def __init__(
-        self,
-        width: int,
-        hidden: int,
-        *,
-        act: Activation,
-        std: float,
-        out_std: float,
-        rngs: nnx.Rngs,
-    ):
+    def __init__(self, sizes: Sizes, act: Activation, rngs: nnx.Rngs, stds: tuple[float, float]):
         self.act = act
-        self.fc1 = Dense(width, hidden, std=std, rngs=rngs)
-        self.fc2 = Dense(hidden, width, std=out_std, rngs=rngs)
+        self.fc1 = Dense(sizes.width, sizes.hidden, std=stds[0], rngs=rngs)
+        self.fc2 = Dense(sizes.hidden, sizes.width, std=stds[1], rngs=rngs)
 
     def __call__(self, x: Float[Array, "*lead width"]) -> Float[Array, "*lead width"]:
-        """Transform each token by itself."""
+        """Transform each token."""
         return self.fc2(self.act(self.fc1(x)))
 
 
@@ -190,42 +176,37 @@ class Block(nnx.Module):
     `norm="post"` (BERT):      `x = ln1(x + attn x); x = ln2(x + mlp x)`.
 
     With a `cross_width`, a post-norm block has a cross-attention to an image between the two.
+    `stds` are those of the first weights: into attention, out of both parts, into the feed-forward.
     """
 
     def __init__(
         self,
-        width: int,
-        heads: int,
-        hidden: int,
+        sizes: Sizes,
+        rngs: nnx.Rngs,
         *,
         norm: Literal["pre", "post"],
         act: Activation,
-        eps: float,
         stds: tuple[float, float, float],
-        rngs: nnx.Rngs,
         cross_width: int | None = None,
     ):
+        width, heads, eps = sizes.width, sizes.heads, sizes.eps
         std_in, std_out, std_hidden = stds
         self.norm = norm
         self.ln1 = LayerNorm(width, eps=eps)
-        self.attn = Attention(width, heads, std=std_in, out_std=std_out, rngs=rngs)
+        self.attn = Attention(width, heads, rngs, (std_in, std_out))
         self.ln2 = LayerNorm(width, eps=eps)
-        self.mlp = Mlp(width, hidden, act=act, std=std_hidden, out_std=std_out, rngs=rngs)
-        self.cross = (
-            CrossAttention(width, heads, cross_width, eps=eps, std=std_in, rngs=rngs)
-            if cross_width
-            else None
-        )
+        self.mlp = Mlp(sizes, act, rngs, (std_hidden, std_out))
+        self.cross = CrossAttention(sizes, cross_width, std_in, rngs) if cross_width else None
 
     def __call__(
         self,
-        x: Float[Array, "batch tokens width"],
-        mask: Bool[Array, "#batch #queries keys"] | None = None,
-        only: Float[Array, "batch queries width"] | None = None,
+        x: Hidden,
+        mask: Mask | None = None,
+        only: Queries | None = None,
         *,
         keys: Keys | None = None,
         image: Keys | None = None,
-    ) -> Float[Array, "batch queries width"]:
+    ) -> Queries:
         """The tokens after the block; with `only`, a selection of the tokens of `x`, just those.
 
         Keys and values come from all of `x` either way, so selecting before the block or after it
@@ -239,23 +220,33 @@ class Block(nnx.Module):
 
     def attend(
         self,
-        x: Float[Array, "batch tokens width"],
-        mask: Bool[Array, "#batch #queries keys"] | None = None,
-        only: Float[Array, "batch queries width"] | None = None,
+        x: Hidden,
+        mask: Mask | None = None,
+        only: Queries | None = None,
         keys: Keys | None = None,
-    ) -> Float[Array, "batch queries width"]:
+    ) -> Queries:
         """The first part of the block: self-attention."""
-        pre = self.norm == "pre"
-        source = self.ln1(x) if pre else x
-        asking = source
-        if only is not None:
-            asking = self.ln1(only) if pre else only
-        read = self.attn(asking, self.attn.keys(source) if keys is None else keys, mask)
-        kept = (x if only is None else only) + read
+        pre, only = self.norm == "pre", x if only is None else only
+        asking = self.ln1(only) if pre else only
+        if keys is None:
+            source = asking if only is x else self.ln1(x) if pre else x
+            keys = self.attn.keys(source)
+        kept = only + self.attn(asking, keys, mask)
         return kept if pre else self.ln1(kept)
 
-    def feed(self, x: Float[Array, "batch queries width"]) -> Float[Array, "batch queries width"]:
+    def feed(self, x: Queries) -> Queries:
         """The last part of the block: each token by itself."""
-        if self.norm == "pre":
-            return x + self.mlp(self.ln2(x))
-        return self.ln2(x + self.mlp(x))
+        return x + self.mlp(self.ln2(x)) if self.norm == "pre" else self.ln2(x + self.mlp(x))
+
+
+def compute_in(model: nnx.Module, dtype: str) -> None:
+    """Let the towers of a model compute in "float32" or "bfloat16"; its weights stay float32.
+
+    Pixels, embeddings and what is made of the pooled token stay float32 too: a step of 1/255 is
+    less than bfloat16 can tell apart, and so are the scores of substitutes of a word.
+    """
+    if dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"dtype={dtype!r}: models compute in 'float32' or 'bfloat16'")
+    for name in ("vision", "text", "decoder"):
+        if hasattr(model, name):
+            getattr(model, name).dtype = jnp.dtype(dtype)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mat_jax.formats.tokenizer import Tokenizer
 from mat_jax.models.blip import SPECIALS, BLIPConfig
 from mat_jax.models.files import Config, build, load
-from mat_jax.models.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -16,17 +16,13 @@ class Pretrained:
 
     name: str | Path
     image_size: int | None = None
+    dtype: str | None = None
     text_length: int | None = None
     tokenizer: str | Path | None = None
 
     def build(self, seed: int) -> tuple[Any, Tokenizer]:
         """Load it; the seed changes nothing."""
-        return load(
-            self.name,
-            image_size=self.image_size,
-            text_length=self.text_length,
-            tokenizer=self.tokenizer,
-        )
+        return load(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -41,24 +37,34 @@ class Fresh:
         blip = isinstance(self.config, BLIPConfig)
         tokenizer = self.tokenizer.with_tokens(*SPECIALS) if blip else self.tokenizer
         model = build(_fitted(self.config, tokenizer), seed)
-        if hasattr(model, "text_format"):
-            model.text_format = tokenizer.text_format
+        model.text_format = tokenizer.text_format
         return model, tokenizer
 
 
 def _fitted(config: Any, tokenizer: Tokenizer) -> Any:
     """The configuration, or one inside it, with what the tokenizer decides."""
     form, size = tokenizer.text_format, tokenizer.vocab_size
-    decided = {
-        "vocab_size": size,
-        "length": form.length,
-        "text_length": form.length,
-        "bos": form.start,
-        "eos": form.end,
-        "pad": form.pad,
-    }
+    decided = {"vocab_size": size, "length": form.length, "text_length": form.length}
+    decided |= {"bos": form.start, "eos": form.end, "pad": form.pad}
     names = {field.name for field in dataclasses.fields(config)}
     changes = {name: value for name, value in decided.items() if name in names}
     if "text" in names:
         changes["text"] = _fitted(config.text, tokenizer)
     return dataclasses.replace(config, **changes)
+
+
+def require_encoders(model: Any, name: object) -> None:
+    """Refuse a model that cannot compare images with texts."""
+    if not hasattr(model, "encode_image") or not hasattr(model, "encode_text"):
+        raise ValueError(
+            f"{str(name)!r} is a {'captioner' if hasattr(model, 'decoder') else 'language model'}, "
+            "expected one of images and texts: name a CLIP, scenes-clip for example"
+        )
+
+
+def require_language_model(model: Any, name: object) -> None:
+    """Refuse a model that cannot say which words may stand in a place."""
+    if not hasattr(model, "logits"):
+        raise ValueError(
+            f"{str(name)!r} is no masked language model: name a BERT, scenes-bert for example"
+        )

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from mat_jax.models.nn import Activation, Block, Keys, LayerNorm, normal
+from mat_jax.models.nn import Activation, Block, Keys, LayerNorm, gelu, normal
+from mat_jax.models.sizes import BertConfig
 
 
 class TextTower(nnx.Module):
@@ -23,44 +24,29 @@ class TextTower(nnx.Module):
 
     def __init__(
         self,
+        sizes: BertConfig,
+        rngs: nnx.Rngs,
         *,
-        style: Literal["causal", "bidirectional"],
-        vocab_size: int,
-        length: int,
-        width: int,
-        layers: int,
-        heads: int,
-        hidden: int,
-        act: Activation,
-        eps: float,
-        segments: int = 0,
+        style: Literal["causal", "bidirectional"] = "bidirectional",
+        act: Activation = gelu,
         cross_width: int | None = None,
         first_cross: int = 0,
-        rngs: nnx.Rngs,
     ):
-        causal = style == "causal"
+        causal, width, layers, eps = style == "causal", sizes.width, sizes.layers, sizes.eps
         std = width**-0.5
         # CLIP's and BERT's own initialisations.
         stds = (std, std * (2 * layers) ** -0.5, (2 * width) ** -0.5) if causal else (0.02,) * 3
         self.style = style
-        self.tok = normal(rngs, (vocab_size, width), 0.02)
-        self.pos = normal(rngs, (length, width), 0.01 if causal else 0.02)
+        self.dtype = jnp.dtype("float32")
+        self.tok = normal(rngs, (sizes.vocab_size, width), 0.02)
+        self.pos = normal(rngs, (sizes.length, width), 0.01 if causal else 0.02)
+        segments = 0 if causal else sizes.segments
         self.type = normal(rngs, (segments, width), 0.02) if segments else None
         self.ln_emb = None if causal else LayerNorm(width, eps=eps)
         norm: Literal["pre", "post"] = "pre" if causal else "post"
         self.blocks = nnx.List(
-            Block(
-                width,
-                heads,
-                hidden,
-                norm=norm,
-                act=act,
-                eps=eps,
-                stds=stds,
-                cross_width=cross_width if i >= first_cross else None,
-                rngs=rngs,
-            )
-            for i in range(layers)
+            Block(sizes, rngs, norm=norm, act=act, stds=stds, cross_width=cross)
+            for cross in (None if i < first_cross else cross_width for i in range(layers))
         )
         self.ln_post = LayerNorm(width, eps=eps) if causal else None
 
@@ -68,17 +54,18 @@ class TextTower(nnx.Module):
         self,
         ids: Int[Array, "batch length"],
         mask: Bool[Array, "batch length"],
-        at: Int[Array, " batch"],
+        at: Int[Array, " batch"] | None = None,
         layers: int | None = None,
         shift: Float[Array, "batch length width"] | None = None,
     ) -> tuple[Float[Array, "batch length width"], Float[Array, "batch width"]]:
-        """All tokens after the tower, and the token at position `at` of each text.
+        """All tokens after the tower, and the token at position `at` of each text (None: 0).
 
         With `layers`, after that many blocks. `shift` is added to what the ids are embedded as:
         the gradient with respect to it says what other words would change, to first order. As in
         the vision tower, under jit only what is used of the last block is computed.
         """
         x = self.embed(ids, shift=shift)
+        at = jnp.zeros(len(ids), jnp.int32) if at is None else at
         place = jnp.arange(ids.shape[1])
         if self.style == "causal":
             # Padding stands to the right of the text, where no token of the text can see it.
@@ -90,7 +77,7 @@ class TextTower(nnx.Module):
         for block in blocks:
             x = block(x, readable)
         only = jnp.take_along_axis(x, at[:, None, None], axis=1)
-        tokens, pooled = last(x, readable), last(x, readable_at, only)[:, 0]
+        tokens, pooled = last(x, readable), last(x, readable_at, only)[:, 0].astype(jnp.float32)
         if self.ln_post is not None:
             tokens, pooled = self.ln_post(tokens), self.ln_post(pooled)
         return tokens, pooled
@@ -114,7 +101,7 @@ class TextTower(nnx.Module):
             x = x + shift.astype(x.dtype)
         if self.type is not None:
             x = x + self.type[...][None, :1]
-        return x if self.ln_emb is None else self.ln_emb(x)
+        return (x if self.ln_emb is None else self.ln_emb(x)).astype(self.dtype)
 
     def image_keys(self, tokens: Float[Array, "images tokens width"]) -> list[Keys]:
         """What each block with a cross-attention reads of images: computed once for all texts."""

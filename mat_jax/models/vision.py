@@ -1,6 +1,5 @@
 """The vision transformer: patches, a class token, learned positions, pre-norm blocks."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 import jax.numpy as jnp
@@ -9,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from mat_jax.models.nn import Activation, Block, LayerNorm, gelu, normal
+from mat_jax.models.sizes import ViTConfig, grid_side
 
 
 def normalised(
@@ -60,36 +60,27 @@ class VisionTower(nnx.Module):
 
     def __init__(
         self,
-        *,
-        style: Literal["clip", "plain"],
+        sizes: ViTConfig,
         image_size: int,
         patch_size: int,
-        width: int,
-        layers: int,
-        heads: int,
-        hidden: int,
-        act: Activation,
-        eps: float,
         rngs: nnx.Rngs,
+        *,
+        style: Literal["clip", "plain"] = "plain",
+        act: Activation = gelu,
     ):
-        if image_size % patch_size:
-            raise ValueError(
-                f"image_size={image_size} is not a multiple of patch_size={patch_size}; choose an "
-                f"image size that is"
-            )
-        clip = style == "clip"
+        clip, width, layers, eps = style == "clip", sizes.width, sizes.layers, sizes.eps
         std = width**-0.5 if clip else 0.02
         # CLIP's and DeiT's own initialisations.
         stds = (std, std * (2 * layers) ** -0.5, (2 * width) ** -0.5) if clip else (std,) * 3
         patch_std = (3 * patch_size**2) ** -0.5
         self.style = style
+        self.dtype = jnp.dtype("float32")
         self.patch = Patches(patch_size, width, std=patch_std, bias=not clip, rngs=rngs)
         self.cls = normal(rngs, (width,), std)
-        self.pos = normal(rngs, (1 + (image_size // patch_size) ** 2, width), std)
+        self.pos = normal(rngs, (1 + grid_side(image_size, patch_size) ** 2, width), std)
         self.ln_pre = LayerNorm(width, eps=eps) if clip else None
         self.blocks = nnx.List(
-            Block(width, heads, hidden, norm="pre", act=act, eps=eps, stds=stds, rngs=rngs)
-            for _ in range(layers)
+            Block(sizes, rngs, norm="pre", act=act, stds=stds) for _ in range(layers)
         )
         self.ln_post = LayerNorm(width, eps=eps)
 
@@ -109,76 +100,9 @@ class VisionTower(nnx.Module):
         x = jnp.concatenate([cls, x], axis=1) + self.pos[...][None]
         if self.ln_pre is not None:
             x = self.ln_pre(x)
+        x = x.astype(self.dtype)
         *blocks, last = self.blocks
         for block in blocks:
             x = block(x)
         tokens = last(x) if self.style == "clip" else self.ln_post(last(x))
-        return tokens, self.ln_post(last(x, only=x[:, :1])[:, 0])
-
-
-@dataclass(frozen=True)
-class ViTConfig:
-    """The sizes of a plain image tower; the defaults are ViT-B's, with DeiT's eps."""
-
-    width: int = 768
-    layers: int = 12
-    heads: int = 12
-    hidden: int = 0
-    eps: float = 1e-6
-
-    def __post_init__(self) -> None:
-        if not self.hidden:
-            object.__setattr__(self, "hidden", 4 * self.width)
-        if self.width % self.heads:
-            raise ValueError(
-                f"width={self.width} does not divide into heads={self.heads} heads; choose a "
-                f"number of heads that divides the width"
-            )
-
-    def tower(self, image_size: int, patch_size: int, rngs: nnx.Rngs) -> VisionTower:
-        """An image tower of these sizes, with random weights."""
-        return VisionTower(
-            style="plain",
-            image_size=image_size,
-            patch_size=patch_size,
-            width=self.width,
-            layers=self.layers,
-            heads=self.heads,
-            hidden=self.hidden,
-            act=gelu,
-            eps=self.eps,
-            rngs=rngs,
-        )
-
-
-def resize_positions(
-    table: Float[np.ndarray, "tokens width"], grid: int
-) -> Float[np.ndarray, "resized width"]:
-    """Positions of a class token and a square grid of patches, for a grid of another size.
-
-    Separable cubic convolution with A = -0.75, pixel centres at (i + 1/2), edges clamped and no
-    antialiasing: what torch's `interpolate(mode="bicubic")` does and what ViT checkpoints are
-    resized with everywhere. `jax.image.resize` uses A = -0.5.
-    """
-    old = round((len(table) - 1) ** 0.5)
-    if grid == old:
-        return table
-    weights = _cubic_weights(old, grid)
-    patches = table[1:].reshape(old, old, -1).astype(np.float64)
-    patches = np.einsum("yi,xj,ijw->yxw", weights, weights, patches)
-    return np.concatenate([table[:1], patches.reshape(grid * grid, -1).astype(table.dtype)])
-
-
-def _cubic_weights(old: int, new: int) -> np.ndarray:
-    """[new, old] weights of the samples of one axis (Keys 1981, eq. 4, with a = -0.75)."""
-    a = -0.75
-    centre = (np.arange(new) + 0.5) * old / new - 0.5
-    weights = np.zeros((new, old))
-    for tap in range(-1, 3):
-        sample = np.floor(centre) + tap
-        t = np.abs(centre - sample)
-        near = ((a + 2) * t - (a + 3)) * t * t + 1
-        far = ((t - 5) * t + 8) * t * a - 4 * a
-        column = np.clip(sample, 0, old - 1).astype(int)
-        np.add.at(weights, (np.arange(new), column), np.where(t <= 1, near, far))
-    return weights
+        return tokens, self.ln_post(last(x, only=x[:, :1])[:, 0].astype(jnp.float32))

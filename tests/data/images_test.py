@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from transformers import CLIPImageProcessor
+from transformers import BlipImageProcessor, CLIPImageProcessor, EfficientNetImageProcessor
 
 from mat_jax.data import read_image, resize
 
@@ -18,6 +18,28 @@ def test_resize_is_that_of_transformers(height: int, width: int, size: int) -> N
         size={"shortest_edge": size}, crop_size=size, do_normalize=False, do_rescale=False
     )(Image.fromarray(image), return_tensors="np")["pixel_values"][0]
     np.testing.assert_array_equal(resize(image, size), theirs.transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("height, width, size", [(90, 120, 64), (33, 47, 64), (500, 375, 289)])
+def test_the_other_families_press_the_image_into_the_square(height, width, size) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    plain = {"do_normalize": False, "do_rescale": False}
+    square = {"height": size, "width": size}
+    wider = round(size * 346 / 289)
+    theirs = {
+        "press": BlipImageProcessor(size=square, resample=3, **plain),
+        "align": EfficientNetImageProcessor(  # as kakaobrain/align-base has it
+            size={"height": wider, "width": wider},
+            resample=2,
+            do_center_crop=True,
+            crop_size=square,
+            include_top=False,
+            **plain,
+        ),
+    }
+    for fit, processor in theirs.items():
+        pixels = processor(Image.fromarray(image), return_tensors="np")["pixel_values"][0]
+        np.testing.assert_array_equal(resize(image, size, fit), pixels.transpose(1, 2, 0))
 
 
 def test_right_size_is_left_alone() -> None:

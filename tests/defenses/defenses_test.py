@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from mat_jax import data, defenses
-from mat_jax.defenses.contrastive import info_nce, pair_embeds
+from mat_jax.defenses.contrastive import info_nce
 from mat_jax.experiment import load
 
 toy = load(Path(__file__).parents[1] / "toy_experiment.py")
 EPS = 8 / 255
+KEY = jax.random.key(4)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,9 @@ def perturb(defense, world):
 
 
 def nce(model, batch):
-    return float(info_nce(*pair_embeds(model, batch), model.scale, batch.ids).mean())
+    tokens = jax.tree.map(lambda x: x[:, 0], batch.tokens)
+    embeds = model.encode_image(batch.images).embed, model.encode_text(tokens).embed
+    return float(info_nce(*embeds, model.scale, batch.ids).mean())
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +97,8 @@ def test_an_empty_ball_and_no_words_is_fine_tuning(world):
     defense = defenses.MAT(eps=0.0, words=0)
     found = perturb(defense, world)
     np.testing.assert_array_equal(found.images, batch.images)
-    losses, _ = defense.loss(model, None, batch, found)
-    plain, _ = defenses.FineTune().loss(model, None, batch, batch)
+    losses, _ = defense.loss(model, None, batch, found, KEY)
+    plain, _ = defenses.FineTune().loss(model, None, batch, batch, KEY)
     np.testing.assert_allclose(losses, plain, rtol=1e-6)
 
 
@@ -113,13 +116,13 @@ def test_fare_measures_the_squared_distance_to_the_original(world):
     model, reference, batch = world
     defense = defenses.FARE(eps=EPS, steps=2)
     found = perturb(defense, world)
-    losses, _ = defense.loss(model, reference, batch, found)
+    losses, _ = defense.loss(model, reference, batch, found, KEY)
     embed = np.asarray(model.encode_image(found.images).embed)
     target = np.asarray(reference.encode_image(batch.images).embed)
     np.testing.assert_allclose(losses, ((embed - target) ** 2).sum(axis=1), rtol=1e-5)
-    clean, _ = defense.loss(model, reference, batch, batch)
+    clean, _ = defense.loss(model, reference, batch, batch, KEY)
     assert float(losses.mean()) > float(clean.mean())
-    same, _ = defense.loss(model, model, batch, batch)
+    same, _ = defense.loss(model, model, batch, batch, KEY)
     np.testing.assert_allclose(same, 0.0, atol=1e-10)
 
 

@@ -43,7 +43,7 @@ def test_loss_is_the_mean_surprise_of_the_hidden_tokens():
     adversarial = WORDS.perturb(None, None, clean, jax.random.key(1))
     table = jax.random.normal(jax.random.key(2), (7, 20, 50))
     model = SimpleNamespace(logits=lambda tokens: table)
-    losses, metrics = WORDS.loss(model, None, clean, adversarial)
+    losses, metrics = WORDS.loss(model, None, clean, adversarial, jax.random.key(3))
     truth, chosen = np.asarray(clean.tokens.ids)[:, 0], np.asarray(adversarial.tokens.mask)[:, 0]
     scores = np.asarray(table, np.float64)
     surprise = (

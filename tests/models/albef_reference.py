@@ -6,7 +6,7 @@ import transformers
 from torch.nn.functional import normalize
 from transformers.models.blip import modeling_blip, modeling_blip_text
 
-from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
+from mat_jax.formats.preprocessing import OPENAI
 
 FUSION = 2  # blocks before fusion, and blocks of it
 
@@ -30,7 +30,7 @@ class Reference(torch.nn.Module):
         )
 
     def encode_image(self, images):
-        images = (images - torch.tensor(PIXEL_MEAN)) / torch.tensor(PIXEL_STD)
+        images = (images - torch.tensor(OPENAI.mean)) / torch.tensor(OPENAI.std)
         tokens = self.vision_model(pixel_values=images.permute(0, 3, 1, 2)).last_hidden_state
         return tokens, normalize(self.vision_proj(tokens[:, 0]))
 

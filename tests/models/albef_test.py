@@ -10,10 +10,12 @@ import safetensors.numpy
 import torch
 
 from mat_jax import models
+from mat_jax.formats import described, originals
+from mat_jax.formats.layouts import ALBEF_ORIGINAL
+from mat_jax.formats.positions import resize_positions
 from mat_jax.models import files
-from mat_jax.models.layouts import ALBEF_ORIGINAL
-from mat_jax.models.vision import resize_positions
 from mat_jax.records import Tokens
+from mat_jax.tasks.grounding import grad_cam
 from tests.models.albef_reference import FUSION, Reference, original, training_state
 from tests.models.mistakes import Nothing, edited, inside
 from tests.models.parity import pixels, relative, run
@@ -29,8 +31,9 @@ def _exact_products():
 
 
 def assemble(tensors, **options):
-    config = models.ALBEFConfig.from_tensors(tensors, **options)
-    return files.assemble(config, files.fitted(tensors, config, ALBEF_ORIGINAL, source="file"))
+    config, layout = described.original(tensors, files.KINDS, **options)
+    assert layout is ALBEF_ORIGINAL
+    return files.assemble(config, files.fitted(tensors, config, layout, source="file"))
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +245,7 @@ def their_cam(reference, images, tokens, layer):
 
 @pytest.mark.parametrize("layer", [FUSION, 2 * FUSION - 1])
 def test_grad_cam(reference, model, images, tokens, layer):
-    ours = run(lambda m, i, t: models.grad_cam(m, i, t, layer=layer), model, images, tokens)
+    ours = run(lambda m, i, t: grad_cam(m, i, t, layer=layer), model, images, tokens)
     theirs = their_cam(reference, images, tokens, layer)
     assert relative(ours, theirs) < 1e-4
     theirs = theirs.numpy()
@@ -255,7 +258,7 @@ def test_grad_cam(reference, model, images, tokens, layer):
 @pytest.mark.parametrize("layer", [-1, FUSION - 1, 2 * FUSION])
 def test_grad_cam_of_a_layer_that_sees_nothing(model, images, tokens, layer):
     with pytest.raises(ValueError, match=rf"layer={layer} does not read the image; choose 2 to 3"):
-        models.grad_cam(model, images, tokens, layer=layer)
+        grad_cam(model, images, tokens, layer=layer)
 
 
 @pytest.mark.parametrize("task", ["retrieval", "entailment"])
@@ -278,7 +281,6 @@ def test_pretrained_layout(reference):
     head = {"text_encoder.cls.predictions.bias": np.zeros(3)}
     model = assemble(deeper | head | training_state(deeper), head=HEAD)
     assert model.config == plain.config
-    assert files.original(deeper)[1] is ALBEF_ORIGINAL
     for ours, theirs in zip(jax.tree.leaves(model), jax.tree.leaves(plain), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -296,7 +298,7 @@ def test_another_image_size(reference, bert_tokenizer, tmp_path):
 
 def test_a_checkpoint_of_something_else():
     with pytest.raises(ValueError, match=r"has no 'visual_encoder.patch_embed.proj.weight'; exp"):
-        models.ALBEFConfig.from_tensors({"logit_scale": np.zeros(())})
+        originals.albef({"logit_scale": np.zeros(())})
 
 
 def test_fusion_has_blocks_before_it():

@@ -17,12 +17,14 @@ from flax import nnx
 
 from mat_jax import attacks, data, defenses, mesh, models, state
 from mat_jax.experiment import load as load_experiment
-from mat_jax.models import align, efficientnet
+from mat_jax.formats.preprocessing import Preprocessing
+from mat_jax.models import efficientnet, files
 from mat_jax.models.nn import gelu
 from mat_jax.records import Tokens
 from mat_jax.step import compile_step
 from tests.models.conftest import randomise, randomise_convolutions
-from tests.models.parity import largest, pixels, relative, run, torch_ids
+from tests.models.mistakes import edited, inside
+from tests.models.parity import from_hf, largest, pixels, relative, run, to_hf, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 toy = load_experiment(Path(__file__).parents[1] / "toy_experiment.py")
@@ -93,8 +95,8 @@ def test_b7(tmp_path):
     reference = randomise_convolutions(randomise(transformers.AlignModel(config)), gain=0.5)
     reference.temperature.data.fill_(0.05)
     reference.save_pretrained(tmp_path)
-    arrays = models.files.read_arrays(tmp_path, models.ALIGNConfig())
-    model = models.files.assemble(models.ALIGNConfig(), arrays)
+    arrays = files.read_arrays(tmp_path, models.ALIGNConfig())
+    model = files.assemble(models.ALIGNConfig(), arrays)
     assert [config.vision_config.num_hidden_layers, len(model.vision.blocks)] == [55, 55]
     ids = np.zeros((3, 64), np.int32)
     for row, length in enumerate((5, 20, 62)):
@@ -103,28 +105,14 @@ def test_b7(tmp_path):
     check_parity(reference, model, Tokens(ids, ids > 0), 289, hidden=1e-4)
 
 
-def with_sizes(tower, **changes):
-    def change(model):
-        sizes = dataclasses.replace(getattr(model.config, tower), **changes)
-        config = dataclasses.replace(model.config, **{tower: sizes})
-        graph, _ = nnx.split(nnx.eval_shape(lambda: models.ALIGN(config, nnx.Rngs(0))))
-        return nnx.merge(graph, nnx.state(model))
-
-    return change
-
-
 def residual_everywhere(model):
-    model = nnx.clone(model)
     first = model.vision.blocks[5]  # it keeps size and channels, so it could
     assert not first.residual
     first.residual = True
-    return model
 
 
 def temperature_times(model):
-    model = nnx.clone(model)
     model.temp[...] = 1 / model.temp[...]
-    return model
 
 
 def image_unit(model, images, tokens):
@@ -140,15 +128,15 @@ def logits(model, images, tokens):
 
 
 MISTAKES = {
-    "all blocks padded alike": (with_sizes("vision", depthwise_padding=()), image_unit),
+    "all blocks padded alike": (inside("vision", depthwise_padding=()), image_unit),
     "all blocks padded on all sides": (
-        with_sizes("vision", depthwise_padding=tuple(range(6))),
+        inside("vision", depthwise_padding=tuple(range(6))),
         image_unit,
     ),
-    "wrong eps": (with_sizes("vision", batch_norm_eps=1e-5), image_unit),
-    "residual on the first block of a stage": (residual_everywhere, image_unit),
-    "wrong text heads": (with_sizes("text", heads=4), text_unit),
-    "temperature multiplied": (temperature_times, logits),
+    "wrong eps": (inside("vision", batch_norm_eps=1e-5), image_unit),
+    "residual on the first block of a stage": (edited(residual_everywhere), image_unit),
+    "wrong text heads": (inside("text", heads=4), text_unit),
+    "temperature multiplied": (edited(temperature_times), logits),
 }
 
 
@@ -175,8 +163,8 @@ def test_parity_notices_mistakes(pair, mistake, feature):
     ("module", "name", "value"),
     [
         (efficientnet, "silu", gelu),
-        (align, "PIXEL_MEAN", (0.0,) * 3),
-        (align, "PIXEL_STD", (1.0,) * 3),
+        (models.ALIGN, "pixels", Preprocessing((0.0,) * 3, (0.5,) * 3, fit="align")),
+        (models.ALIGN, "pixels", Preprocessing((0.5,) * 3, (1.0,) * 3, fit="align")),
     ],
     ids=["gelu", "pixels from 0 to 2", "pixels from -0.5 to 0.5"],
 )
@@ -279,9 +267,13 @@ def test_transformers_loads_what_was_trained(trained, tmp_path):
     assert not any(report.values())
     processor = transformers.AutoProcessor.from_pretrained(tmp_path / "export")
     texts = ["red beside blue", "left grey right yellow"]
+    # Of another size than the model's, so that both sides have to resize.
+    raw = np.random.default_rng(0).integers(0, 256, (len(batch.images), 40, 60, 3), np.uint8)
+    size, fit = model.config.image_size, model.pixels.fit
+    images = np.stack([np.float32(data.resize(image, size, fit)) / 255 for image in raw])
     inputs = processor(
         text=texts,
-        images=list(np.uint8(np.asarray(batch.images) * 255)),
+        images=list(raw),
         padding="max_length",
         max_length=tokenizer.text_format.length,
         return_tensors="pt",
@@ -289,7 +281,7 @@ def test_transformers_loads_what_was_trained(trained, tmp_path):
     np.testing.assert_array_equal(inputs.input_ids, tokenizer(texts).ids)
     with torch.no_grad():
         expected = theirs.eval()(**inputs).logits_per_image
-    assert largest(run(logits, model, batch.images, tokenizer(texts)), expected) < 1e-5
+    assert largest(run(logits, model, images, tokenizer(texts)), expected) < 1e-5
     again, _ = models.load(tmp_path / "export")
     assert again.text_format == model.text_format
 
@@ -309,11 +301,11 @@ def test_pgd_moves_embeddings_farther_than_noise(trained):
 
 def test_config_reads_what_it_writes():
     for config in (models.ALIGNConfig(), SMALL):
-        assert models.ALIGNConfig.from_hf(json.loads(json.dumps(config.to_hf()))) == config
+        assert from_hf(json.loads(json.dumps(to_hf(config)))) == config
 
 
 def test_defaults_are_b7():
-    config = models.ALIGNConfig.from_hf(transformers.AlignConfig().to_dict())
+    config = from_hf(transformers.AlignConfig().to_dict())
     assert dataclasses.replace(config, image_size=289) == models.ALIGNConfig()
     assert config.embed == 640
     assert [config.vision.channels(n) for n in config.vision.in_channels] == [
@@ -328,7 +320,7 @@ def test_defaults_are_b7():
 
 
 def changed(tower, **changes):
-    settings = models.ALIGNConfig().to_hf()
+    settings = to_hf(models.ALIGNConfig())
     return settings | {tower: settings[tower] | changes}
 
 
@@ -348,4 +340,4 @@ def changed(tower, **changes):
 )
 def test_other_kinds_of_align_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        models.ALIGNConfig.from_hf(settings)
+        from_hf(settings)

@@ -6,10 +6,12 @@ import jax
 import numpy as np
 import pytest
 import torch
+import transformers
 from flax import nnx
 
 from mat_jax import models
 from mat_jax.records import Tokens
+from tests.models.parity import from_hf, run, to_hf, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 
@@ -70,7 +72,7 @@ def test_parity_notices_unmasked_padding(pair):
 
 def test_config_reads_what_it_writes():
     config = models.BertConfig(width=96, heads=6, hidden=33, eps=1e-6)
-    assert models.BertConfig.from_hf(config.to_hf()) == config
+    assert from_hf(to_hf(config)) == config
 
 
 @pytest.mark.parametrize(
@@ -78,4 +80,28 @@ def test_config_reads_what_it_writes():
 )
 def test_other_kinds_of_bert_are_refused(settings):
     with pytest.raises(ValueError, match="is not a BERT's; expected"):
-        models.BertConfig.from_hf(settings)
+        from_hf({"model_type": "bert"} | settings)
+
+
+@pytest.mark.slow
+def test_bert_base(tmp_path):
+    torch.manual_seed(0)
+    reference = transformers.BertForMaskedLM(transformers.BertConfig()).eval()
+    with torch.no_grad():
+        for name, weight in reference.named_parameters():
+            if name.endswith("bias"):
+                weight.normal_(0.0, 0.02)
+            elif name.endswith(("query.weight", "key.weight")):
+                weight.mul_(3.0)  # or all tokens would be read alike
+    reference.save_pretrained(tmp_path)
+    config = models.BertConfig()
+    model = models.files.assemble(config, models.files.read_arrays(tmp_path, config))
+    ids = np.random.default_rng(0).integers(1000, 30522, (3, 35), dtype=np.int32)
+    tokens = Tokens(ids, np.arange(35)[None] < np.array([35, 20, 3])[:, None])
+    inputs = torch_ids(tokens)
+    with torch.no_grad():
+        hidden, logits = reference.bert(**inputs)[0].numpy(), reference(**inputs).logits.numpy()
+    ours = run(lambda model, ids, mask: model.text(ids, mask)[0], model, *tokens)
+    assert np.abs(ours - hidden)[tokens.mask].max() < 1e-4
+    # Sums of 768 products, as large as these logits.
+    assert error(reference, model, tokens) < 1e-4 * np.abs(logits).max()

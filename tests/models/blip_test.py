@@ -13,13 +13,14 @@ import transformers
 from flax import nnx
 
 from mat_jax import models
+from mat_jax.formats import described
+from mat_jax.formats.layouts import BLIP_ORIGINAL
+from mat_jax.formats.preprocessing import OPENAI
 from mat_jax.models import files
-from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
-from mat_jax.models.layouts import BLIP_ORIGINAL
 from mat_jax.records import Tokens
 from tests.models.albef_reference import published
 from tests.models.mistakes import Twice, edited, inside
-from tests.models.parity import pixels, relative, run, torch_ids
+from tests.models.parity import from_hf, pixels, relative, run, to_hf, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 RETRIEVAL, CAPTIONING = "BlipForImageTextRetrieval", "BlipForConditionalGeneration"
@@ -54,7 +55,7 @@ def tokens(blip_tokenizer):
 
 
 def normalised(images):
-    images = (torch.as_tensor(images) - torch.tensor(PIXEL_MEAN)) / torch.tensor(PIXEL_STD)
+    images = (torch.as_tensor(images) - torch.tensor(OPENAI.mean)) / torch.tensor(OPENAI.std)
     return images.permute(0, 3, 1, 2)
 
 
@@ -273,9 +274,9 @@ def test_original_layout(blip_folder, name):
     tensors = {published(name): tensor for name, tensor in weights(folder).items()}
     slow = {name.replace(".", "_m.", 1): tensor for name, tensor in tensors.items()}
     rest = {"temp": np.asarray(0.05, np.float32), "ptr_queue": np.zeros(1)}
-    config = models.BLIPConfig.from_tensors(tensors | slow | rest, head=16)
+    config, layout = described.original(tensors | slow | rest, files.KINDS, head=16)
     assert config.task == model.config.task
-    assert files.original(tensors)[1] is BLIP_ORIGINAL
+    assert layout is BLIP_ORIGINAL
     arrays = files.fitted(tensors | slow | rest, config, BLIP_ORIGINAL, source="file")
     again = files.assemble(config, arrays)
     for ours, theirs in zip(jax.tree.leaves(again), jax.tree.leaves(model), strict=True):
@@ -288,21 +289,24 @@ def test_original_layout(blip_folder, name):
 def test_config_reads_what_it_writes():
     for task in ("retrieval", "captioning"):
         config = dataclasses.replace(SMALL, task=task, eos=7, log_scale=1.5, match_start="cls")
-        assert models.BLIPConfig.from_hf(config.to_hf()) == config
+        assert from_hf(to_hf(config)) == config
 
 
 def test_broken_heads_of_early_configurations():
-    settings = models.BLIPConfig().to_hf()
+    settings = to_hf(models.BLIPConfig())
     settings["text_config"]["num_attention_heads"] = 8
     with pytest.warns(UserWarning, match=r"num_attention_heads=8 is an error .* going on with 12"):
-        config = models.BLIPConfig.from_hf(settings)
+        config = from_hf(settings)
     assert config.text.heads == 12
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"architectures": ["BlipForQuestionAnswering"]}, "'BlipForQuestionAnswering' is not kno"),
+        (
+            {"architectures": ["BlipForQuestionAnswering"]},
+            "Answering'\\] is not known",
+        ),
         ({"vision_config": {"hidden_act": "relu"}}, "hidden_act='relu' is not a BLIP's"),
         (
             {"architectures": [CAPTIONING], "text_config": {"bos_token_id": 2}},
@@ -313,7 +317,7 @@ def test_broken_heads_of_early_configurations():
 )
 def test_other_kinds_of_blip_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        models.BLIPConfig.from_hf(models.BLIPConfig().to_hf() | change)
+        from_hf(to_hf(models.BLIPConfig()) | change)
 
 
 def test_features_of_another_model_are_refused(retrieval, images, tokens):
@@ -336,7 +340,7 @@ def test_full_size(tmp_path, name):
             if weight_name.endswith("bias"):
                 weight.normal_(0.0, 0.02)
     reference.save_pretrained(tmp_path)
-    config = models.BLIPConfig.from_hf(json.loads((tmp_path / "config.json").read_text()))
+    config = from_hf(json.loads((tmp_path / "config.json").read_text()))
     model = files.assemble(config, files.read_arrays(tmp_path, config))
     rng = np.random.default_rng(0)
     images = pixels(384, batch=2)

@@ -11,9 +11,10 @@ import transformers
 from flax import nnx
 
 from mat_jax import models
-from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
+from mat_jax.formats.preprocessing import OPENAI
 from mat_jax.records import Tokens
-from tests.models.parity import largest, pixels, relative, run, torch_ids
+from tests.models.mistakes import Nothing, edited
+from tests.models.parity import from_hf, largest, pixels, relative, run, to_hf, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 
@@ -32,7 +33,7 @@ def pair(clip_folder):
 
 def normalised(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     images = torch.as_tensor(images)
-    images = (images - torch.tensor(PIXEL_MEAN)) / torch.tensor(PIXEL_STD)
+    images = (images - torch.tensor(OPENAI.mean)) / torch.tensor(OPENAI.std)
     return images.permute(0, 3, 1, 2)
 
 
@@ -115,29 +116,20 @@ def with_config(**changes):
     return change
 
 
-class Nothing(nnx.Module):
-    def __call__(self, x):
-        return x
-
-
 def without_pre_norm(model):
-    model = nnx.clone(model)
     model.vision.ln_pre = Nothing()
-    return model
 
 
 class OneEarlier(nnx.Module):
     def __init__(self, tower):
         self.tower = tower
 
-    def __call__(self, ids, mask, at):
-        return self.tower(ids, mask, at - 1)
+    def __call__(self, ids, mask, at, layers):
+        return self.tower(ids, mask, at - 1, layers)
 
 
 def one_before_the_end(model):
-    model = nnx.clone(model)
     model.text = OneEarlier(model.text)
-    return model
 
 
 def image_unit(model, images):
@@ -153,8 +145,8 @@ MISTAKES = {
     "wrong eps": (with_config(eps=1e-3), image_unit),
     "wrong vision heads": (with_config(vision_heads=2), image_unit),
     "wrong text heads": (with_config(text_heads=4), text_unit),
-    "no norm before the vision blocks": (without_pre_norm, image_unit),
-    "text read one token early": (one_before_the_end, text_unit),
+    "no norm before the vision blocks": (edited(without_pre_norm), image_unit),
+    "text read one token early": (edited(one_before_the_end), text_unit),
 }
 
 
@@ -233,13 +225,17 @@ def test_texts_too_long_are_refused(pair):
 
 def test_config_reads_what_it_writes():
     config = models.CLIPConfig(vision_width=96, vision_heads=6, text_hidden=33, quick_gelu=False)
-    assert models.CLIPConfig.from_hf(config.to_hf()) == config
+    assert from_hf(to_hf(config)) == config
 
 
 def test_config_of_early_checkpoints():
     # openai/clip-vit-* of 2021 say eos_token_id 2, and hold the sizes in *_config_dict.
-    old = {"text_config_dict": {"eos_token_id": 2, "bos_token_id": 0}, "text_config": {}}
-    config = models.CLIPConfig.from_hf(old)
+    old = {
+        "model_type": "clip",
+        "text_config_dict": {"eos_token_id": 2, "bos_token_id": 0},
+        "text_config": {},
+    }
+    config = from_hf(old)
     assert (config.bos, config.eos) == (49406, 49407)
 
 
@@ -256,7 +252,7 @@ def test_impossible_sizes_are_refused(settings, message):
 
 
 def test_towers_that_disagree_are_refused():
-    settings = models.CLIPConfig().to_hf()
+    settings = to_hf(models.CLIPConfig())
     settings["text_config"]["hidden_act"] = "gelu"
     with pytest.raises(ValueError, match="hidden_act is 'gelu' in text_config"):
-        models.CLIPConfig.from_hf(settings)
+        from_hf(settings)

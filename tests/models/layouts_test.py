@@ -22,11 +22,13 @@ from flax import nnx
 
 from mat_jax import convert as command
 from mat_jax import models
-from mat_jax.models import convert
-from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
-from mat_jax.models.convert import CLIP_OPENAI, Rule
-from mat_jax.models.vision import resize_positions
+from mat_jax.formats import folders, rules
+from mat_jax.formats.layouts import CLIP_OPENAI
+from mat_jax.formats.positions import resize_positions
+from mat_jax.formats.preprocessing import OPENAI
+from mat_jax.formats.rules import Rule
 from tests.models.conftest import CAPTIONS, clip_config, randomise
+from tests.models.parity import from_hf
 
 # Transformers' names in a block, and OpenAI's; queries, keys and values are below one another.
 BLOCK = {
@@ -145,7 +147,7 @@ def features(model, images, tokens):
 
 
 def theirs(model, images, tokens):
-    pixels = (torch.tensor(images) - torch.tensor(PIXEL_MEAN)) / torch.tensor(PIXEL_STD)
+    pixels = (torch.tensor(images) - torch.tensor(OPENAI.mean)) / torch.tensor(OPENAI.std)
     with torch.no_grad():
         return model(
             pixel_values=pixels.permute(0, 3, 1, 2),
@@ -173,28 +175,28 @@ def test_openai_archive_in_and_transformers_out(openai, tmp_path, capsys):
 def test_openai_sizes(openai):
     model, path = openai
     ours, _ = models.load(path)
-    assert ours.config == models.CLIPConfig.from_hf(model.config.to_dict())
+    assert ours.config == from_hf(model.config.to_dict())
 
 
 def test_openai_layout_round_trip_is_bitwise(openai, clip_tokenizer):
     ours, _ = models.load(openai[1])
     arrays = models.files._arrays(ours)
     tensors = as_openai(openai[0].state_dict())
-    back = convert.to_theirs(arrays, CLIP_OPENAI)
+    back = rules.to_theirs(arrays, CLIP_OPENAI)
     assert_same_bits(back, tensors)
     shapes = {path: array.shape for path, array in arrays.items()}
-    again = convert.to_ours(back, CLIP_OPENAI, shapes, source="file")
+    again = rules.to_ours(back, CLIP_OPENAI, shapes, source="file")
     assert_same_bits(again, arrays)
 
 
 def test_fused_parts_in_another_order_are_noticed(openai):
     order = {0: 1, 1: 0, 2: 2}
-    rules = [
+    swapped = [
         Rule(r.theirs, r.ours, r.axes, (order[r.part[0]], 3)) if r.part[1] == 3 else r
         for r in CLIP_OPENAI.rules
     ]
-    wrong = dataclasses.replace(CLIP_OPENAI, rules=tuple(rules))
-    back = convert.to_theirs(models.files._arrays(models.load(openai[1])[0]), wrong)
+    wrong = dataclasses.replace(CLIP_OPENAI, rules=tuple(swapped))
+    back = rules.to_theirs(models.files._arrays(models.load(openai[1])[0]), wrong)
     with pytest.raises(AssertionError, match="in_proj"):
         assert_same_bits(back, as_openai(openai[0].state_dict()))
 
@@ -225,7 +227,7 @@ def open_clip(folder, tokenizer, *, quick=None, **settings):
 def test_open_clip_folder(tmp_path, clip_tokenizer, quick):
     model, folder = open_clip(tmp_path / "open", clip_tokenizer, quick=quick)
     ours, tokenizer = models.load(folder)
-    assert ours.config == models.CLIPConfig.from_hf(model.config.to_dict())
+    assert ours.config == from_hf(model.config.to_dict())
     assert ours.config.quick_gelu == bool(quick)
     models.save(ours, tokenizer, tmp_path / "clip")
     assert_same_bits(written(tmp_path / "clip"), model.state_dict())
@@ -351,7 +353,7 @@ def test_pickles_are_fetched_only_where_there_is_nothing_better(tmp_path, monkey
         return str(tmp_path)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert models.files.find("some/model") == tmp_path
+    assert folders.find("some/model", tmp_path / "nothing") == tmp_path
     assert (
         asked == ["model.safetensors", "pytorch_model.bin"][: 1 + (present != "model.safetensors")]
     )

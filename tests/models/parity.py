@@ -5,6 +5,8 @@ import numpy as np
 import torch
 from flax import nnx
 
+from mat_jax.formats import described, settings
+from mat_jax.models import files
 from mat_jax.records import Tokens
 
 
@@ -34,3 +36,14 @@ def largest(ours, theirs) -> float:
 def relative(ours, theirs) -> float:
     theirs = theirs.numpy()
     return float(np.linalg.norm(np.asarray(ours) - theirs) / np.linalg.norm(theirs))
+
+
+def from_hf(said):
+    """The configuration that a config.json describes."""
+    return described.from_hf(said, files.KINDS)
+
+
+def to_hf(config):
+    """The config.json of a configuration."""
+    family = next(name for name, kind in files.KINDS.items() if isinstance(config, kind))
+    return settings.write(config, described.TABLES[family])

@@ -13,7 +13,7 @@ import transformers
 from mat_jax import attacks, data, defenses, mesh, models, state
 from mat_jax.attacks.encode import embed_images, embed_texts
 from mat_jax.experiment import load
-from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
+from mat_jax.formats.preprocessing import OPENAI
 from mat_jax.step import compile_step
 from tests.models.parity import run
 
@@ -81,8 +81,8 @@ def test_attacked_trained_and_exported(family, tmp_path):
 
 def check_transformers(folder, model, batch):
     theirs = transformers.BlipForImageTextRetrieval.from_pretrained(folder).eval()
-    pixels = (torch.tensor(np.asarray(batch.images)) - torch.tensor(PIXEL_MEAN)) / torch.tensor(
-        PIXEL_STD
+    pixels = (torch.tensor(np.asarray(batch.images)) - torch.tensor(OPENAI.mean)) / torch.tensor(
+        OPENAI.std
     )
     with torch.no_grad():
         found = theirs(

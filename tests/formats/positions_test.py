@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mat_jax.models.vision import resize_positions
+from mat_jax.formats.positions import resize_positions
 
 
 @pytest.mark.parametrize("grids", [(14, 24), (24, 14), (2, 7), (7, 7)], ids=str)

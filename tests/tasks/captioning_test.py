@@ -8,9 +8,9 @@ import torch
 from transformers.generation.logits_process import TopPLogitsWarper
 
 from mat_jax import models
-from mat_jax.models import captioning
-from mat_jax.models.clip import PIXEL_MEAN, PIXEL_STD
+from mat_jax.formats.preprocessing import OPENAI
 from mat_jax.records import Tokens
+from mat_jax.tasks import captioning
 from tests.models.parity import run
 
 IMAGES = 32
@@ -50,7 +50,7 @@ def images():
 def theirs(reference, images, *, prompt=(), length=20, **options):
     """Ids of `generate`, with padding after the end, where transformers repeats the end."""
     text = reference.config.text_config
-    pixels = (torch.as_tensor(images) - torch.tensor(PIXEL_MEAN)) / torch.tensor(PIXEL_STD)
+    pixels = (torch.as_tensor(images) - torch.tensor(OPENAI.mean)) / torch.tensor(OPENAI.std)
     start = torch.tensor([[text.bos_token_id, *prompt, text.sep_token_id]] * len(images))
     found = reference.generate(
         pixels.permute(0, 3, 1, 2),
@@ -137,7 +137,7 @@ def test_what_is_likely(top_p):
 def test_beams_that_see_everything_find_the_best(pair, images):
     # As many beams as ids, and two ids to write: every caption there is.
     _, model, _ = pair
-    size, end = model.config.vocab_size, model.config.eos
+    size, end = model.config.text.vocab_size, model.config.eos
     found = captioning.beam_search(model, images[:2], beams=size, min_length=1, max_length=3)
     ids = jnp.tile(jnp.stack([jnp.zeros(size, int), jnp.arange(size)], axis=1), (2, 1))
     every = Tokens(ids, jnp.ones(ids.shape, bool))

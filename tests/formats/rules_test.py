@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from mat_jax.models import convert
-from mat_jax.models.convert import (
+from mat_jax.formats import rules
+from mat_jax.formats.layouts import (
+    ALBEF_ORIGINAL,
     ALIGN_HF,
     BERT_MLM_HF,
+    BLIP_HF,
+    BLIP_ORIGINAL,
     CLIP_HF,
     CLIP_OPENAI,
-    Layout,
-    Rule,
-    fused,
 )
-from mat_jax.models.layouts import ALBEF_ORIGINAL, BLIP_HF, BLIP_ORIGINAL
+from mat_jax.formats.rules import Layout, Rule, fused
 
 LAYOUT = Layout(
     rules=(
@@ -60,28 +60,28 @@ def tensors():
 
 def test_axes_are_turned():
     theirs = tensors()
-    ours = convert.to_ours(theirs, LAYOUT, WANTED, source="file")
+    ours = rules.to_ours(theirs, LAYOUT, WANTED, source="file")
     np.testing.assert_array_equal(ours["blocks.10.kernel"], theirs["layers.10.weight"].T)
     assert ours["patch"][1, 2, 0, 4] == theirs["patch"][4, 0, 1, 2]
 
 
 def test_fused_tensors_are_taken_apart():
     theirs = tensors()
-    ours = convert.to_ours(theirs, LAYOUT, WANTED, source="file")
+    ours = rules.to_ours(theirs, LAYOUT, WANTED, source="file")
     np.testing.assert_array_equal(ours["blocks.10.k.kernel"], theirs["layers.10.qkv_weight"][2:4].T)
     np.testing.assert_array_equal(ours["blocks.10.v.bias"], theirs["layers.10.qkv_bias"][4:])
 
 
 def test_pieces_are_cut_and_joined():
     theirs = tensors()
-    ours = convert.to_ours(theirs, LAYOUT, WANTED, source="file")
+    ours = rules.to_ours(theirs, LAYOUT, WANTED, source="file")
     np.testing.assert_array_equal(ours["k.kernel"], theirs["qk.weight"][2:].T)
     np.testing.assert_array_equal(ours["token"], theirs["token"][0, 0])
 
 
 def test_there_and_back_gives_the_same_bits():
     theirs = tensors()
-    back = convert.to_theirs(convert.to_ours(theirs, LAYOUT, WANTED, source="file"), LAYOUT)
+    back = rules.to_theirs(rules.to_ours(theirs, LAYOUT, WANTED, source="file"), LAYOUT)
     assert back.keys() == theirs.keys()
     for name, tensor in theirs.items():
         assert back[name].tobytes() == tensor.tobytes()
@@ -91,7 +91,7 @@ def test_ignored_and_renamed_tensors():
     theirs = tensors()
     theirs["norm.gamma"] = theirs.pop("norm.weight")
     theirs["buffer.position_ids"] = np.arange(3)
-    ours = convert.to_ours(theirs, LAYOUT, WANTED, source="file")
+    ours = rules.to_ours(theirs, LAYOUT, WANTED, source="file")
     assert ours.keys() == WANTED.keys()
 
 
@@ -134,12 +134,12 @@ def test_what_does_not_fit_is_named(damage, message):
     theirs = tensors()
     damage(theirs)
     with pytest.raises(ValueError, match=message):
-        convert.to_ours(theirs, LAYOUT, WANTED, source="file")
+        rules.to_ours(theirs, LAYOUT, WANTED, source="file")
 
 
 def test_an_array_without_a_rule_is_not_lost():
     with pytest.raises(ValueError, match=r"no rule writes extra.kernel"):
-        convert.to_theirs({"extra.kernel": np.zeros(1)}, LAYOUT)
+        rules.to_theirs({"extra.kernel": np.zeros(1)}, LAYOUT)
 
 
 LAYOUTS = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mat_jax.data.clean import clean_blip_caption, clean_caption
 from mat_jax.data.words import compose
-from mat_jax.models import Tokenizer
+from mat_jax.formats.tokenizer import Tokenizer
 
 CAPTIONS = [
     "A red ball lies on the blue sofa.",

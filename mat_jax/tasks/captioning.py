@@ -205,7 +205,7 @@ def _read(
         )
         x = block(x, readable, keys=keys, image=seen)
         read.append(keys)
-    return model.mlm(x, model.decoder.tok[...])[:, 0].astype(jnp.float32), read
+    return model.mlm(x, model.decoder.tok[...])[:, 0], read
 
 
 def _not_yet(scores: Float[Array, "rows vocab"], end: int, early: Array) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from mat_jax.models import pickles
+from mat_jax.formats import pickles
 
 DTYPES = {
     torch.float64: np.float64,

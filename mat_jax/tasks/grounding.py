@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mat_jax.models.albef import ALBEF
+from mat_jax.models.sizes import grid_side
 from mat_jax.records import Tokens
 
 
@@ -51,5 +52,5 @@ def grad_cam(
 
     gradient = jax.grad(match)(jnp.zeros_like(probs))
     cam = jnp.where(text.mask[:, None, :, None], probs * jnp.maximum(gradient, 0), 0)
-    grid = model.config.image_size // model.config.patch_size
+    grid = grid_side(model.config.image_size, model.config.patch_size)
     return jnp.mean(cam, axis=(1, 2))[:, 1:].reshape(-1, grid, grid)

@@ -1,0 +1,62 @@
+"""The matching loss against its equation, its negatives against the distribution they come from."""
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mat_jax.defenses.matching import draw, matching
+from mat_jax.records import ImageFeatures, TextFeatures
+
+
+def world(table):
+    """A model whose match logits are `table[image, text]`, the features carrying their numbers."""
+    count = len(table)
+
+    def fuse(image, text, keys):
+        each = len(text.mask) // len(keys)
+        return jnp.asarray(table)[jnp.repeat(keys, each), text.mask[:, 0]][:, None]
+
+    model = SimpleNamespace(
+        scale=jnp.float32(2.0),
+        image_keys=lambda image: image.tokens,
+        fuse=fuse,
+        match_logits=lambda fused: fused[:, 0],
+    )
+    embed = jax.random.normal(jax.random.key(0), (2, count, 3))
+    # Stand-ins: what the model of this test reads of a feature is its number, and no more.
+    number = jnp.arange(count)
+    image = ImageFeatures._make((number, embed[0]))
+    return model, image, TextFeatures._make((embed[1], embed[1], number[:, None], None))
+
+
+def surprise(logits, label):
+    return np.log(np.exp(logits).sum()) - logits[label]
+
+
+def test_two_pairs_are_each_others_negatives():
+    table = np.random.default_rng(0).normal(size=(2, 2, 2)).astype(np.float32)
+    losses = matching(*world(table), jax.random.key(1), jnp.array([7, 9]))
+    for i, other in ((0, 1), (1, 0)):
+        terms = (table[i, i], 1), (table[i, other], 0), (table[other, i], 0)
+        expected = np.mean([surprise(*term) for term in terms])
+        assert float(losses[i]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_one_image_twice_is_no_negative_of_itself():
+    table = np.random.default_rng(0).normal(size=(2, 2, 2)).astype(np.float32)
+    losses = matching(*world(table), jax.random.key(1), jnp.array([7, 7]))
+    expected = [surprise(table[i, i], 1) / 3 for i in (0, 1)]
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_negatives_are_drawn_as_the_similarities_say():
+    similarity = jnp.array([[0.3, 1.0, -1.0, 2.0]])
+    allowed = jnp.array([[False, True, True, True]])
+    keys = jax.random.split(jax.random.key(2), 20_000)
+    drawn = jax.vmap(lambda key: draw(key, similarity, allowed))(keys)
+    expected = np.exp([1.0, -1.0, 2.0]) / np.exp([1.0, -1.0, 2.0]).sum()
+    found = np.bincount(np.asarray(drawn)[:, 0], minlength=4) / len(keys)
+    np.testing.assert_allclose(found, [0, *expected], atol=4 * (0.25 / len(keys)) ** 0.5)
