@@ -8,8 +8,7 @@ from mat_jax import data
 from mat_jax.attacks import SUITE, ThreatModel
 from mat_jax.attacks.threat import require_preset
 
-# What an evaluation runs unless it is told; all of SUITE would take five times as long.
-ATTACKS = ("none", "pgd", "bert_attack", "sep", "co_attack", "sga")
+ATTACKS = tuple(name for name, attack in SUITE.items() if attack.usual)
 TASKS = ("retrieval",)
 
 

@@ -46,10 +46,12 @@ def protocol_of(
             "norm": threat.norm,
             "eps": threat.eps,
             "eps_text": eps_text(threat.eps),
-            "steps": threat.steps,
-            "step_size": of.step_size(threat) if threat.step_size is None else threat.step_size,
-            "restarts": threat.restarts,
+            "steps": of.steps(threat),
         }
+        if of.step_size:
+            own = threat.step_size is None
+            found["step_size"] = of.step_size(threat) if own else threat.step_size
+        found["restarts"] = threat.restarts
     if of.characters:
         found |= {"characters": min(threat.words, 1), "positions": POSITIONS}
     elif of.on_text:

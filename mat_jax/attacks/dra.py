@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from mat_jax.attacks.ball import inside, project, uphill
 from mat_jax.attacks.encode import embed_images, unchanged
-from mat_jax.attacks.pgd import ascend, example_keys, fold, point_in_ball
+from mat_jax.attacks.pgd import example_keys, fold
 from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
 from mat_jax.attacks.sga import step_size
 from mat_jax.attacks.text import away
@@ -150,7 +151,7 @@ def along_trajectory(
     official = preset == "official"
 
     def stepped(x: Array, slope: Array) -> Array:
-        return ascend(x, slope, clean, threat.eps, size, threat.norm)
+        return project(x + size * uphill(slope, threat.norm), clean, threat.eps, threat.norm)
 
     def seen(x: Array, keys: Array) -> Array:
         views = scale_views(x, keys, scales=SCALES, noise=NOISE)
@@ -190,7 +191,7 @@ def along_trajectory(
 
     def attempt(kept: Path, index: Array) -> tuple[Path, None]:
         keys = fold(example_keys(key, batch.ids), index)
-        start = point_in_ball(clean, fold(keys, jnp.zeros_like(index)), threat.eps, threat.norm)
+        start = inside(clean, fold(keys, jnp.zeros_like(index)), threat.eps, threat.norm)
         first = Path(start, start, nowhere.value if official else loss(start))
         (_, found), _ = jax.lax.scan(
             lambda carry, index: step(carry, index, keys), (first, first), jnp.arange(threat.steps)

@@ -1,13 +1,15 @@
-"""Image-only PGD on the embedding, and the attack that does nothing."""
+"""Attacks on images alone, and the attack that does nothing."""
 
 from collections.abc import Callable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Key
+from jaxtyping import Array, Bool, Float, Key
 
-from mat_jax.attacks.encode import embed_images, unchanged
-from mat_jax.attacks.pgd import Loss, NoisyLoss, example_keys, pgd
-from mat_jax.attacks.text import kl
+from mat_jax.attacks.apgd import apgd
+from mat_jax.attacks.encode import embed_images, embed_texts, unchanged
+from mat_jax.attacks.losses import away, kl, margin
+from mat_jax.attacks.pgd import Loss, NoisyLoss, example_keys, fgsm, pgd
+from mat_jax.attacks.square import square
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.records import Adversarial, Batch
 
@@ -34,6 +36,94 @@ def pgd_attack(
         lambda images: kl(clean, embed_images(model, images)), batch, key, threat, preset
     )
     return with_image_counts(unchanged(batch)._replace(images=result), threat, preset)
+
+
+def fgsm_attack(
+    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+) -> Adversarial:
+    """Minimise the cosine to the image's captions (`away_from_captions`) in one step of `eps`."""
+    require_preset(preset)
+    loss = away_from_captions(model, batch)
+    images = fgsm(loss, batch.images, eps=threat.eps, norm=threat.norm)
+    return _counted(unchanged(batch)._replace(images=images), 1, 1)
+
+
+def apgd_attack(
+    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+) -> Adversarial:
+    """Minimise the cosine to the image's captions (`away_from_captions`) by APGD.
+
+    Its step sizes are its own; both presets are the same.
+    """
+    require_preset(preset)
+    images = apgd(
+        away_from_captions(model, batch),
+        batch.images,
+        example_keys(key, batch.ids),
+        eps=threat.eps,
+        steps=threat.steps,
+        norm=threat.norm,
+        restarts=threat.restarts,
+    )
+    result = unchanged(batch)._replace(images=images)
+    return _counted(result, threat.restarts * (threat.steps + 1), threat.restarts * threat.steps)
+
+
+def square_attack(
+    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+) -> Adversarial:
+    """Minimise the cosine to the image's captions (`away_from_captions`) by Square, scores alone.
+
+    It tries `proposals(threat)` squares. `strict` shrinks them over that budget; `official` at the
+    proposals where AutoAttack's shrink among its 5,000.
+
+    Raises:
+        ValueError: a norm other than linf.
+    """
+    require_preset(preset)
+    if threat.norm != "linf":
+        raise ValueError(f"square is an attack in linf, got norm {threat.norm!r}: use apgd or pgd")
+    images = square(
+        away_from_captions(model, batch),
+        batch.images,
+        example_keys(key, batch.ids),
+        eps=threat.eps,
+        steps=proposals(threat),
+        rescale=preset == "strict",
+        restarts=threat.restarts,
+    )
+    result = unchanged(batch)._replace(images=images)
+    return _counted(result, threat.restarts * (proposals(threat) + 1), 0)
+
+
+def proposals(threat: ThreatModel) -> int:
+    """50 squares for each gradient step: AutoAttack tries 5,000 beside the 100 steps of APGD."""
+    return 50 * threat.steps
+
+
+def away_from_captions(model, batch: Batch) -> Loss:
+    """`images -> -sum_i cos(e', t_i)` over the image's own captions, which are encoded once.
+
+    It has a gradient at the clean image, where the distance from the clean embedding has none. No
+    other image's captions count: what an attack does to an image must not depend on the batch. For
+    the rank in a gallery at hand, climb `gallery_margin`.
+    """
+    present = batch.present.astype(jnp.float32)[..., None]
+    target = jnp.sum(embed_texts(model, batch.tokens) * present, axis=1)
+    return lambda images: away(embed_images(model, images), target)
+
+
+def gallery_margin(
+    model, texts: Float[Array, "texts embed"], positive: Bool[Array, "batch texts"]
+) -> Loss:
+    """`images -> losses.margin` in a gallery: above 0 where an image finds no caption of its own.
+
+    Args:
+        model: whose images are attacked.
+        texts: the gallery on the unit sphere (`encode.embed_texts`).
+        positive: which of them describe the image.
+    """
+    return lambda images: margin(embed_images(model, images) @ texts.T, positive)
 
 
 def step_size(threat: ThreatModel) -> float:
@@ -79,9 +169,13 @@ def with_image_counts(
     judged = int(preset == "strict" or threat.restarts > 1)
     gradients = threat.restarts * threat.steps * views
     forwards = 1 + gradients + threat.restarts * judged
+    return _counted(result, forwards, gradients)
+
+
+def _counted(result: Adversarial, forwards: int, backwards: int) -> Adversarial:
     batch = result.images.shape[0]
     stats = {
         "image_forwards": jnp.full(batch, forwards, jnp.int32),
-        "image_backwards": jnp.full(batch, gradients, jnp.int32),
+        "image_backwards": jnp.full(batch, backwards, jnp.int32),
     }
     return result._replace(stats={**result.stats, **stats})

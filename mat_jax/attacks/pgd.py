@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Int, Key
 
+from mat_jax.attacks.ball import Images, Radius, inside, inverse, per_image, project, uphill
 from mat_jax.attacks.threat import Norm
 
-Images = Float[Array, "batch height width channels"]
 Loss = Callable[[Array], Array]
 NoisyLoss = Callable[[Array, Array], tuple[Array, Array]]
 
@@ -18,10 +18,11 @@ def pgd(
     images: Images,
     key: Key[Array, ""] | Key[Array, " batch"],
     *,
-    eps: float,
-    step_size: float,
+    eps: Radius,
+    step_size: Radius,
     steps: int,
     norm: Norm = "linf",
+    momentum: float = 0.0,
     random_start: bool = True,
     one_sided: bool = False,
     restarts: int = 1,
@@ -37,6 +38,11 @@ def pgd(
     `linf` and the gradient scaled to length 1 for `l2` (Madry et al. 2018, section 2.1). Only the
     images are differentiated. An image whose gradient is zero stays where it is.
 
+    Several radii are one compiled call, each with the starts it has by itself:
+
+        one = lambda eps: pgd(loss_fn, images, keys, eps=eps, step_size=eps / 4, steps=10)
+        images_adv = jax.vmap(one)(jnp.array([2 / 255, 4 / 255]))  # [2, batch, height, ...]
+
     Args:
         loss_fn: `[batch, height, width, channels] -> [batch]`, maximised.
         images: clean pixels in [0, 1].
@@ -46,6 +52,10 @@ def pgd(
         step_size: length of one step, in the units of `eps`.
         steps: number of gradient steps.
         norm: `linf`, or `l2` over all pixels of an image.
+        momentum: the direction is taken of `v <- momentum * v + gradient / |gradient|_1` in the
+            place of the gradient (MI-FGSM, Dong et al. 2018, equations 6 to 9; there 1.0).
+            RobustVLM's form, `v <- sign(0.9 v + sign(gradient))`, is plain PGD: v never outweighs
+            a sign.
         random_start: start at a uniform draw from the ball. Without it an objective measured from
             the clean image has no gradient to begin with.
         one_sided: draw the start from [0, eps] instead of [-eps, eps], and do not clip it to the
@@ -60,7 +70,7 @@ def pgd(
         float32 images [batch, height, width, channels] in the ball and in the box.
     """
     clean = images.astype(jnp.float32)
-    keys = _one_each(key, clean.shape[0])
+    keys = one_each(key, clean.shape[0])
 
     def climb(x: Array, keys: Array) -> tuple[Array, Array]:
         if climb_fn is None:
@@ -75,38 +85,69 @@ def pgd(
         """One start: the last point, the best point passed on the way and its value."""
 
         def step(carry, index):
-            x, kept, kept_value = carry
+            x, velocity, kept, kept_value = carry
             (_, value), slope = gradient(x, fold(keys, index + 1))
             if best:
-                kept, kept_value = _better(kept, kept_value, x, value)
-            return (ascend(x, slope, clean, eps, step_size, norm), kept, kept_value), None
+                kept, kept_value = better(kept, kept_value, x, value)
+            if momentum:
+                mass = jnp.sum(jnp.abs(slope), axis=(1, 2, 3))
+                slope = velocity = momentum * velocity + slope * per_image(inverse(mass))
+            x = project(x + step_size * uphill(slope, norm), clean, eps, norm)
+            return (x, velocity, kept, kept_value), None
 
+        velocity = jnp.zeros_like(start) if momentum else None
         lowest = jnp.full(clean.shape[:1], -jnp.inf)
-        return jax.lax.scan(step, (start, start, lowest), jnp.arange(steps))[0]
+        ends = jax.lax.scan(step, (start, velocity, start, lowest), jnp.arange(steps))[0]
+        last, _, kept, kept_value = ends
+        return last, kept, kept_value
 
     def attempt(index: Array) -> tuple[Array, Array]:
         once = fold(keys, index)
         start = clean
         if random_start:
-            start = point_in_ball(clean, fold(once, jnp.zeros_like(index)), eps, norm, one_sided)
+            first = fold(once, jnp.zeros_like(index))
+            start = inside(clean, first, eps, norm, one_sided=one_sided)
         last, kept, kept_value = run(start, once)
         if not best and restarts == 1:
             return last, kept_value
         value = loss_fn(last)
-        return _better(kept, kept_value, last, value) if best else (last, value)
+        return better(kept, kept_value, last, value) if best else (last, value)
 
-    if restarts == 1:
-        found, _ = attempt(jnp.int32(0))
-    else:
-
-        def again(carry, index):
-            kept, kept_value = carry
-            return _better(kept, kept_value, *attempt(index)), None
-
-        lowest = jnp.full(clean.shape[:1], -jnp.inf)
-        (found, _), _ = jax.lax.scan(again, (clean, lowest), jnp.arange(restarts))
     # A start that was not clipped, and no step to do it: see `one_sided`.
-    return jnp.clip(found, 0.0, 1.0)
+    return jnp.clip(best_attempt(attempt, clean, restarts), 0.0, 1.0)
+
+
+def fgsm(loss_fn: Loss, images: Images, *, eps: Radius, norm: Norm = "linf") -> Images:
+    """One step from the clean image to the edge of the ball (Goodfellow et al. 2015, section 4).
+
+    `box(x + eps * sign(grad loss_fn(x)))`; for `l2` the gradient scaled to length `eps`. An
+    objective measured from the clean image has no gradient there, so nothing moves.
+    """
+    unused = jax.random.key(0)
+    return pgd(
+        loss_fn, images, unused, eps=eps, step_size=eps, steps=1, norm=norm, random_start=False
+    )
+
+
+def best_attempt(
+    attempt: Callable[[Array], tuple[Array, Array]], clean: Images, restarts: int
+) -> Images:
+    """Of `attempt(index) -> (images, values [batch])` for each restart, the best of each image."""
+    if restarts == 1:
+        return attempt(jnp.int32(0))[0]
+
+    def again(carry, index):
+        kept, kept_value = carry
+        return better(kept, kept_value, *attempt(index)), None
+
+    lowest = jnp.full(clean.shape[:1], -jnp.inf)
+    return jax.lax.scan(again, (clean, lowest), jnp.arange(restarts))[0][0]
+
+
+def better(kept: Array, kept_value: Array, x: Array, value: Array) -> tuple[Array, Array]:
+    """For each image whichever point has the larger value; what is not a number never wins."""
+    wins = value > kept_value
+    return jnp.where(per_image(wins), x, kept), jnp.where(wins, value, kept_value)
 
 
 def example_keys(key: Key[Array, ""], ids: Int[Array, " batch"]) -> Key[Array, " batch"]:
@@ -119,57 +160,10 @@ def fold(keys: Key[Array, " batch"], number: Int[Array, ""]) -> Key[Array, " bat
     return jax.vmap(lambda one: jax.random.fold_in(one, number))(keys)
 
 
-def _one_each(key: Array, batch: int) -> Array:
+def one_each(key: Array, batch: int) -> Array:
+    """A key for each image: as given, or folded from the one key by place in the batch."""
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         raise ValueError(
             f"key is an array of {key.dtype}, expected a typed key: make it with jax.random.key"
         )
     return key if key.ndim else example_keys(key, jnp.arange(batch))
-
-
-def _better(kept: Array, kept_value: Array, x: Array, value: Array) -> tuple[Array, Array]:
-    # A value that is not a number never wins.
-    wins = value > kept_value
-    return jnp.where(_per_image(wins), x, kept), jnp.where(wins, value, kept_value)
-
-
-def ascend(x: Array, slope: Array, clean: Array, eps: float, step_size: float, norm: Norm) -> Array:
-    """One step from `x` along `slope`, back into the ball around `clean` and into the box."""
-    if norm == "linf":
-        delta = jnp.clip(x + step_size * jnp.sign(slope) - clean, -eps, eps)
-    else:
-        delta = x + step_size * slope * _per_image(_inverse(_length(slope))) - clean
-        delta = delta * _per_image(jnp.minimum(1.0, eps * _inverse(_length(delta))))
-    return jnp.clip(clean + delta, 0.0, 1.0)
-
-
-def point_in_ball(
-    clean: Array, keys: Array, eps: float, norm: Norm, one_sided: bool = False
-) -> Array:
-    """A uniform draw from the ball around each image; see `pgd` for `one_sided`."""
-    shape = clean.shape[1:]
-    if norm == "linf":
-        low = 0.0 if one_sided else -eps
-        draw = jax.vmap(lambda key: jax.random.uniform(key, shape, minval=low, maxval=eps))
-        delta = draw(keys)
-    else:
-        # Uniform in a ball of n dimensions: a Gaussian direction, a radius of u^(1/n).
-        directions = jax.vmap(lambda key: jax.random.normal(key, shape))(fold(keys, jnp.int32(0)))
-        radii = jax.vmap(jax.random.uniform)(fold(keys, jnp.int32(1)))
-        radii = eps * radii ** (1.0 / float(clean[0].size))
-        delta = directions * _per_image(radii * _inverse(_length(directions)))
-        delta = jnp.abs(delta) if one_sided else delta
-    return clean + delta if one_sided else jnp.clip(clean + delta, 0.0, 1.0)
-
-
-def _length(x: Array) -> Array:
-    return jnp.sqrt(jnp.sum(jnp.square(x), axis=(1, 2, 3)))
-
-
-def _inverse(x: Array) -> Array:
-    """1/x, and 0 for 0: a step along no gradient is no step."""
-    return jnp.where(x > 0, 1.0 / jnp.where(x > 0, x, 1.0), 0.0)
-
-
-def _per_image(x: Array) -> Array:
-    return x[:, None, None, None]

@@ -1,6 +1,7 @@
 """The attacks by name, with what an evaluation must know of each."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from mat_jax.attacks import image
@@ -27,7 +28,9 @@ class Attack(NamedTuple):
         on_images: it moves pictures, within `eps`.
         on_text: it changes words, so a corpus needs candidates.
         contains: attacks that it should do at least the damage of.
-        step_size: of its image part, unless the threat says.
+        step_size: of its image part, unless the threat says; None: its own, and not to be set.
+        steps: of its image part.
+        usual: measured unless the attacks are named.
         characters: it changes characters, so a corpus needs a table of those edits.
         fuses: it needs a model that reads image and text together.
     """
@@ -37,10 +40,16 @@ class Attack(NamedTuple):
     on_images: bool = False
     on_text: bool = False
     contains: tuple[str, ...] = ()
-    step_size: Callable[[ThreatModel], float] = image.step_size
+    step_size: Callable[[ThreatModel], float] | None = image.step_size
+    steps: Callable[[ThreatModel], int] = lambda threat: threat.steps
+    usual: bool = True
     characters: bool = False
     fuses: bool = False
 
+
+# Those that are asked for by name; the first have step sizes of their own.
+_image = partial(Attack, on_images=True, step_size=None, usual=False)
+_both = partial(Attack, on_images=True, on_text=True, usual=False)
 
 SUITE = {
     "none": Attack(image.none, "clean"),
@@ -58,35 +67,13 @@ SUITE = {
         contains=("pgd", "bert_attack"),
         step_size=sga_step_size,
     ),
-    "dra": Attack(
-        dra,
-        "DRA",
-        on_images=True,
-        on_text=True,
-        contains=("pgd", "bert_attack"),
-        step_size=sga_step_size,
-    ),
-    "sa_aet": Attack(
-        sa_aet,
-        "SA-AET",
-        on_images=True,
-        on_text=True,
-        contains=("pgd", "bert_attack"),
-        step_size=sga_step_size,
-    ),
-    "leaf": Attack(leaf, "LEAF", on_text=True, characters=True),
-    "vlp_attack": Attack(
-        vlp_attack, "VLP-attack", on_images=True, on_text=True, step_size=vlp_step_size
-    ),
-    "co_attack_fused": Attack(
-        co_attack_fused, "Co-Attack (fused)", on_images=True, on_text=True, fuses=True
-    ),
-    "match": Attack(
-        match_attack,
-        "match score",
-        on_images=True,
-        on_text=True,
-        step_size=sga_step_size,
-        fuses=True,
-    ),
+    "dra": _both(dra, "DRA", contains=("pgd", "bert_attack"), step_size=sga_step_size),
+    "sa_aet": _both(sa_aet, "SA-AET", contains=("pgd", "bert_attack"), step_size=sga_step_size),
+    "vlp_attack": _both(vlp_attack, "VLP-attack", step_size=vlp_step_size),
+    "co_attack_fused": _both(co_attack_fused, "Co-Attack (fused)", fuses=True),
+    "match": _both(match_attack, "match score", step_size=sga_step_size, fuses=True),
+    "leaf": Attack(leaf, "LEAF", on_text=True, usual=False, characters=True),
+    "fgsm": _image(image.fgsm_attack, "FGSM", steps=lambda threat: 1),
+    "apgd": _image(image.apgd_attack, "APGD", contains=("fgsm", "square")),
+    "square": _image(image.square_attack, "Square", steps=image.proposals),
 }

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
+from mat_jax.attacks.ball import inside, project, uphill
 from mat_jax.attacks.encode import embed_images, embed_texts, unchanged
-from mat_jax.attacks.pgd import ascend, example_keys, fold, point_in_ball
+from mat_jax.attacks.pgd import example_keys, fold
 from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.views import scale_views
@@ -102,17 +103,16 @@ def vlp_attack(
         mean = jnp.mean(jax.lax.map(slope, jnp.arange(copies)), axis=0)
         length = jnp.mean(jnp.abs(mean), axis=(1, 2, 3), keepdims=True)
         velocity = DECAY * velocity + mean / jnp.where(length > 0, length, 1.0)
-        x = ascend(x, velocity, clean, threat.eps, size, threat.norm)
+        x = project(x + size * uphill(velocity, threat.norm), clean, threat.eps, threat.norm)
         return (x, velocity, *_better(kept, value, x, loss, official)), None
 
     def attempt(carry, index: Array):
         once = fold(keys, index)
-        start = point_in_ball(
-            clean, fold(once, jnp.zeros_like(index)), threat.eps, threat.norm, official
-        )
-        first = (start, jnp.zeros_like(clean), *_better(start, -jnp.inf, start, loss, official))
+        first = fold(once, jnp.zeros_like(index))
+        start = inside(clean, first, threat.eps, threat.norm, one_sided=official)
+        begin = (start, jnp.zeros_like(clean), *_better(start, -jnp.inf, start, loss, official))
         (x, _, kept, value), _ = jax.lax.scan(
-            lambda carry, index: step(carry, index, once), first, jnp.arange(threat.steps)
+            lambda carry, index: step(carry, index, once), begin, jnp.arange(threat.steps)
         )
         if official:
             kept, value = x, loss(x)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mat_jax.attacks.losses import squared_distance
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.inner import attack_images
 from mat_jax.records import Batch
@@ -73,10 +74,3 @@ class FARE:
     def trains(self, path: tuple[str, ...]) -> bool:
         """The image tower and its projection."""
         return path[0].startswith("vision")
-
-
-def squared_distance(
-    embed: Float[Array, "batch embed"], target: Float[Array, "batch embed"]
-) -> Float[Array, " batch"]:
-    """Squared Euclidean distance, summed over the embedding."""
-    return jnp.sum(jnp.square(embed - target), axis=-1)

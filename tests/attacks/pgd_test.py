@@ -1,5 +1,6 @@
 import functools
 import itertools
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mat_jax.attacks.pgd import _one_each, example_keys, pgd
+from mat_jax.attacks.ball import inside
+from mat_jax.attacks.losses import cross_entropy, is_class
+from mat_jax.attacks.pgd import example_keys, fgsm, fold, one_each, pgd
+from tests.attacks.visited import visited
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it imports scipy by old names
+    import eagerpy
+    import foolbox
 
 SHAPE = (4, 5, 5, 3)
 EPS = 8 / 255
@@ -189,7 +198,7 @@ def test_noise_is_climbed_and_the_plain_objective_judges():
 def test_a_key_of_the_old_kind_is_refused():
     # `pgd` itself is stopped by its annotation, which is only checked under test.
     with pytest.raises(ValueError, match=r"make it with jax\.random\.key"):
-        _one_each(jnp.zeros(2, jnp.uint32), 2)
+        one_each(jnp.zeros(2, jnp.uint32), 2)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -220,3 +229,89 @@ def test_every_step_is_that_of_a_plain_torch_loop(norm, steps):
                 delta = delta * (eps / length).clamp(max=1)
         x = (clean + delta).clamp(0, 1).detach()
     np.testing.assert_allclose(ours, x.numpy(), atol=5e-6)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_momentum_is_that_of_a_plain_loop(norm):
+    images, eps, decay = pixels(), EPS if norm == "linf" else 0.5, 0.9
+    step_size, steps = eps / 3, 6
+    weights = np.random.RandomState(3).randn(75, 6).astype(np.float32)
+
+    def loss(x):
+        return jnp.sum(jnp.sin(x.reshape(x.shape[0], -1) @ jnp.asarray(weights)), axis=1)
+
+    given = {"eps": eps, "step_size": step_size, "steps": steps, "norm": norm}
+    ours = attack(loss, images, momentum=decay, random_start=False, **given)
+    clean = np.asarray(images, np.float64).reshape(SHAPE[0], -1)
+    x, velocity = clean, 0.0
+    for _ in range(steps):
+        slope = np.cos(x @ weights.astype(np.float64)) @ weights.T
+        velocity = decay * velocity + slope / np.abs(slope).sum(axis=1, keepdims=True)
+        if norm == "linf":
+            delta = np.clip(x + step_size * np.sign(velocity) - clean, -eps, eps)
+        else:
+            length = np.linalg.norm(velocity, axis=1, keepdims=True)
+            delta = x + step_size * velocity / length - clean
+            delta *= np.minimum(1, eps / np.linalg.norm(delta, axis=1, keepdims=True))
+        x = np.clip(clean + delta, 0, 1)
+    np.testing.assert_allclose(np.asarray(ours).reshape(x.shape), x, atol=1e-3 * eps)
+    plain = attack(loss, images, random_start=False, **given)
+    assert np.abs(np.asarray(ours - plain)).max() > eps / 10
+
+
+def test_fgsm_reaches_the_optimum_of_a_linear_model_in_one_step():
+    images = pixels(low=0.4, high=0.6)
+    weights, loss = linear(images)
+    gain = loss(fgsm(loss, images, eps=EPS)) - loss(images)
+    np.testing.assert_allclose(gain, EPS * np.abs(weights).sum(), rtol=1e-4)
+    gain = loss(fgsm(loss, images, eps=0.3, norm="l2")) - loss(images)
+    np.testing.assert_allclose(gain, 0.3 * np.linalg.norm(weights), rtol=1e-4)
+
+
+class Given:
+    """Mixed into an attack of foolbox: the start is ours."""
+
+    def get_random_start(self, x0, epsilon):
+        return eagerpy.astensor(self.start)
+
+
+@pytest.mark.parametrize("norm, eps", [("linf", EPS), ("l2", 0.5)])
+def test_points_are_those_of_foolbox(norm, eps):
+    images, key, steps = pixels(), jax.random.key(1), 8
+    draw = np.random.RandomState(3)
+    one, two = draw.randn(75, 16).astype(np.float32), draw.randn(16, 5).astype(np.float32)
+    labels = np.array([0, 3, 1, 1])
+
+    def loss(x):
+        logits = jnp.tanh(0.3 * x.reshape(x.shape[0], -1) @ one) @ two
+        return cross_entropy(logits, is_class(jnp.asarray(labels), 5))
+
+    class Net(torch.nn.Module):
+        def forward(self, x):
+            flat = x.permute(0, 2, 3, 1).flatten(1)
+            return torch.tanh(0.3 * flat @ torch.tensor(one)) @ torch.tensor(two)
+
+    ours = functools.partial(pgd, eps=eps, step_size=eps / 3, norm=norm, best=True)
+    points = visited(ours, loss, images, key, steps)
+    first = fold(fold(one_each(key, len(images)), jnp.int32(0)), jnp.int32(0))
+    start = inside(images, first, eps, norm)
+    np.testing.assert_allclose(points[0], start, atol=1e-6)
+    kind = foolbox.attacks.LinfPGD if norm == "linf" else foolbox.attacks.L2PGD
+    model = foolbox.PyTorchModel(Net().eval(), bounds=(0, 1), device="cpu")
+
+    def theirs(x):
+        return torch.tensor(np.asarray(x)).permute(0, 3, 1, 2)
+
+    for step in (1, 2, steps - 1):
+        attack = type("Attack", (Given, kind), {"start": theirs(start)})(
+            abs_stepsize=eps / 3, steps=step, random_start=True
+        )
+        found, _, _ = attack(model, theirs(images), torch.tensor(labels), epsilons=eps)
+        found = found.permute(0, 2, 3, 1).numpy()
+        assert np.mean(np.abs(points[step] - found) < 1e-5) >= 0.999
+    if norm == "linf":
+        attack = foolbox.attacks.FGSM()
+        found, _, _ = attack(model, theirs(images), torch.tensor(labels), epsilons=eps)
+        moved = fgsm(loss, images, eps=eps)
+        same = np.abs(np.asarray(moved) - found.permute(0, 2, 3, 1).numpy()) < 1e-6
+        assert same.mean() >= 0.999
