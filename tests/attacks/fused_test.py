@@ -1,0 +1,83 @@
+"""The attacks on fused features do damage to a small ALBEF and BLIP, pair by pair."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mat_jax import attacks, models
+from mat_jax.attacks.fused import require_fusion
+from mat_jax.attacks.text import kl
+from mat_jax.records import Tokens, unit
+from tests.attacks.toy import FORMAT_LENGTH, SIZE, VOCABULARY, Toy, toy_batch
+
+EPS = 8 / 255
+VIT, BERT = models.ViTConfig(width=8, layers=1, heads=2), dict(width=8, heads=2)
+
+
+@functools.cache
+def model(family):
+    sizes = dict(vocab_size=VOCABULARY, length=FORMAT_LENGTH, **BERT)
+    if family == "albef":
+        text = models.BertConfig(layers=2, **sizes)
+        config = models.ALBEFConfig(SIZE, 4, VIT, text, first_fusion=1, embed=8)
+    else:
+        text = models.BertConfig(layers=1, segments=0, **sizes)
+        config = models.BLIPConfig(SIZE, 4, VIT, text, embed=8, match_start="cls")
+    found = models.files.build(config, 0)
+    found.text_format = Toy().text_format
+    return found
+
+
+@pytest.mark.parametrize("family", ["albef", "blip"])
+@pytest.mark.parametrize("name", ["co_attack_fused", "match"])
+def test_the_objective_rises_within_ball_and_budget(family, name):
+    victim, batch = model(family), toy_batch()
+    threat = attacks.ThreatModel(eps=EPS, steps=3)
+    attack = attacks.compiled(attacks.SUITE[name].function, victim, threat=threat)
+    adv = attack(batch, jax.random.key(0))
+    assert np.abs(np.asarray(adv.images - batch.images)).max() <= EPS + 1e-6
+    assert adv.images.min() >= 0 and adv.images.max() <= 1
+    changed = (np.asarray(adv.choice) >= 0).sum(-1)
+    assert changed.max() == 1 and not changed[~batch.present].any()
+
+    @jax.jit
+    def pair(image, ids, mask):
+        """One pair alone: its fused token, and the score it is ranked by."""
+        seen = victim.encode_image(image[None])
+        read = victim.encode_text(Tokens(ids[None], mask[None]))
+        fused = victim.fuse(seen, read)
+        cosine = jnp.sum(unit(seen.embed) * unit(read.embed))
+        return fused[0, 0], victim.match_logits(fused)[0, 1] + cosine
+
+    def at(i, m, images, tokens):
+        return pair(images[i], tokens.ids[i, m], tokens.mask[i, m])
+
+    for i in range(len(batch.ids)):
+        own = [m for m in range(batch.present.shape[1]) if batch.present[i, m]]
+        if name == "match":
+            before = sum(at(i, m, batch.images, batch.tokens)[1] for m in own)
+            assert sum(at(i, m, adv.images, adv.tokens)[1] for m in own) < before
+            continue
+        for m in own:
+            clean, _ = at(i, m, batch.images, batch.tokens)
+            edited, _ = at(i, m, batch.images, adv.tokens)
+            assert (kl(clean, edited) > 0) == bool(changed[i, m])
+        # What the image climbs, at its start (as for no attack on it) and at its end.
+        start, end = (
+            sum(
+                kl(at(i, m, batch.images, adv.tokens)[0], now)
+                + 3 * kl(at(i, m, batch.images, batch.tokens)[0], now)
+                for m in own
+                for now in [at(i, m, images, adv.tokens)[0]]
+            )
+            for images in (batch.images, adv.images)
+        )
+        assert end > start
+
+
+def test_a_model_that_does_not_fuse_is_refused_in_one_sentence():
+    with pytest.raises(ValueError, match="which int does not do"):
+        require_fusion(1)
