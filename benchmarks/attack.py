@@ -10,58 +10,27 @@ fastest float32 matrix product of the machine.
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # mat_jax, installed or not
 
+import clock  # noqa: E402
 import flops  # noqa: E402
-import jax  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 import work  # noqa: E402
-from programs import MAT, SGA, Program  # noqa: E402
-
-PAUSE = 0.3  # seconds between turns, in which the threads of the one before fall asleep
-
-
-def take_turns(programs: dict[str, Program], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each program, run in turn (every second round backwards), after a warm-up."""
-    seconds: dict[str, list[float]] = {name: [] for name in programs}
-    for program in programs.values():
-        program()
-    for turn in range(repeats):
-        for name in list(programs)[:: 1 if turn % 2 == 0 else -1]:
-            time.sleep(PAUSE)
-            before = time.perf_counter()
-            programs[name]()
-            seconds[name].append(time.perf_counter() - before)
-    return seconds
-
-
-def ceiling(repeats: int, side: int = 2048) -> dict[str, float]:
-    """The rate of a float32 product of two square matrices, in GF/s: the best of many."""
-    ours = jax.random.normal(jax.random.key(0), (side, side))
-    theirs = torch.randn(side, side)
-    product = jax.jit(lambda x: x @ x)
-    programs = {
-        "jax": lambda: product(ours).block_until_ready(),
-        "torch": lambda: theirs @ theirs,
-    }
-    seconds = take_turns(programs, 4 * repeats)
-    return {name: 2 * side**3 / min(times) / 1e9 for name, times in seconds.items()}
+from programs import MAT, SGA  # noqa: E402
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Everything: agreement, then times. SGA's models are gone before MAT's are made."""
     config = work.SIZES[args.size]
-    figures: dict[str, Any] = {"settings": vars(args), "machine": machine(), "rows": []}
-    figures["ceiling_gflops"] = ceiling(args.repeats)
+    figures: dict[str, Any] = {"settings": vars(args), "machine": clock.machine(), "rows": []}
+    figures["ceiling_gflops"] = clock.ceiling(args.repeats)
     with tempfile.TemporaryDirectory() as folder:
         model = work.export(config, Path(folder, "clip"))
         for name, kind, size in (("SGA", SGA, args.batch), ("MAT step", MAT, 4 * args.batch)):
@@ -70,7 +39,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             programs = {"torch": both.torch, "mat_jax": both.ours}
             if not args.skip_published:
                 programs["published"] = lambda both=both: both.torch(both.published)
-            seconds = take_turns(programs, args.repeats)
+            seconds = clock.take_turns(programs, args.repeats)
             figures["rows"].append(
                 {
                     "work": name,
@@ -109,20 +78,6 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def machine() -> dict[str, Any]:
-    """Where this ran."""
-    models = [s for s in _lines("/proc/cpuinfo") if s.startswith("model name")]
-    return {
-        "cpu": models[0].split(":")[1].strip() if models else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "jax": jax.__version__,
-        "torch": torch.__version__,
-        "device": jax.devices()[0].device_kind,
-        "date": time.strftime("%Y-%m-%d %H:%M"),
-        "load_before": os.getloadavg(),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=list(work.SIZES), default="small")
@@ -138,17 +93,11 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     transformers.utils.logging.disable_progress_bar()
-    load = os.getloadavg()[0]
-    if load > 1.5:
-        print(f"other programs are running (load {load:.1f}): do not quote these figures")
+    clock.warn_if_busy()
     figures = measure(args)
     print(table(figures))
     if args.json:
         Path(args.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ the count with the last block computed for the one token that is used, as mat_ja
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from mat_jax.models import CLIPConfig
+from mat_jax.models import ALBEFConfig, CLIPConfig
+
+Config = CLIPConfig | ALBEFConfig
+CAPTION = 30  # ids of a caption under ALBEF
 
 
 class Products(NamedTuple):
@@ -31,18 +34,49 @@ class Products(NamedTuple):
         return 2 * (self.dense + self.attention)
 
 
-def vision(config: CLIPConfig, *, pooled: bool) -> Products:
+def vision(config: Config, *, pooled: bool) -> Products:
+    """Of the image tower and its projection."""
     patches = (config.image_size // config.patch_size) ** 2
-    width, hidden = config.vision_width, config.vision_hidden
-    tower = _tower(patches + 1, width, hidden, config.vision_layers, pooled)
+    if isinstance(config, ALBEFConfig):
+        vit = config.vision
+        width, hidden, layers = vit.width, vit.hidden, vit.layers
+    else:
+        width, hidden, layers = config.vision_width, config.vision_hidden, config.vision_layers
+    tower = _tower(patches + 1, width, hidden, layers, pooled)
     cut = 2 * patches * 3 * config.patch_size**2 * width
     return Products(tower.dense + cut + 2 * width * config.embed, tower.attention)
 
 
-def text(config: CLIPConfig, *, pooled: bool) -> Products:
-    width, hidden = config.text_width, config.text_hidden
-    tower = _tower(config.text_length, width, hidden, config.text_layers, pooled)
+def text(config: Config, *, pooled: bool) -> Products:
+    """Of the text tower, before any fusion, and its projection; captions are padded."""
+    if isinstance(config, ALBEFConfig):
+        bert, length, layers = config.text, CAPTION, config.first_fusion
+        width, hidden = bert.width, bert.hidden
+    else:
+        width, hidden = config.text_width, config.text_hidden
+        length, layers = config.text_length, config.text_layers
+    tower = _tower(length, width, hidden, layers, pooled)
     return Products(tower.dense + 2 * width * config.embed, tower.attention)
+
+
+class Fusion(NamedTuple):
+    """Operations of the blocks that read the image: forward, and backward to the image."""
+
+    forward: float
+    to_image: float
+
+
+def fusion(config: ALBEFConfig) -> Fusion:
+    """The first self-attention and the first cross-attention's queries do not see the image."""
+    length, width = CAPTION, config.text.width
+    tokens = (config.image_size // config.patch_size) ** 2 + 1
+    own = length * 8 * width**2, 4 * length**2 * width  # self-attention: dense, attention
+    feed = length * 4 * width * config.text.hidden
+    ask, keys = length * 4 * width**2, tokens * 4 * config.vision.width * width
+    dense, attention = own[0] + feed + ask + keys, own[1] + 4 * length * tokens * width
+    blocks = config.text.layers - config.first_fusion
+    blind = own[0] + ask / 2 + 2 * own[1] + 2 * length * tokens * width
+    return Fusion(blocks * (dense + attention), blocks * (dense + 2 * attention) - blind)
 
 
 def _tower(tokens: int, width: int, hidden: int, layers: int, pooled: bool) -> Products:

@@ -4,7 +4,6 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,6 +11,7 @@ import numpy as np
 import optax
 import torch
 import work
+from clock import Program
 from torch_peer import Peer
 
 from mat_jax import attacks, defenses, mesh, state, step
@@ -21,8 +21,6 @@ from mat_jax.attacks.encode import embed_images, embed_texts
 # two programs' images differ in some pixels by a step or two; their losses hardly differ.
 SAME_CAPTIONS, SGA_TOLERANCE, MAT_TOLERANCE, NORM_TOLERANCE = 0.95, 2e-3, 1e-3, 2e-2
 LEARNING_RATE, MAT_UPDATES = 1e-4, 3
-
-Program = Callable[[], Any]
 
 
 class SGA:

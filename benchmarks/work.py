@@ -20,7 +20,7 @@ SIZES = {
     # For debugging the benchmark: nothing but overhead is measured with it.
     "tiny": models.CLIPConfig(
         image_size=32, patch_size=16, vision_width=64, vision_layers=2, vision_heads=2,
-        text_width=64, text_layers=2, text_heads=2, text_length=24, vocab_size=300, embed=32,
+        text_width=64, text_layers=2, text_heads=2, text_length=24, vocab_size=514, embed=32,
     ),
     # The shape of the CLIP shipped with the package.
     "small": models.CLIPConfig(
@@ -29,6 +29,22 @@ SIZES = {
     ),
     # OpenAI's ViT-B/16, its 77 ids a caption included.
     "b16": models.CLIPConfig(),
+}  # fmt: skip
+
+
+ALBEF_SIZES = {
+    "tiny": models.ALBEFConfig(
+        image_size=32, patch_size=16, vision=models.ViTConfig(width=64, layers=2, heads=1),
+        text=models.BertConfig(vocab_size=300, length=40, width=64, layers=4, heads=1),
+        first_fusion=2, embed=32,
+    ),
+    "small": models.ALBEFConfig(
+        image_size=64, patch_size=16, vision=models.ViTConfig(width=192, layers=4, heads=3),
+        text=models.BertConfig(vocab_size=964, length=40, width=128, layers=4, heads=2),
+        first_fusion=2, embed=128,
+    ),
+    # The published one: ViT-B/16 at 384 px, captions of 30 ids, six blocks and six that read.
+    "b16": models.ALBEFConfig(),
 }  # fmt: skip
 
 
@@ -49,13 +65,14 @@ def export(config: models.CLIPConfig, folder: Path) -> models.CLIP:
     return model
 
 
-def batch(model: models.CLIP, size: int, *, captions: int, seed: int = 0) -> Batch:
+def batch(model: models.CLIP | models.ALBEF, size: int, *, captions: int, seed: int = 0) -> Batch:
     """Blotchy images; captions of 10 to 15 words, every second of which may change.
 
     A word has one id, or two with probability 0.15, and so have its ten substitutes. (Flickr30k:
     12.4 words a caption, 7.0 of them not on the stop list.)
     """
     random, config = np.random.default_rng(seed), model.config
+    vocab_size = getattr(config, "text", config).vocab_size
     grid = random.uniform(0.1, 0.9, (size, 8, 8, 3))
     pixels = grid.repeat(config.image_size // 8, 1).repeat(config.image_size // 8, 2)
     pixels = np.clip(pixels + random.normal(0, 0.05, pixels.shape), 0, 1).astype(np.float32)
@@ -66,7 +83,7 @@ def batch(model: models.CLIP, size: int, *, captions: int, seed: int = 0) -> Bat
         return 1 + (random.random(shape) < 0.15).astype(np.int32)
 
     def parts(shape: tuple[int, ...]) -> np.ndarray:
-        return random.integers(0, config.vocab_size - 2, (*shape, 2), np.int32)
+        return random.integers(0, vocab_size - 2, (*shape, 2), np.int32)
 
     real = np.arange(WORDS) < random.integers(10, WORDS + 1, (size, captions, 1))
     may_change = real & ((np.arange(WORDS) + random.integers(0, 2, (size, captions, 1))) % 2 == 0)

@@ -59,8 +59,8 @@ def load(
             open_clip_config.json lies beside it and says otherwise.
         image_size: pixels along a side, if not the size the model was trained with; its position
             embeddings are interpolated once, here.
-        dtype: "bfloat16" to compute in it, in half the time on most accelerators; weights,
-            normalisations, softmax and embeddings are float32 either way.
+        dtype: "bfloat16" to let towers compute in it; weights, normalisations, softmax and
+            embeddings are float32 either way.
         text_length: ids of a caption, if fewer than the checkpoint's tokenizer says. It is what
             text encoders spend their time on: captions seldom need CLIP's 77 or BERT's 512.
         tokenizer: folder of the tokenizer, if it is not with the weights.
