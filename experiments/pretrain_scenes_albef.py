@@ -4,9 +4,15 @@ python -m mat_jax.train --config experiments/pretrain_scenes_albef.py --workdir 
 python -m mat_jax.train --config experiments/pretrain_scenes_albef.py --workdir runs/scenes-albef \
     --set start=runs/albef/export batch_size=64 steps=1800
 python -m mat_jax.evaluate --model runs/scenes-albef/export --data scenes --attacks none \
-    --out report
+    --shortlist 16 --out report
 
 Contrastive learning and matching with hard negatives, no attack in it.
+
+Measured (1,000 held-out scenes, `--shortlist 16`): TR/IR@1 93.8/83.9; by cosine alone 88.6/78.7.
+The matching loss stays at chance for 600 steps of the first run, after which matching ranks worse
+than the cosine; the second run mends it. 75 minutes on two busy cores. It ships in half precision:
+
+python -m mat_jax.convert runs/scenes-albef/export scenes-albef --dtype float16
 """
 
 import optax

@@ -2,9 +2,14 @@
 
 python -m mat_jax.train --config experiments/pretrain_scenes_blip.py --workdir runs/scenes-blip
 python -m mat_jax.evaluate --model runs/scenes-blip/export --data scenes --attacks none \
-    --out report
+    --shortlist 16 --out report
 
 Contrastive learning and matching with hard negatives, no attack in it.
+
+Measured (1,000 held-out scenes, `--shortlist 16`): TR/IR@1 91.3/82.3; by cosine alone 80.4/70.6. 45
+minutes on two busy cores. It ships in half precision:
+
+python -m mat_jax.convert runs/scenes-blip/export scenes-blip --dtype float16
 """
 
 import optax

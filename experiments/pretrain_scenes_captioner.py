@@ -4,6 +4,13 @@ python -m mat_jax.train --config experiments/pretrain_scenes_captioner.py \
     --workdir runs/scenes-captioner
 
 BLIP's language modelling: the next id from the image and the ids before it, no attack in it.
+
+Measured (1,000 held-out pictures, `python benchmarks/captions.py --model scenes-captioner --limit
+1000`): of its captions, which name four things each, 20.3 % are wholly true by the world's oracle
+with beams of 3, 18.5 % greedily; of another picture's captions 0.0 %, of the world's own, some of
+them careless, 87.0 %. 20 minutes on two cores. It ships in half precision:
+
+python -m mat_jax.convert runs/scenes-captioner/export scenes-captioner --dtype float16
 """
 
 import optax

@@ -85,8 +85,9 @@ def match_scores(
     graph, state = nnx.split(model)
     scores = np.empty(len(pairs), np.float32)
     order = np.argsort(pairs[:, 0], kind="stable")
-    for image in np.unique(pairs[:, 0]):
-        own = order[slice(*np.searchsorted(pairs[order, 0], [image, image + 1]))]
+    ends = np.flatnonzero(np.diff(pairs[order, 0])) + 1
+    for own in np.split(order, ends):
+        image = pairs[own[0], 0]
         for first in range(0, len(own), MATCH_BATCH):
             chunk = own[first : first + MATCH_BATCH]
             filled = np.resize(chunk, MATCH_BATCH)  # one shape, so one compilation

@@ -151,6 +151,9 @@ def _measure(
 def _check_kind(experiment: Experiment, model: Any) -> None:
     """Refuse a model that the defence or the evaluation cannot use."""
     name = getattr(experiment.model, "name", "the experiment's model")
+    captioner = hasattr(model, "caption_logits") and experiment.evaluation is None
+    if captioner and getattr(experiment.defense, "captions", False):
+        return
     if experiment.evaluation is not None or getattr(experiment.defense, "encodes", True):
         models.require_encoders(model, name)
     else:

@@ -22,6 +22,7 @@ class FineTune:
     text: bool = True
 
     needs_reference = False
+    captions = True  # it trains captioners too
     words = 0
 
     def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:

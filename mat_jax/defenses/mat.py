@@ -23,7 +23,8 @@ class MAT:
 
     1. $t'$ = BERT-Attack(t): `words` words replaced, against the clean image;
     2. $x'$ = PGD from a random start, `steps` steps up $\mathrm{NCE}(x', t')$ with $t'$ fixed;
-    3. the weights step down $\mathrm{NCE}(x', t')$. No clean term. All weights train.
+    3. the weights step down $\mathrm{NCE}(x', t')$, and for ALBEF, TCL and BLIP the matching loss
+       of the same pairs (`outer.pair_losses`; our choice). No clean term. All weights train.
 
     From the paper: the order, 2 PGD steps, eps 2/255 in linf, one word, all weights. Our choices,
     which the paper's public material does not settle: PGD climbs InfoNCE itself; the text

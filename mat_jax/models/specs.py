@@ -55,10 +55,12 @@ def _fitted(config: Any, tokenizer: Tokenizer) -> Any:
 
 def require_encoders(model: Any, name: object) -> None:
     """Refuse a model that cannot compare images with texts."""
-    if not hasattr(model, "encode_image") or not hasattr(model, "encode_text"):
+    if not hasattr(model, "scale"):  # of the space that images and texts share
+        kinds = {"logits": "language model", "decoder": "captioner", "cls_head": "classifier"}
+        kind = next((kinds[part] for part in kinds if hasattr(model, part)), "model")
         raise ValueError(
-            f"{str(name)!r} is a {'captioner' if hasattr(model, 'decoder') else 'language model'}, "
-            "expected one of images and texts: name a CLIP, scenes-clip for example"
+            f"{str(name)!r} is a {kind}, expected one of images and texts: name a CLIP, "
+            "scenes-clip for example"
         )
 
 

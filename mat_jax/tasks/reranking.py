@@ -36,9 +36,7 @@ def reranked(
         shortlist: items of each query that are scored.
         tie: scores this close count as equal.
     """
-    cosine = np.asarray(images, np.float64) @ np.asarray(texts, np.float64).T
-    cosine[np.isnan(cosine)] = -np.inf
-    to_texts, to_images = best(cosine, shortlist), best(cosine.T, shortlist)
+    to_texts, to_images = best(images, texts, shortlist), best(texts, images, shortlist)
     here, there = np.arange(len(images)), np.arange(len(texts))
     pairs = np.concatenate(
         [
@@ -55,9 +53,20 @@ def reranked(
     return Ranks(tr, ir, np.asarray(owner), tr_lost + ir_lost)
 
 
-def best(scores: Float[np.ndarray, "queries gallery"], count: int) -> Int[np.ndarray, "queries k"]:
-    """Rows of the `count` highest scores of each query, best first."""
-    return np.argsort(-scores, axis=1, kind="stable")[:, :count]
+def best(
+    queries: Float[np.ndarray, "queries embed"],
+    gallery: Float[np.ndarray, "gallery embed"],
+    count: int,
+    *,
+    block: int = 512,
+) -> Int[np.ndarray, "queries k"]:
+    """Rows of the `count` highest cosines of each query, best first; `block` queries at once."""
+    found, gallery = [], np.asarray(gallery, np.float64)
+    for first in range(0, len(queries), block):
+        scores = np.asarray(queries[first : first + block], np.float64) @ gallery.T
+        scores[np.isnan(scores)] = -np.inf
+        found.append(np.argsort(-scores, axis=1, kind="stable")[:, :count])
+    return np.concatenate(found)
 
 
 def _ranks(

@@ -45,12 +45,16 @@ def test_captioning_is_torchs_smoothed_cross_entropy():
 def test_albef_learns_to_compare_and_to_match():
     text = models.BertConfig(vocab_size=40, length=6, **BERT)
     model = built(models.ALBEFConfig(16, 8, VIT, text, first_fusion=1, embed=8))
-    one = batch()
-    tokens = jax.tree.map(lambda x: x[:, 0], one.tokens)
-    image, caption = model.encode_image(one.images), model.encode_text(tokens)
-    compared = info_nce(image.embed, caption.embed, model.scale, one.ids)
-    matched = matching(model, image, caption, KEY, one.ids)
-    losses, metrics = pair_losses(model, one, KEY)
+
+    @jax.jit
+    def terms(model, one):
+        tokens = jax.tree.map(lambda x: x[:, 0], one.tokens)
+        image, caption = model.encode_image(one.images), model.encode_text(tokens)
+        compared = info_nce(image.embed, caption.embed, model.scale, one.ids)
+        matched = matching(model, image, caption, KEY, one.ids)
+        return compared, matched, *pair_losses(model, one, KEY)
+
+    compared, matched, losses, metrics = terms(model, batch())
     np.testing.assert_allclose(losses, compared + matched, rtol=1e-5)
     assert float(metrics["matching"]) == pytest.approx(float(matched.mean()), rel=1e-5)
 

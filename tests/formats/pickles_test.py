@@ -272,7 +272,8 @@ def test_truncated(tmp_path, options):
     whole = path.read_bytes()
     for length in (0, 1, 2, 30, 300, len(whole) // 2, len(whole) - 100, len(whole) - 1):
         path.write_bytes(whole[:length])
-        refused(path)
+        with pytest.raises(ValueError, match="is refused, nothing in it was run or loaded"):
+            pickles.read(path)
 
 
 @formats

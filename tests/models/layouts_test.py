@@ -329,8 +329,14 @@ def test_clip_of_2021(clip_folder, tmp_path):
 
 def test_safetensors_come_first(clip_folder):
     _, folder = clip_folder()
+    alone, _ = models.load(folder)
     (folder / "pytorch_model.bin").write_bytes(b"not looked at")
-    models.load(folder)
+    beside, _ = models.load(folder)
+    for one, other in zip(*(jax.tree.leaves(nnx.state(m)) for m in (alone, beside)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"pytorch_model\.bin is refused"):
+        models.load(folder)
 
 
 def test_a_model_stays_when_its_file_changes(openai, tmp_path):

@@ -58,7 +58,14 @@ def alike(one, other):
     return (one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum())
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+# Of each kind of tower one is compared at every run: compiling a gradient takes long.
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("clip", "blip") else pytest.mark.slow)
+        for name in CONFIGS
+    ],
+)
 def test_scores_and_gradients_are_near_those_of_float32(name):
     def total(model, images):
         found = scores(model, images)

@@ -69,7 +69,7 @@ def test_attacked_trained_and_exported(family, tmp_path):
     assert np.isfinite(metrics["loss"]) and metrics["captions_changed"] > 0
     trained = layout.model({**end.trained, **end.frozen})
     moved = {n for n, leaf in weights.items() if not np.array_equal(leaf, end.trained[n])}
-    assert {"vision.patch.kernel", "text.tok", "vision_proj.kernel"} <= moved
+    assert {"vision.patch.kernel", "text.tok", "vision_proj.kernel", "itm_head.kernel"} <= moved
 
     models.save(trained, tokenizer, tmp_path / "export")
     again, _ = models.load(tmp_path / "export")
