@@ -62,15 +62,18 @@ def weights(
 ) -> Float[Array, "samples 3"]:
     """Weights of the current, the clean and the previous image, in whole percent.
 
-    As in the released code: the first uniform, the second uniform in what the first leaves, the
-    rest to the third, none of them 0. `ordered`: current < previous < clean (SA-AET).
+    As in the released code: the first uniform in 1 .. 100, the second uniform in 1 .. what the
+    first leaves, the rest to the third; all three again where the third gets nothing. A first of 99
+    or 100 leaves too little, and becomes (98, 1, 1). `ordered`: current < previous < clean, or
+    again (SA-AET).
     """
     triples = [(a, b, 100 - a - b) for a in range(1, 99) for b in range(1, 100 - a)]
     if ordered:
         triples = [one for one in triples if one[0] < one[2] < one[1]]
     table = np.array(triples, np.float32)
-    odds = jnp.asarray(-np.log(100 - table[:, 0]))
-    return jnp.asarray(table / 100)[jax.random.categorical(key, odds, shape=(samples,))]
+    odds = 1 / (100 - table[:, 0]) + 2.0 * (table[:, 0] == 98)
+    logits = jnp.asarray(np.log(odds).astype(np.float32))
+    return jnp.asarray(table / 100)[jax.random.categorical(key, logits, shape=(samples,))]
 
 
 def guided(

@@ -45,8 +45,8 @@ def vlp_attack(
     From the paper's idea and settings; the released program does not run. Two things are ours:
     the paper lets words drift over a whole vocabulary and holds them by penalties, here they keep
     to the threat's budget and candidates; and for its translated captions and turned images there
-    stand the other captions of the image and its resized views. The other pair is the next one
-    of the batch, so results depend on the batch; a batch of one has no negative.
+    stand the other captions of the image and its resized views. The other pair is the one
+    before it in the batch, so results depend on the batch; a batch of one has no negative.
 
     `official`: start on one side of the image, last point. `strict`: both sides, best point.
 

@@ -1,12 +1,14 @@
 """DRA, SA-AET, VLP-attack, the fused attacks and MMCoA's equal their plain readings in torch."""
 
 import functools
+import random
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from mat_jax import attacks
 from mat_jax.attacks.dra import MIX, weights
@@ -121,15 +123,24 @@ def test_dra_and_sa_aet(name, preset):
             assert words_of(adv, i, m) == plain.away_from(w, o, guide, mask=mask)
 
 
-def test_weights_are_convex_and_ordered_for_sa_aet():
-    for ordered in (False, True):
-        drawn = np.asarray(weights(jax.random.key(1), 400, ordered=ordered))
-        np.testing.assert_allclose(drawn.sum(1), 1, atol=1e-6)
-        assert drawn.min() >= 0.01 - 1e-6 and len(np.unique(drawn[:, 0])) > 20
-        if ordered:
-            assert (drawn[:, 0] < drawn[:, 2]).all() and (drawn[:, 2] < drawn[:, 1]).all()
-    # Without the order, current is uniform in 1 .. 98 percent: 49.5 in the mean.
-    assert abs(np.asarray(weights(jax.random.key(2), 4000))[:, 0].mean() - 0.495) < 0.02
+def drawn_by_hand(draw, ordered):
+    """The released loop, in percent."""
+    while True:
+        a = draw.randint(1, 100)
+        a, b = (a, draw.randint(1, 100 - a)) if a < 99 else (98, 1)
+        c = 100 - a - b
+        if c and (not ordered or a < c < b):
+            return a, b, c
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_weights_are_drawn_as_in_the_released_loop(ordered):
+    many, draw = 4000, random.Random(0)
+    ours = 100 * np.asarray(weights(jax.random.key(1), many, ordered=ordered))
+    theirs = np.array([drawn_by_hand(draw, ordered) for _ in range(many)])
+    np.testing.assert_allclose(ours.sum(1), 100, atol=1e-3)
+    for column in range(3):
+        assert stats.ks_2samp(ours[:, column].round(), theirs[:, column]).pvalue > 1e-3
 
 
 def test_the_shared_direction_is_the_first_left_singular_vector():

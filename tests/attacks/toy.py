@@ -1,5 +1,9 @@
-"""A model of one layer and a batch for it: what is attacked quickly, here and in torch."""
+"""A model of one layer and a batch for it: what is attacked quickly, here and in torch.
 
+And real families so small that they serve the same batch.
+"""
+
+import functools
 from types import SimpleNamespace
 
 import jax
@@ -7,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from mat_jax import models
 from mat_jax.data.words import TextFormat, compose
 from mat_jax.records import Batch, ImageFeatures, TextFeatures, Words
 
@@ -14,7 +19,7 @@ FORMAT_LENGTH, VOCABULARY, SIZE, EMBED = 10, 30, 8, 12
 
 
 class Toy(nnx.Module):
-    """Encoders of one layer, and a fusion of as little: what is attacked quickly."""
+    """Encoders of one layer, and a fusion of as little."""
 
     def __init__(self, seed=0):
         draw = np.random.RandomState(seed)
@@ -63,13 +68,16 @@ def toy_batch(images=4, captions=3, seed=0) -> Batch:
     lengths = np.where(present[..., None], 1, 0) * np.ones(lead, int)
     sizes = np.where(present[..., None, None], draw.rand(*lead, 3) < 0.7, False)
     sizes[0, 0] = False  # a caption with no attackable word
+    # All words of a caption and their substitutes differ, or rounding would decide between them.
+    ids = np.stack([5 + draw.permutation(VOCABULARY - 5)[:16] for _ in range(images * captions)])
+    ids = ids.reshape(*lead, 4)
     words = Words(
         *(
             jnp.asarray(x.astype(np.int32))
             for x in (
-                draw.randint(5, VOCABULARY, (*lead, 1)),
+                ids[..., :1],
                 lengths,
-                draw.randint(5, VOCABULARY, (*lead, 3, 1)),
+                ids[..., 1:, None],
                 sizes,
             )
         )
@@ -82,3 +90,25 @@ def toy_batch(images=4, captions=3, seed=0) -> Batch:
         words=words,
     )
     return jax.tree.map(np.asarray, batch)
+
+
+@functools.cache
+def tiny(family):
+    """A random CLIP, ALBEF or BLIP of one block a tower (ALBEF's text: two), for `toy_batch`."""
+    vit = models.ViTConfig(width=8, layers=1, heads=2)
+    sizes = dict(vocab_size=VOCABULARY, length=FORMAT_LENGTH, width=8, heads=2)
+    if family == "clip":
+        ones = {f"{tower}_{size}": 1 for tower in ("vision", "text") for size in ("layers", "heads")}
+        config = models.CLIPConfig(
+            image_size=SIZE, patch_size=4, vision_width=8, text_width=8, embed=8, bos=1, eos=2,
+            pad=0, text_length=FORMAT_LENGTH, vocab_size=VOCABULARY, **ones,
+        )  # fmt: skip
+    elif family == "albef":
+        text = models.BertConfig(layers=2, **sizes)
+        config = models.ALBEFConfig(SIZE, 4, vit, text, first_fusion=1, embed=8)
+    else:
+        text = models.BertConfig(layers=1, segments=0, **sizes)
+        config = models.BLIPConfig(SIZE, 4, vit, text, embed=8, match_start="cls")
+    found = models.files.build(config, 0)
+    found.text_format = Toy().text_format
+    return found
