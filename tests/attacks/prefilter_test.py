@@ -11,9 +11,8 @@ from mat_jax import attacks
 from mat_jax.attacks.encode import embed_images, embed_texts
 from mat_jax.attacks.prefilter import agreement, place_of, shortlist
 from mat_jax.attacks.text import away
-from mat_jax.data.words import compose
 from mat_jax.records import Tokens
-from tests.attacks.toy import Toy, tiny, toy_batch
+from tests.attacks.toy import Toy, framed, tiny, toy_batch
 
 
 @functools.cache
@@ -64,8 +63,8 @@ def test_the_place_of_a_word_is_where_compose_puts_it():
     words = jax.tree.map(lambda x: jnp.asarray(x[2]), toy_batch().words)
     marked = words.parts.at[jnp.arange(3), jnp.array([0, 2, 3])].set(99)
     form = Toy().text_format
-    ids = compose(marked, words.lengths, form).ids
-    found = place_of(words, jnp.array([0, 2, 3]), form)
+    ids = framed(marked, words.lengths).ids
+    found = jax.jit(lambda *x: place_of(*x, form))(words, jnp.array([0, 2, 3]))
     np.testing.assert_array_equal(found, ids == 99)
 
 
@@ -99,4 +98,4 @@ def test_a_shift_from_one_word_to_another_is_the_other_word(family):
     moved = embed(model, ids, table[other] - table[ids])
     plain = embed(model, other, jnp.zeros_like(table[ids]))
     np.testing.assert_allclose(moved, plain, atol=1e-6)
-    assert np.abs(np.asarray(moved - embed(model, ids, jnp.zeros_like(table[ids])))).max() > 1e-3
+    assert np.abs(np.asarray(moved - embed(model, ids, jnp.zeros_like(table[ids])))).max() > 1e-4
