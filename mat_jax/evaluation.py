@@ -128,15 +128,12 @@ class Evaluation:
     @property
     def facts(self) -> dict[str, Any]:
         """What the protocol says beyond the threat model."""
-        if not self.on_text:
-            return {}
-        found: dict[str, Any] = {
-            "mlm": self.substitutes.mlm,
-            "alignment": self.substitutes.alignment,
-        }
+        found: dict[str, Any] = {}
+        if self.on_text:
+            found |= {"mlm": self.substitutes.mlm, "alignment": self.substitutes.alignment}
         if self.encoder is not None:
             found["encoder"] = str(self.encoder)
-        if self.constraint == "similar":
+        if self.on_text and self.constraint == "similar":
             found["similarity"] = self.similarity
         return found
 
