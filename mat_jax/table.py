@@ -55,6 +55,8 @@ def headline_protocol(result: Result, eps: float | None) -> str:
         parts.append(f"{threat.get('norm')} eps={eps_text(eps)}, {threat.get('steps')} steps")
     if threat.get("words"):
         parts.append(f"{threat['words']} word(s) of {threat.get('candidates')} candidates")
+    if threat.get("characters"):
+        parts.append(f"1 character at {threat.get('positions')} positions")
     if threat.get("constraint", "none") != "none":
         parts.append(f"{threat['constraint']} text")
     return "; ".join(parts)

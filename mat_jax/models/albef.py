@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from mat_jax.formats.preprocessing import PRESSED
 from mat_jax.formats.sizes import ALBEFConfig
 from mat_jax.models import methods
+from mat_jax.models.methods import Shift
 from mat_jax.models.nn import Dense, Hidden, Keys
 from mat_jax.models.text import TextTower
 from mat_jax.models.vision import VisionTower
@@ -48,9 +49,9 @@ class ALBEF(nnx.Module):
             self.cls_hidden = Dense(narrow, narrow, std=0.02, rngs=rngs)
             self.cls_head = Dense(narrow, 3, std=0.02, rngs=rngs)
 
-    def encode_text(self, tokens: Tokens) -> TextFeatures:
+    def encode_text(self, tokens: Tokens, shift: Shift = None) -> TextFeatures:
         """Features of texts `[batch, length]` before fusion; `embed` as for images."""
-        return methods.encode_text(self, tokens, layers=self.config.first_fusion)
+        return methods.encode_text(self, tokens, shift, layers=self.config.first_fusion)
 
     def fuse(
         self, image: ImageFeatures, text: TextFeatures, keys: Sequence[Keys] | None = None

@@ -9,6 +9,7 @@ from mat_jax.data.words import TextFormat
 from mat_jax.formats.preprocessing import OPENAI
 from mat_jax.formats.sizes import CLIPConfig
 from mat_jax.models import methods
+from mat_jax.models.methods import Shift
 from mat_jax.models.nn import Dense, gelu, quick_gelu
 from mat_jax.models.text import TextTower
 from mat_jax.models.vision import VisionTower
@@ -34,13 +35,13 @@ class CLIP(nnx.Module):
         # Stored as a logarithm; starts at a temperature of 0.07, as the paper has it.
         self.logit_scale = nnx.Param(jnp.asarray(np.log(1 / 0.07), jnp.float32))
 
-    def encode_text(self, tokens: Tokens) -> TextFeatures:
+    def encode_text(self, tokens: Tokens, shift: Shift = None) -> TextFeatures:
         """Features of texts `[batch, length]`; any length up to `config.text.length` will do.
 
         `tokens` are normalised; `embed` is the token at the first `eos`, projected.
         """
         end = jnp.argmax(jnp.asarray(tokens.ids) == self.config.eos, axis=1)
-        return methods.encode_text(self, tokens, at=end)
+        return methods.encode_text(self, tokens, shift, at=end)
 
     @property
     def scale(self) -> Float[Array, ""]:
