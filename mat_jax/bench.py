@@ -119,15 +119,16 @@ class Bench:
         measured = []
         for target, points in zip(self.targets, crafted.points, strict=True):
             start = time.perf_counter()
+            captions = tuple(points.captions)
             row = Row(
                 attack=attack,
                 eps=threat.eps if on_images else None,
                 protocol=protocol_of(attack, threat, len(self.corpus), crafted.passes),
                 ranks=self.ranks(target, points.images, points.texts),
                 rounded=self.ranks(target, points.rounded, points.texts) if on_images else None,
-                captions=tuple(points.captions),
-                changed=self.changed(points.captions),
-                language=self.language(points.captions),
+                captions=captions,
+                changed=self.changed(captions),
+                language=self.language(captions),
                 checks=dict(crafted.checks),
                 sights=self.sights(points),
                 seconds=made + time.perf_counter() - start,
@@ -227,7 +228,7 @@ class Bench:
 
     def language(self, captions: Sequence[str]) -> dict[str, float]:
         """How far the captions are from the clean ones."""
-        return language_of(self.corpus, self.clean, list(captions), self.encoder)
+        return language_of(self.corpus, self.clean, captions, self.encoder)
 
     def sights(self, points: Points) -> Sights:
         """What the report shows of a whole gallery."""

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -106,11 +105,11 @@ def worst_of_suite(
     state, attacked = in_turn(left, state, owner, craft=craft, judge=judge, merge=_merge(owner))
     judge(state.points)
     last = judged[-1][0]
-    captions = state.points.captions
+    captions = tuple(state.points.captions)
     told = [_as_member(row) for row in measured[1:]]
-    # Where nothing stands, nothing was crafted: those members are the last ones.
-    for member, count, spent in zip_longest(left, attacked, used, fillvalue={}):
-        told.append(_told(member, threat, count, spent))
+    # Members that nothing was left for are the last ones.
+    used += [{}] * (len(left) - len(used))
+    told += [_told(*one, threat) for one in zip(left, attacked, used, strict=True)]
     return Row(
         attack=WORST_CASE,
         eps=threat.eps,
@@ -123,7 +122,7 @@ def worst_of_suite(
         },
         ranks=worst([ranks for ranks, _ in judged]),
         rounded=worst([saved for _, saved in judged]),
-        captions=tuple(captions),
+        captions=captions,
         changed=bench.changed(captions),
         language=bench.language(captions),
         seconds=sum(row.seconds for row in measured) + time.perf_counter() - start,
@@ -202,7 +201,7 @@ def _as_member(row: Row) -> dict[str, Any]:
 
 
 def _told(
-    member: Member, threat: ThreatModel, attacked: int, passes: Mapping[str, int]
+    member: Member, attacked: int, passes: Mapping[str, int], threat: ThreatModel
 ) -> dict[str, Any]:
     """A member of a suite, as `_as_member` has it."""
     same = protocol_of(member.attack, member.threat(threat), attacked, passes)

@@ -77,7 +77,5 @@ SUITE = {
     "leaf": Attack(leaf, "LEAF", on_text=True, usual=False, characters=True),
     "fgsm": _image(image.fgsm_attack, "FGSM", steps=lambda threat: 1),
     "apgd": _image(image.apgd_attack, "APGD", contains=("fgsm", "square")),
-    "square": _image(
-        image.square_attack, "Square", steps=image.proposals, norms=("linf",)
-    ),
+    "square": _image(image.square_attack, "Square", steps=image.proposals, norms=("linf",)),
 }

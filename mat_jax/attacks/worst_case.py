@@ -148,7 +148,12 @@ Merge = Callable[[Any, Any, Int[np.ndarray, " rows"]], Any]
 
 
 def updated(
-    state: State | None, points: Any, tr: np.ndarray, ir: np.ndarray, owner: np.ndarray, merge: Merge
+    state: State | None,
+    points: Any,
+    tr: np.ndarray,
+    ir: np.ndarray,
+    owner: np.ndarray,
+    merge: Merge,
 ) -> State:
     """The worst case after one more gallery, of these points, in which queries had these ranks."""
     now = damage(tr, ir, owner)

@@ -59,6 +59,7 @@ def _tables(results: Mapping[str, Result], eps: float | None, *, several: bool) 
         f"and gallery are all adversarial.</p>"
         f'<div class="scroll"><table><thead><tr><th></th>{heads}</tr>'
         f"<tr><th>attack</th>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"{_worst(results, eps)}"
         f'<div class="charts">{chart(results, eps, "tr")}{chart(results, eps, "ir")}</div>'
         f"{legend(results) if len(results) > 1 else ''}{_details(results, eps)}</section>"
     )
@@ -74,8 +75,10 @@ def _worst(results: Mapping[str, Result], eps: float | None) -> str:
     lines = []
     for text, names in told.items():
         whose = "" if len(names) == len(results) else f"{safe(', '.join(names))}: "
-        lines.append(f"<p><small>{whose}the worst case is, for each query, its largest rank over "
-                     f"{safe(text)}.</small></p>")
+        lines.append(
+            f"<p><small>{whose}the worst case of a query is its largest rank over "
+            f"{safe(text)}.</small></p>"
+        )
     return "".join(lines)
 
 

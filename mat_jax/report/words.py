@@ -48,7 +48,8 @@ def featured(results: Mapping[str, Result]) -> Row:
         return row.ranks.recall("tr", 1) + row.ranks.recall("ir", 1)
 
     # A worst case over several galleries has no pictures of its own.
-    return min((row for row in reversed(first.at(eps)) if row.sights is not None), key=left)
+    seen = [row for row in reversed(first.at(eps)) if row.sights is not None]
+    return min(seen, key=left, default=first.clean)
 
 
 def headline(results: Mapping[str, Result]) -> str:
@@ -84,8 +85,8 @@ def worst_case(row: Row) -> str:
         return told
     tr, ir = (number(row.protocol["in_one_gallery"][f"{d}@1"]) for d in ("tr", "ir"))
     return (
-        f"{told} (suite {row.protocol['suite']}: each attack sees the images of which a query still "
-        f"stands; with every image's most harmful point in one gallery, {tr} / {ir} are left)"
+        f"{told} (suite {row.protocol['suite']}: each attack sees the images of which a query "
+        f"still stands; with every image's most harmful point in one gallery, {tr} / {ir} are left)"
     )
 
 
