@@ -9,8 +9,9 @@ import numpy as np
 from mat_jax.attacks import SUITE, ThreatModel
 from mat_jax.attacks.cost import passes
 from mat_jax.attacks.worst_case import Member, Merge, State, in_turn, members, updated
-from mat_jax.bench import Bench, Points, of_images, replaced
+from mat_jax.bench import Bench
 from mat_jax.encode import matches_pairs
+from mat_jax.points import Points, of_images, replaced
 from mat_jax.protocol import protocol_of
 from mat_jax.results import WORST_CASE, Row, eps_text
 from mat_jax.tasks.retrieval import worst

@@ -38,8 +38,12 @@ class Member(NamedTuple):
     restarts: int = 1
 
     def threat(self, threat: ThreatModel) -> ThreatModel:
-        """The same threat with the member's steps, and each attack's own step size."""
-        return replace(threat, steps=self.steps, restarts=self.restarts, step_size=None)
+        """The same threat with the member's steps, and each attack's own step size.
+
+        For an attack on captions alone eps is 0: one compiled program serves every eps.
+        """
+        eps = threat.eps if SUITE[self.attack].on_images else 0.0
+        return replace(threat, eps=eps, steps=self.steps, restarts=self.restarts, step_size=None)
 
 
 # Cheap to dear, as `cost.passes` counts. The fused ones are left out where a model does not fuse.

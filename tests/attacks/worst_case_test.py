@@ -143,6 +143,10 @@ def test_a_member_tries_as_hard_as_it_says_within_the_same_threat():
     assert Member("sga", 20, 2).threat(threat) == ThreatModel(
         eps=4 / 255, steps=20, restarts=2, words=2
     )
+    # Captions are the same attack at every eps, and so one compilation.
+    assert Member("bert_attack").threat(threat) == Member("bert_attack").threat(
+        ThreatModel(eps=0.5, words=2)
+    )
 
 
 USED = sorted({one.attack for suite in SUITES.values() for one in suite} | {"pgd", "sep", "fgsm"})
