@@ -102,7 +102,8 @@ def _order(rows: Sequence[Row]) -> list[str]:
     found = []
     for row in rows:
         for other in rows:
-            part = other.attack in SUITE[row.attack].contains and other.eps in (None, row.eps)
+            contains = SUITE[row.attack].contains if row.attack in SUITE else ()
+            part = other.attack in contains and other.eps in (None, row.eps)
             if part and milder(row, other):
                 found.append(
                     f"{_name(row)} does less damage than {_name(other)}, which it should outdo."

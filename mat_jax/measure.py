@@ -143,7 +143,6 @@ def measured(
                     states[eps] = kept(states.get(eps), row, points)
     found = []
     for target, name, own in zip(bench.targets, names, rows, strict=True):
-        flags, notes = findings(own, corpus.texts)
         last = []
         radii = {row.eps for row in own} - {None}
         for threat in threats:
@@ -152,7 +151,9 @@ def measured(
                 last.append(worst_of_suite(bench, suite, threat, at, states[threat.eps]))
             elif len(at) > 1 and (threat.eps in radii or threat is threats[0]):
                 last.append(worst_of(at, threat))
-        found.append(_result(bench, target, name, [*own, *last], flags, notes, protocol))
+        # A worst case that only repeats rows says nothing of its own.
+        said = findings([*own, *last] if suite else own, corpus.texts)
+        found.append(_result(bench, target, name, [*own, *last], *said, protocol))
     return found
 
 

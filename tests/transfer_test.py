@@ -2,34 +2,24 @@
 
 import json
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mat_jax import attacks, evaluate
+from mat_jax import evaluate
 from mat_jax.bench import Bench
 from mat_jax.table import format_matrix
 from mat_jax.transfer import _with_flags, cells, columns
-from tests import evaluate_test
+from tests import cheap, evaluate_test
 from tests.evaluate_test import ranks_of
 from tests.made_up import made_up
 
 toys, clip, own_cache = evaluate_test.toys, evaluate_test.clip, evaluate_test.own_cache
 
 
-def second_substitute(model, batch, key, *, threat, preset):
-    """A text attack that compiles in no time: the second substitute at the first open word."""
-    there = batch.words.substitute_lengths[..., 1] > 0
-    first = there & (jnp.cumsum(there, axis=-1) == 1)
-    choice = jnp.where(first, 1, -1).astype(jnp.int32)
-    return attacks.none(model, batch, key, threat=threat)._replace(choice=choice)
-
-
 @pytest.fixture(scope="module", autouse=True)
-def cheap():
+def quick_words():
     with pytest.MonkeyPatch.context() as patch:
-        bert = attacks.SUITE["bert_attack"]._replace(function=second_substitute)
-        patch.setitem(attacks.SUITE, "bert_attack", bert)
+        cheap.on_words(patch)
         yield
 
 

@@ -76,7 +76,7 @@ def _worst(results: Mapping[str, Result], eps: float | None) -> str:
     for text, names in told.items():
         whose = "" if len(names) == len(results) else f"{safe(', '.join(names))}: "
         lines.append(
-            f"<p><small>{whose}the worst case of a query is its largest rank over "
+            f"<p><small>{whose}The worst case of a query is its largest rank over "
             f"{safe(text)}.</small></p>"
         )
     return "".join(lines)

@@ -48,6 +48,7 @@ def attacked(results: Mapping[str, Result]) -> str:
     threat = f"{title(row.attack)}{'' if row.eps is None else ' at ' + eps_text(row.eps)}"
     which = "which did the most damage"
     if row.attack == WORST_CASE:
+        threat = f"In the {threat}"
         which = "of each picture the point that did it the most damage"
     return (
         f"<section><h2>What the attack changes</h2><p>{safe(threat)}, {which}. "

@@ -184,5 +184,7 @@ def test_text_passes_are_those_of_a_caption_that_its_first_words_harm(attack, wo
     stats = call(batch, jax.random.key(0)).stats
     expected = cost.passes(attack, threat, captions=1.0, open_words=4.0).text_forwards
     assert int(stats["text_forwards"].min()) == expected
-    if attack == "bert_attack":  # any substitute moves a caption, so no further word is looked at
-        assert (stats["visited"] == words).all() and (stats["text_forwards"] == expected).all()
+    if attack == "bert_attack":  # where a word was visited in vain, more
+        least = np.asarray(stats["visited"]) == words
+        assert least.sum() > 6
+        assert ((np.asarray(stats["text_forwards"]) == expected) == least).all()
