@@ -52,8 +52,10 @@ def headline_protocol(result: Result, eps: float | None) -> str:
     threat = {k: v for row in result.at(eps) for k, v in row.protocol.items() if v is not None}
     parts = [f"{common['gallery']}: {common['images']} images, {common['captions']} captions"]
     if eps is not None:
-        steps = f", {threat['steps']} steps" if "steps" in threat else ""
-        parts.append(f"{threat.get('norm')} eps={eps_text(eps)}{steps}")
+        rows = [row.protocol for row in result.at(eps)]
+        steps = sorted({row["steps"] for row in rows if "steps" in row})
+        told = f", {' to '.join(str(n) for n in dict.fromkeys((*steps[:1], *steps[-1:])))} steps"
+        parts.append(f"{threat.get('norm')} eps={eps_text(eps)}{told if steps else ''}")
     if threat.get("words"):
         parts.append(f"{threat['words']} word(s) of {threat.get('candidates')} candidates")
     if threat.get("constraint", "none") != "none":

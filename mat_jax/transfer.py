@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from mat_jax.attacks import ThreatModel
 from mat_jax.bench import Bench, Victim
-from mat_jax.data import SentenceEncoder
+from mat_jax.data import Corpus, SentenceEncoder
 from mat_jax.findings import milder
 from mat_jax.measure import measured
 from mat_jax.results import Matrix, Result, eps_text
@@ -100,9 +102,7 @@ def columns(matrix: Matrix) -> dict[str, Result]:
 
 def _resized(bench: Bench, threat: ThreatModel) -> list[Ranks | None]:
     """Of each target, clean retrieval with the crafter's pictures at its size, if they differ."""
-    corpus = bench.corpus
-    size = (corpus.image_size, corpus.images.fit)
-    differ = [(one.corpus.image_size, one.corpus.images.fit) != size for one in bench.targets]
+    differ = [not _same_pixels(bench.corpus, target.corpus) for target in bench.targets]
     if not any(differ):
         return [None for _ in bench.targets]
     found = bench.craft("none", threat, label="clean, resized", resized=True)
@@ -110,6 +110,11 @@ def _resized(bench: Bench, threat: ThreatModel) -> list[Ranks | None]:
         bench.ranks(target, points.images, points.texts) if other else None
         for target, points, other in zip(bench.targets, found.points, differ, strict=True)
     ]
+
+
+def _same_pixels(one: Corpus, other: Corpus) -> bool:
+    """Whether two models see the same pictures; the first that differs says no."""
+    return all(np.array_equal(one.image(i), other.image(i)) for i in range(len(one)))
 
 
 def _on_size(result: Result, resized: Ranks | None) -> tuple[str, ...]:
