@@ -53,12 +53,22 @@ def encode_images(model: nnx.Module, images: Float[np.ndarray, "batch height wid
     return jax.device_get(_images(*nnx.split(model), images))
 
 
-def encode_texts(model: nnx.Module, tokenizer: Any, texts: Sequence[str]) -> Encoded:
-    """Features of captions, tokenized from the strings."""
+def encode_texts(
+    model: nnx.Module, tokenizer: Any, texts: Sequence[str], *, of: int | None = None
+) -> Encoded:
+    """Features of captions, tokenized from the strings.
+
+    Args:
+        model, tokenizer: who reads them.
+        texts: the captions.
+        of: how many captions the gallery has that these are some of: any number of them then goes
+            through one compiled program.
+    """
     parts = []
-    for first in range(0, len(texts), TEXT_BATCH):
-        chunk = list(texts[first : first + TEXT_BATCH])
-        filled = chunk + [chunk[0]] * (min(TEXT_BATCH, len(texts)) - len(chunk))
+    size = min(TEXT_BATCH, of or len(texts))
+    for first in range(0, len(texts), size):
+        chunk = list(texts[first : first + size])
+        filled = chunk + [chunk[0]] * (size - len(chunk))
         found = jax.device_get(_texts(*nnx.split(model), tokenizer(filled)))
         parts.append(rows(found, slice(len(chunk))))
     return joined(parts)

@@ -2,7 +2,14 @@
 
 python -m mat_jax.evaluate --model scenes-clip --data scenes --limit 300 --eps 2/255,4/255 --out DIR
 python -m mat_jax.evaluate --model runs/mat/export --data test.json --images flickr30k \\
-    --mlm google-bert/bert-base-uncased --out DIR
+    --mlm google-bert/bert-base-uncased --attacks none --suite standard --out DIR
+python -m mat_jax.evaluate --surrogate scenes-clip,scenes-albef --model scenes-clip,scenes-albef \\
+    --out DIR
+
+Several models stand side by side. With surrogates, each attack is crafted once on each surrogate
+and measured on every model: a matrix, white box where the two are the same. With --suite, attacks
+run one after another, each on the images that still stand; its cost is printed first. The last row
+is the worst case of each query over everything that was measured.
 
 Writes DIR/results.json (every number with its protocol), DIR/ranks.npz (the rank of every query)
 and DIR/index.html (one page with tables, pictures and neighbours). The table is printed last.
@@ -20,15 +27,27 @@ from flax import nnx
 
 from mat_jax import data, models, report
 from mat_jax.attacks import SUITE
+from mat_jax.attacks.worst_case import SUITES
 from mat_jax.evaluation import ATTACKS, TASKS, Evaluation
 from mat_jax.invariants import Broken
 from mat_jax.measure import Victim, evaluate
 from mat_jax.parser import Parser
-from mat_jax.results import Result
+from mat_jax.results import Matrix, Result
 from mat_jax.saving import save, writable
-from mat_jax.table import format_table
+from mat_jax.table import format_matrix, format_table
+from mat_jax.transfer import cells, columns, transfer
 
-__all__ = ["Evaluation", "Result", "compare", "evaluate", "format_table", "measure", "prepare"]
+__all__ = [
+    "Evaluation",
+    "Result",
+    "Victim",
+    "compare",
+    "evaluate",
+    "format_table",
+    "measure",
+    "prepare",
+    "transfer",
+]
 
 
 def prepare(
@@ -76,28 +95,46 @@ def measure(
         tokenizer=tokenizer,
         threat=evaluation.threats,
         attacks=evaluation.attacks,
-        preset=evaluation.preset,
-        batch_size=min(evaluation.batch_size or 32, len(corpus)),
-        shortlist=evaluation.shortlist,
-        seed=evaluation.seed,
+        suite=evaluation.suite,
         name=name,
         surrogate=surrogate,
-        encoder=None
-        if evaluation.encoder is None
-        else data.SentenceEncoder(*models.load(str(evaluation.encoder))),
-        protocol={**evaluation.facts, **(protocol or {})},
-        shown=evaluation.shown,
-        quiet=quiet,
+        **_settings(evaluation, len(corpus), protocol, quiet=quiet),
     )
 
 
-def compare(results: Mapping[str, Result], out: str | Path) -> Path:
+def _settings(
+    evaluation: Evaluation,
+    images: int,
+    protocol: Mapping[str, Any] | None = None,
+    *,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """What `evaluate` and `transfer` are told alike."""
+    encoder = None
+    if evaluation.encoder is not None:
+        encoder = data.SentenceEncoder(*models.load(str(evaluation.encoder)))
+    return {
+        "preset": evaluation.preset,
+        "batch_size": min(evaluation.batch_size or 32, images),
+        "shortlist": evaluation.shortlist,
+        "seed": evaluation.seed,
+        "encoder": encoder,
+        "protocol": {**evaluation.facts, **(protocol or {})},
+        "shown": evaluation.shown,
+        "quiet": quiet,
+    }
+
+
+def compare(
+    results: Mapping[str, Result], out: str | Path, *, matrix: Matrix | None = None
+) -> Path:
     """Write `results.json`, `ranks.npz` and `index.html` of one or several models, side by side.
 
     Args:
         results: name -> what was measured, the undefended model first; all over the same gallery
             and with the same attacks.
         out: folder, made if need be.
+        matrix: of transfers, to be written with them; its cells go to the files all the same.
 
     Returns:
         The page's path.
@@ -115,7 +152,8 @@ def compare(results: Mapping[str, Result], out: str | Path) -> Path:
         if result.clean.ranks.owner.tolist() != first.clean.ranks.owner.tolist():
             raise ValueError(f"{name!r} was measured on another gallery than {first.model!r}")
     out = Path(out)
-    save(results, out, report.page(results))
+    page = report.page(results, matrix)
+    save(results if matrix is None else cells(matrix), out, page, matrix)
     return out / "index.html"
 
 
@@ -138,6 +176,7 @@ def _run(given: argparse.Namespace) -> str:
         data=given.data,
         images=given.images,
         attacks=tuple(dict.fromkeys(("none", *_list(given.attacks)))),
+        suite=given.suite,
         eps=tuple(_number("--eps", text) for text in _list(given.eps)),
         norm=given.norm,
         steps=given.steps,
@@ -154,30 +193,63 @@ def _run(given: argparse.Namespace) -> str:
         batch_size=given.batch_size,
         seed=given.seed,
     )
-    model, tokenizer = models.load(given.model, dtype=given.dtype)
-    models.require_encoders(model, given.model)
-    surrogate, facts = None, {}
-    if given.surrogate is not None:
-        other, reads = models.load(given.surrogate, dtype=given.dtype)
-        models.require_encoders(other, given.surrogate)
-        surrogate = Victim(other, reads, prepare(evaluation, other, reads))
-        facts = {"surrogate": given.surrogate}
-        corpus = prepare(replace(evaluation, attacks=("none",)), model, tokenizer)
+    targets, surrogates = _list(given.model), _list(given.surrogate or "")
+    if surrogates and evaluation.suite is not None:
+        raise ValueError(
+            f"the suite {evaluation.suite!r} attacks what still stands of the model itself: leave "
+            "out --suite, or --surrogate"
+        )
+    names = _names([*targets, *surrogates])
+    attacked = surrogates or targets
+    without = replace(evaluation, attacks=("none",))
+    victims = {
+        name: _victim(path, evaluation if path in attacked else without, given.dtype)
+        for path, name in names.items()
+    }
+    found: Matrix | None = None
+    if surrogates:
+        found = transfer(
+            {names[path]: victims[names[path]] for path in surrogates},
+            {names[path]: victims[names[path]] for path in targets},
+            threats=evaluation.threats,
+            attacks=evaluation.attacks,
+            **_settings(evaluation, len(next(iter(victims.values())).corpus)),
+        )
+        results = columns(found)
     else:
-        corpus = prepare(evaluation, model, tokenizer)
-    name = Path(given.model).name or given.model
-    result = measure(
-        evaluation,
-        model,
-        tokenizer,
-        name=name,
-        corpus=corpus,
-        surrogate=surrogate,
-        protocol=facts,
+        results = {
+            name: measure(evaluation, model, tokenizer, name=name, corpus=corpus)
+            for name, (model, tokenizer, corpus) in victims.items()
+        }
+    path = compare(results, out, matrix=found)
+    every = results if found is None else cells(found)
+    several = len(every) > 1
+    flags = "".join(
+        f"note: {name + ': ' if several else ''}{flag}\n"
+        for name, result in every.items()
+        for flag in result.flags
     )
-    path = compare({name: result}, out)
-    flags = "".join(f"note: {flag}\n" for flag in result.flags)
-    return f"{flags}report: {path}\n\n{format_table({name: result})}"
+    tables = format_table(results)
+    if found is not None and several:
+        tables = f"{tables}\n\n{format_matrix(found)}"
+    return f"{flags}report: {path}\n\n{tables}"
+
+
+def _names(given: Sequence[str]) -> dict[str, str]:
+    """What models are called: the last part of their path, or all of it where two are alike."""
+    paths = dict.fromkeys(given)
+    short = [Path(path).name or path for path in paths]
+    return {
+        path: name if short.count(name) == 1 else path
+        for path, name in zip(paths, short, strict=True)
+    }
+
+
+def _victim(path: str, evaluation: Evaluation, dtype: str | None) -> Victim:
+    """A model, loaded, with its gallery."""
+    model, tokenizer = models.load(path, dtype=dtype)
+    models.require_encoders(model, path)
+    return Victim(model, tokenizer, prepare(evaluation, model, tokenizer))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -187,10 +259,15 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--model", required=True, help="folder in Hugging Face layout, shipped name or hub id")
-    add("--surrogate", help="craft the attacks on this model and transfer them to --model")
+    add(
+        "--model",
+        required=True,
+        help="folder in Hugging Face layout, shipped name or hub id; or several: a,b",
+    )
+    add("--surrogate", help="craft the attacks on this model, or several, and measure on --model")
     add("--task", choices=TASKS, default="retrieval")
     add("--attacks", default=",".join(ATTACKS), help=f"comma-separated, of {', '.join(SUITE)}")
+    add("--suite", help=f"then attack what still stands: {', '.join(SUITES)}")
     add("--eps", default="2/255", help="radius, or several: 2/255,4/255")
     add("--norm", default="linf", choices=("linf", "l2"))
     add("--steps", type=int, default=10, help="steps of the image attacks")

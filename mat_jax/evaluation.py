@@ -7,6 +7,7 @@ from typing import Any
 from mat_jax import data
 from mat_jax.attacks import SUITE, ThreatModel
 from mat_jax.attacks.threat import require_preset
+from mat_jax.attacks.worst_case import SUITES, require_suite
 
 ATTACKS = tuple(name for name, attack in SUITE.items() if attack.usual)
 TASKS = ("retrieval",)
@@ -21,6 +22,8 @@ class Evaluation:
             test scenes of the embedded world, or the path of a retrieval JSON file.
         images: image root of that JSON file.
         attacks: names from `mat_jax.attacks.SUITE`; "none" is the clean measurement.
+        suite: "quick", "standard" or "thorough" (`mat_jax.attacks.worst_case`): attacks that run
+            after those, each on what still stands; None for the worst of `attacks` alone.
         eps: radius of the image attacks, in [0, 1] pixel units for linf; several make several
             tables.
         norm: "linf" or "l2".
@@ -51,6 +54,7 @@ class Evaluation:
     data: Any
     images: str | Path | None = None
     attacks: tuple[str, ...] = ATTACKS
+    suite: str | None = None
     eps: float | tuple[float, ...] = 2 / 255
     norm: str = "linf"
     steps: int = 10
@@ -80,6 +84,8 @@ class Evaluation:
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}: it must be at least 1, or left out")
         require_preset(self.preset)
+        if self.suite is not None:
+            require_suite(self.suite)
         self.threats  # noqa: B018  # refuses what no threat model may be
 
     @property
@@ -123,7 +129,9 @@ class Evaluation:
     @property
     def on_text(self) -> bool:
         """Whether an attack puts in words, which a language model must propose."""
-        return any(SUITE[name].on_text and not SUITE[name].characters for name in self.attacks)
+        members = [member.attack for member in SUITES[self.suite]] if self.suite else []
+        used = [SUITE[name] for name in (*self.attacks, *members)]
+        return any(attack.on_text and not attack.characters for attack in used)
 
     @property
     def facts(self) -> dict[str, Any]:

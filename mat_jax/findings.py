@@ -79,7 +79,7 @@ def _mean(row: Row) -> float:
 def _flags_of(row: Row, clean: Row) -> list[str]:
     """What is odd about one attack."""
     found = []
-    if _milder(row, clean):
+    if milder(row, clean):
         found.append(f"{_name(row)} made retrieval better than it is clean: the attack is broken.")
     differ, seen = row.checks.get("read_differently", 0), row.checks.get("captions_seen", 0)
     if differ:
@@ -107,13 +107,14 @@ def _order(rows: Sequence[Row]) -> list[str]:
     found = []
     for row in rows:
         for other in rows:
-            part = other.attack in SUITE[row.attack].contains and other.eps in (None, row.eps)
-            if part and _milder(row, other):
+            contains = SUITE[row.attack].contains if row.attack in SUITE else ()
+            part = other.attack in contains and other.eps in (None, row.eps)
+            if part and milder(row, other):
                 found.append(
                     f"{_name(row)} does less damage than {_name(other)}, which it should outdo."
                 )
             same = other.attack == row.attack and row.eps and other.eps
-            if same and (row.eps or 0) > (other.eps or 0) and _milder(row, other):
+            if same and (row.eps or 0) > (other.eps or 0) and milder(row, other):
                 found.append(
                     f"{_name(row)} does less damage than at {eps_text(other.eps)}: the gradient "
                     "may be masked."
@@ -121,7 +122,7 @@ def _order(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def _milder(row: Row, other: Row) -> bool:
+def milder(row: Row, other: Row) -> bool:
     """Whether a row leaves more right than another, by a point and beyond chance.
 
     McNemar's test on the queries on which the two differ, two standard errors.

@@ -10,6 +10,8 @@ import numpy as np
 from mat_jax.tasks.intervals import paired_bootstrap, wilson
 from mat_jax.tasks.retrieval import DEPTHS, Ranks, attack_success, drop, lost_share
 
+WORST_CASE = "worst_case"  # the name of the row that is none of `attacks.SUITE`
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sights:
@@ -31,7 +33,8 @@ class Row:
     """One attack measured on one model.
 
     Attributes:
-        attack: name in `attacks.SUITE`; "none" is the clean measurement.
+        attack: name in `attacks.SUITE`; "none" is the clean measurement, "worst_case" the
+            largest rank of each query over several (`headline`).
         eps: radius of the image perturbation, None where the image is left alone.
         protocol: everything the adversary was allowed, see `protocol` of the JSON file.
         ranks: of every query.
@@ -70,6 +73,8 @@ class Row:
 class Result:
     """All attacks measured on one model over one gallery; the first row is the clean one.
 
+    The last is the worst case, if anything was attacked; with several eps the last of each table.
+
     Attributes:
         model: name of the model in tables.
         protocol: what all rows share: gallery, sizes, seed, versions.
@@ -102,6 +107,11 @@ class Result:
         """The rows of one table: that eps, and those that leave the images alone."""
         return tuple(row for row in self.rows if row.eps is None or row.eps == eps)
 
+    def worst(self, eps: float | None = None) -> Row | None:
+        """The headline: the worst case, at the smallest eps unless one is given."""
+        eps = min(self.radii, default=None) if eps is None else eps
+        return next((row for row in self.at(eps) if row.attack == WORST_CASE), None)
+
     def row(self, attack: str, eps: float | None = None) -> Row:
         """The row of an attack, at the smallest eps unless one is given."""
         eps = min(self.radii, default=None) if eps is None else eps
@@ -113,6 +123,9 @@ class Result:
     def figures(self, row: Row) -> dict[str, dict[str, float]]:
         """Every number of a row, in percent, with its 95 % interval and its n; see `figures`."""
         return figures(self.clean.ranks, row.ranks, seed=int(self.protocol.get("seed", 0)))
+
+
+Matrix = Mapping[str, Mapping[str, Result]]  # surrogate -> target -> what was measured
 
 
 def figures(clean: Ranks, adv: Ranks, *, seed: int = 0) -> dict[str, dict[str, float]]:

@@ -10,13 +10,17 @@ from typing import IO, Any
 
 import numpy as np
 
-from mat_jax.results import Result, Row
+from mat_jax.results import WORST_CASE, Matrix, Result, Row
 from mat_jax.tasks.retrieval import DEPTHS
 
 
-def as_json(results: Mapping[str, Result]) -> dict[str, Any]:
-    """The content of `results.json`: a list of models, each with its rows and their protocol."""
-    return {
+def as_json(results: Mapping[str, Result], matrix: Matrix | None = None) -> dict[str, Any]:
+    """The content of `results.json`: a list of models, each with its rows and their protocol.
+
+    `headline` of a model is its worst case at each eps; `transfer`, where attacks were crafted on
+    surrogates, has R@1 by attack, metric, surrogate and target.
+    """
+    content = {
         "task": "retrieval",
         "unit": "percent",
         "intervals": "95 %: Wilson for recall and asr, bootstrap over images for drop and lost",
@@ -26,6 +30,7 @@ def as_json(results: Mapping[str, Result]) -> dict[str, Any]:
             "asr@k": "SGA: share of the queries right when clean that fail under attack",
             "drop@k": "Co-Attack: clean minus adversarial recall, in points",
             "lost@k": "share of the clean recall that is gone",
+            "worst_case": "the largest rank of each query over clean and its members",
         },
         "models": [
             {
@@ -33,11 +38,45 @@ def as_json(results: Mapping[str, Result]) -> dict[str, Any]:
                 "protocol": dict(result.protocol),
                 "flags": list(result.flags),
                 "notes": list(result.notes),
+                "headline": [
+                    _headline_json(row) for row in result.rows if row.attack == WORST_CASE
+                ],
                 "rows": [_row_json(name, result, row) for row in result.rows],
             }
             for name, result in results.items()
         ],
     }
+    if matrix is not None:
+        content["transfer"] = _matrix_json(matrix)
+    return content
+
+
+def _headline_json(row: Row) -> dict[str, Any]:
+    """The number to quote, with what it is the worst of."""
+    found = {f"{d}@1": 100 * row.ranks.recall(d, 1) for d in ("tr", "ir")}
+    return {"attack": row.attack, "eps": row.eps, **found, "protocol": dict(row.protocol)}
+
+
+def _matrix_json(matrix: Matrix) -> list[dict[str, Any]]:
+    """R@1 of every attack and eps: metric -> surrogate -> target -> percent."""
+    first = next(iter(next(iter(matrix.values())).values()))
+    return [
+        {
+            "attack": row.attack,
+            "eps": row.eps,
+            **{
+                f"{direction}@1": {
+                    surrogate: {
+                        target: 100 * result.rows[index].ranks.recall(direction, 1)
+                        for target, result in own.items()
+                    }
+                    for surrogate, own in matrix.items()
+                }
+                for direction in ("tr", "ir")
+            },
+        }
+        for index, row in enumerate(first.rows)
+    ]
 
 
 def _row_json(name: str, result: Result, row: Row) -> dict[str, Any]:
@@ -63,7 +102,9 @@ def ranks_key(name: str, row: Row) -> str:
     return "_".join(f"{name} {row.name}".replace("/", "-").split())
 
 
-def save(results: Mapping[str, Result], folder: Path, page: str) -> None:
+def save(
+    results: Mapping[str, Result], folder: Path, page: str, matrix: Matrix | None = None
+) -> None:
     """Write `results.json`, `ranks.npz` and `index.html`, each whole or not at all.
 
     Raises:
@@ -75,7 +116,7 @@ def save(results: Mapping[str, Result], folder: Path, page: str) -> None:
         for row in result.rows:
             arrays[f"{ranks_key(name, row)}_tr"] = row.ranks.tr
             arrays[f"{ranks_key(name, row)}_ir"] = row.ranks.ir
-    text = json.dumps(_finite(as_json(results)), indent=1, allow_nan=False)
+    text = json.dumps(_finite(as_json(results, matrix)), indent=1, allow_nan=False)
     with writing(folder / "ranks.npz") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     with writing(folder / "results.json") as file:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mat_jax.results import Result, eps_text
+from mat_jax.results import Matrix, Result, eps_text
 
 
 def format_table(results: Mapping[str, Result], eps: float | None = None) -> str:
@@ -52,11 +52,46 @@ def headline_protocol(result: Result, eps: float | None) -> str:
     threat = {k: v for row in result.at(eps) for k, v in row.protocol.items() if v is not None}
     parts = [f"{common['gallery']}: {common['images']} images, {common['captions']} captions"]
     if eps is not None:
-        parts.append(f"{threat.get('norm')} eps={eps_text(eps)}, {threat.get('steps')} steps")
+        rows = [row.protocol for row in result.at(eps)]
+        steps = sorted({row["steps"] for row in rows if "steps" in row})
+        told = f", {' to '.join(str(n) for n in dict.fromkeys((*steps[:1], *steps[-1:])))} steps"
+        parts.append(f"{threat.get('norm')} eps={eps_text(eps)}{told if steps else ''}")
     if threat.get("words"):
         parts.append(f"{threat['words']} word(s) of {threat.get('candidates')} candidates")
     if threat.get("characters"):
         parts.append(f"1 character at {threat.get('positions')} positions")
     if threat.get("constraint", "none") != "none":
         parts.append(f"{threat['constraint']} text")
+    if threat.get("suite"):
+        parts.append(f"suite {threat['suite']}")
     return "; ".join(parts)
+
+
+def format_matrix(matrix: Matrix) -> str:
+    """Transfers as plain tables, one for each eps and metric: targets across, surrogates down.
+
+    R@1 in percent; a star marks a white box, crafted on the model it is measured on.
+    """
+    own = next(iter(matrix.values()))
+    first = next(iter(own.values()))
+    width = max(14, *(len(name) + 3 for name in own))
+    side = max(12, *(len(name) for name in matrix)) + 1
+    tables = []
+    for eps in first.radii or (None,):
+        for direction in ("tr", "ir"):
+            lines = [
+                f"{direction.upper()}@1 in percent{'' if eps is None else ', eps=' + eps_text(eps)}"
+                "; crafted on (down), measured on (across), * white box",
+                f"{'attack':17}{'crafted on':{side}}" + "".join(f"{name:>{width}}" for name in own),
+            ]
+            for row in first.at(eps):
+                # Without attack there is nothing to craft: a model's clean row is one.
+                rows = matrix.items() if row.attack != "none" else [("", own)]
+                for n, (surrogate, results) in enumerate(rows):
+                    line = f"{'' if n else row.attack:17}{surrogate:{side}}"
+                    for target, result in results.items():
+                        value = 100 * result.row(row.attack, eps).ranks.recall(direction, 1)
+                        line += f"{value:{width - 1}.1f}{'*' if surrogate == target else ' '}"
+                    lines.append(line.rstrip())
+            tables.append("\n".join(lines))
+    return "\n\n".join(tables)

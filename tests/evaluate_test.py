@@ -174,7 +174,9 @@ def test_no_room_is_no_attack(toys, clip):
 
 def test_every_eps_is_measured_once_and_clean_once(toys, clip):
     result = measure(toys, clip, attacks=("pgd",), eps=(4 / 255, EIGHT), limit=4)
-    assert [row.name for row in result.rows] == ["none", "pgd_4-255", "pgd_8-255"]
+    attacked = ["pgd_4-255", "pgd_8-255"]
+    worst = ["worst_case_4-255", "worst_case_8-255"]
+    assert [row.name for row in result.rows] == ["none", *attacked, *worst]
     assert result.radii == (4 / 255, EIGHT) and result.protocol["images"] == 4
 
 
@@ -235,6 +237,10 @@ def test_text_attacks_need_candidates(toys, clip):
         evaluate.evaluate(
             clip[0], corpus, tokenizer=clip[1], threat=ThreatModel(), attacks=("bert_attack",)
         )
+    with pytest.raises(ValueError, match="'bert_attack' changes words but the corpus has no"):
+        evaluate.evaluate(
+            clip[0], corpus, tokenizer=clip[1], threat=ThreatModel(), attacks=(), suite="quick"
+        )
 
 
 def test_command_line(toys, tmp_path, capsys):
@@ -248,7 +254,7 @@ def test_command_line(toys, tmp_path, capsys):
     assert sorted(p.name for p in out.iterdir()) == ["index.html", "ranks.npz", "results.json"]
     content = json.loads((out / "results.json").read_text())
     rows = content["models"][0]["rows"]
-    assert [r["attack"] for r in rows] == ["none", "pgd", "pgd"]
+    assert [r["attack"] for r in rows] == ["none", "pgd", "pgd", "worst_case", "worst_case"]
     assert rows[1]["protocol"]["eps_text"] == "4/255" and rows[1]["protocol"]["steps"] == 1
     assert rows[1]["protocol"]["step_size"] == pytest.approx(1.25 * 4 / 255, rel=1e-4)
     assert str(out / "index.html") in printed
@@ -268,6 +274,8 @@ def test_command_line(toys, tmp_path, capsys):
         ({"--constraint": "truthful", "--attacks": "bert_attack"}, "truthful"),
         ({"--steps": "-1"}, "steps -1 must be"),
         ({"--norm": "l3"}, "invalid choice: 'l3'"),
+        ({"--suite": "fast"}, "unknown suite 'fast'; choose from quick, standard, thorough"),
+        ({"--suite": "quick", "--surrogate": "scenes-clip"}, "leave out --suite, or --surrogate"),
         ({"--model": "scenes-bert"}, "'scenes-bert' is a language model, expected one of images"),
         ({"--mlm": "scenes-clip", "--attacks": "sep"}, "'scenes-clip' is no masked language model"),
     ],

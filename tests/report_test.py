@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,8 +13,11 @@ import pytest
 from PIL import Image
 
 from mat_jax import report
+from mat_jax.attacks import ThreatModel
+from mat_jax.headline import worst_of
 from mat_jax.report.pictures import magnified
 from mat_jax.report.words import marked
+from mat_jax.transfer import columns
 from tests.made_up import made_up
 
 VOID = {"meta", "img", "line", "rect", "br"}
@@ -123,6 +127,49 @@ def test_every_eps_has_its_table():
     page = Page(report.page({"one": made_up("one", 0.1, eps=(2 / 255, 4 / 255))}))
     assert page.count("svg") == 4
     assert "Retrieval at eps 2/255" in page.text and "Retrieval at eps 4/255" in page.text
+
+
+def with_worst(result):
+    """The made-up result with its headline row."""
+    row = worst_of(result.at(2 / 255), ThreatModel(eps=2 / 255))
+    return replace(result, rows=(*result.rows, row))
+
+
+def test_the_worst_case_is_the_first_number_and_the_last_row(results):
+    first = {name: with_worst(result) for name, result in results.items()}
+    page = Page(report.page(first))
+    one = first["scenes-clip"]
+    right = 100 * one.worst().ranks.recall("tr", 1)
+    heading = next(text for text in page.words if "worst case" in text)
+    assert heading.startswith(f"scenes-clip has {right:.0f} % of its text and")
+    assert heading.endswith("in the worst case at 2/255.")
+    assert page.text.index(heading) < page.text.index("TR@1")
+    assert [a.get("class") for t, a in page.seen if t == "tr" and a].count("worst") == 1
+    assert "largest rank over clean, PGD on 40 images, BERT-Attack on 40 images" in page.text
+    # The pictures are still those of one attack: the worst case has no gallery of its own.
+    assert "SGA at 2/255, which did the most damage" in page.text
+
+
+def test_transfers_are_two_tables_with_the_white_boxes_in_bold():
+    names = ("one", "<two>")
+    matrix = {
+        a: {b: made_up(b, 0.1 + 0.3 * (a != b), seed=n) for n, b in enumerate(names)} for a in names
+    }
+    text = report.page(columns(matrix), matrix)
+    page = Page(text)
+    tables = text.split('<table class="transfer">')[1:]
+    assert len(tables) == 2
+    for direction, table in zip(("tr", "ir"), tables, strict=True):
+        table = table.split("</table>")[0]
+        # One clean row, and a row for each of five attacks and two surrogates.
+        assert table.count("<tr>") == 1 + 1 + 5 * 2
+        for a in names:
+            for b in names:
+                value = 100 * matrix[a][b].row("sga").ranks.recall(direction, 1)
+                shown = f"<b>{value:.1f}</b>" if a == b else f">{value:.1f} <small>"
+                assert shown in table
+    assert "captions go over as text and are tokenized again" in page.text
+    assert "&lt;two&gt;" in text and "<two>" not in text
 
 
 def test_changed_words_are_marked():

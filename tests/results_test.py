@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,6 +91,18 @@ def test_table_holds_the_models_side_by_side(results):
     expected = [results[n].figures(results[n].row("sga"))["tr@1"]["value"] for n in results]
     assert [float(sga[1]), float(sga[4])] == pytest.approx(expected, abs=0.05)
     assert max(map(len, lines)) <= 100
+
+
+def test_the_first_line_tells_of_all_steps(results):
+    one = results["before"]
+    assert "linf eps=2/255, 10 steps; 1 word(s)" in format_table({"one": one}).splitlines()[0]
+    rows = [
+        replace(r, protocol={**r.protocol, "steps": 1}) if r.attack == "pgd" else r
+        for r in one.rows
+    ]
+    assert "2/255, 1 to 10 steps; 1 word(s)" in format_table(
+        {"one": replace(one, rows=tuple(rows))}
+    )
 
 
 def test_several_eps_make_several_tables():

@@ -1,6 +1,6 @@
 """Attacks on image-text models: `attack(model, batch, key, *, threat, preset) -> Adversarial`."""
 
-from mat_jax.attacks import losses
+from mat_jax.attacks import cost, losses, worst_case
 from mat_jax.attacks.apgd import apgd, apgd_targeted
 from mat_jax.attacks.characters import leaf
 from mat_jax.attacks.co_attack import co_attack
@@ -29,6 +29,7 @@ __all__ = [
     "co_attack",
     "co_attack_fused",
     "compiled",
+    "cost",
     "dra",
     "example_keys",
     "fgsm",
@@ -48,4 +49,5 @@ __all__ = [
     "square",
     "square_attack",
     "vlp_attack",
+    "worst_case",
 ]

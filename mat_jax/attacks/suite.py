@@ -33,6 +33,7 @@ class Attack(NamedTuple):
         usual: measured unless the attacks are named.
         characters: it changes characters, so a corpus needs a table of those edits.
         fuses: it needs a model that reads image and text together.
+        norms: in which it works.
     """
 
     function: Callable[..., Adversarial]
@@ -45,6 +46,7 @@ class Attack(NamedTuple):
     usual: bool = True
     characters: bool = False
     fuses: bool = False
+    norms: tuple[str, ...] = ("linf", "l2")
 
 
 # Those that are asked for by name; the first have step sizes of their own.
@@ -75,5 +77,5 @@ SUITE = {
     "leaf": Attack(leaf, "LEAF", on_text=True, usual=False, characters=True),
     "fgsm": _image(image.fgsm_attack, "FGSM", steps=lambda threat: 1),
     "apgd": _image(image.apgd_attack, "APGD", contains=("fgsm", "square")),
-    "square": _image(image.square_attack, "Square", steps=image.proposals),
+    "square": _image(image.square_attack, "Square", steps=image.proposals, norms=("linf",)),
 }

@@ -3,19 +3,21 @@
 from collections.abc import Mapping
 
 from mat_jax.report.chart import chart, legend
+from mat_jax.report.matrix import transfers
 from mat_jax.report.pictures import attacked, neighbours
 from mat_jax.report.style import CSS
-from mat_jax.report.words import headline, number, safe, title
-from mat_jax.results import Result, Row, eps_text
+from mat_jax.report.words import headline, number, safe, title, worst_case
+from mat_jax.results import WORST_CASE, Matrix, Result, Row, eps_text
 from mat_jax.table import headline_protocol
 from mat_jax.tasks.retrieval import DEPTHS
 
 
-def page(results: Mapping[str, Result]) -> str:
+def page(results: Mapping[str, Result], matrix: Matrix | None = None) -> str:
     """One HTML page that needs no other file.
 
     Args:
         results: model name -> its measurements, in the order of the columns.
+        matrix: of transfers, if attacks were crafted on surrogates.
     """
     first = next(iter(results.values()))
     radii: tuple[float | None, ...] = first.radii or (None,)
@@ -25,6 +27,8 @@ def page(results: Mapping[str, Result]) -> str:
         f'<p class="protocol">{safe(headline_protocol(first, radii[0]))}</p></header>'
     ]
     body += [_tables(results, eps, several=len(radii) > 1) for eps in radii]
+    if matrix is not None and sum(len(own) for own in matrix.values()) > 1:
+        body.append(transfers(matrix))
     body += [attacked(results), neighbours(results), _sentences(results), _protocol(results)]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -45,7 +49,8 @@ def _tables(results: Mapping[str, Result], eps: float | None, *, several: bool) 
     rows = []
     for row in first.at(eps):
         cells = "".join(_cells(result, result.row(row.attack, eps)) for result in results.values())
-        rows.append(f"<tr><td>{safe(title(row.attack))}</td>{cells}</tr>")
+        kind = ' class="worst"' if row.attack == WORST_CASE else ""
+        rows.append(f"<tr{kind}><td>{safe(title(row.attack))}</td>{cells}</tr>")
     name = f"Retrieval at eps {eps_text(eps)}" if several else "Retrieval, clean and attacked"
     return (
         f"<section><h2>{safe(name)}</h2><p>TR@1: share of pictures whose nearest caption is one of "
@@ -54,9 +59,27 @@ def _tables(results: Mapping[str, Result], eps: float | None, *, several: bool) 
         f"and gallery are all adversarial.</p>"
         f'<div class="scroll"><table><thead><tr><th></th>{heads}</tr>'
         f"<tr><th>attack</th>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"{_worst(results, eps)}"
         f'<div class="charts">{chart(results, eps, "tr")}{chart(results, eps, "ir")}</div>'
         f"{legend(results) if len(results) > 1 else ''}{_details(results, eps)}</section>"
     )
+
+
+def _worst(results: Mapping[str, Result], eps: float | None) -> str:
+    """What the last row is the worst of; said once if it is the same for all models."""
+    told: dict[str, list[str]] = {}
+    for name, result in results.items():
+        row = result.worst(eps)
+        if row is not None:
+            told.setdefault(worst_case(row), []).append(name)
+    lines = []
+    for text, names in told.items():
+        whose = "" if len(names) == len(results) else f"{safe(', '.join(names))}: "
+        lines.append(
+            f"<p><small>{whose}The worst case of a query is its largest rank over "
+            f"{safe(text)}.</small></p>"
+        )
+    return "".join(lines)
 
 
 def _cells(result: Result, row: Row) -> str:
@@ -162,6 +185,8 @@ def _list(facts: Mapping[str, object]) -> str:
 def _text(key: str, value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{k.replace('_', ' ')} {_text(k, v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return "; ".join(_text(key, one) for one in value)
     if isinstance(value, float):
         return f"{eps_text(value)} = {value:.6f}" if key == "eps" else f"{value:.4g}"
     return str(value)

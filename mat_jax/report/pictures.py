@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mat_jax.report.words import featured, marked, safe, title
-from mat_jax.results import Result, Row, eps_text
+from mat_jax.results import WORST_CASE, Result, Row, eps_text
 
 THUMBNAIL = 96
 CAPTIONS = 5  # captions of one picture shown
@@ -46,8 +46,12 @@ def attacked(results: Mapping[str, Result]) -> str:
         return ""
     cards = [_card(results, row, n, place) for n, place in enumerate(first.shown)]
     threat = f"{title(row.attack)}{'' if row.eps is None else ' at ' + eps_text(row.eps)}"
+    which = "which did the most damage"
+    if row.attack == WORST_CASE:
+        threat = f"In the {threat}"
+        which = "of each picture the point that did it the most damage"
     return (
-        f"<section><h2>What the attack changes</h2><p>{safe(threat)}, which did the most damage. "
+        f"<section><h2>What the attack changes</h2><p>{safe(threat)}, {which}. "
         "The pictures are evenly spaced in the gallery, not chosen. A difference is shown around "
         "grey, times the factor under it; captions show the word <del>taken out</del> and the "
         f"one <ins>put in</ins>.</p>{''.join(cards)}</section>"
@@ -131,6 +135,8 @@ def _found(result: Result, row: Row, n: int, place: int, query: int) -> str:
         for i in row.sights.pictures[n]
     )
     ranks = f"picture at rank {row.ranks.ir[query]}, best caption at rank {row.ranks.tr[place]}"
+    if row.attack == WORST_CASE:
+        ranks = f"in the worst of the galleries: {ranks}"
     return (
         f'<div class="found"><h5>{safe(title(row.attack))}<small>{ranks}</small></h5>'
         f'<div class="frames">{pictures}</div><ol>{texts}</ol></div>'

@@ -37,7 +37,8 @@ th:first-child, td:first-child { text-align: left; }
 thead tr:last-child th { border-bottom: 1px solid var(--line); }
 tbody tr + tr td { border-top: 1px solid var(--line); }
 th.model { text-align: center; color: var(--ink); padding-top: 12px; }
-td small { display: block; }
+td small { display: block; } .transfer td small { display: inline; }
+.transfer .from { text-align: left; color: var(--soft); } tr.worst td { font-weight: 620; }
 td.start, th.start { border-left: 1px solid var(--line); }
 i[class^=s] { display: inline-block; width: 10px; height: 10px; border-radius: 3px;
   margin-right: 7px; }

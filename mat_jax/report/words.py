@@ -47,11 +47,22 @@ def featured(results: Mapping[str, Result]) -> Row:
     def left(row: Row) -> float:
         return row.ranks.recall("tr", 1) + row.ranks.recall("ir", 1)
 
-    return min(reversed(first.at(eps)), key=left)
+    # A worst case over several galleries has no pictures of its own.
+    seen = [row for row in reversed(first.at(eps)) if row.sights is not None]
+    return min(seen, key=left, default=first.clean)
 
 
 def headline(results: Mapping[str, Result]) -> str:
-    """The finding in one sentence."""
+    """The finding in one sentence: the worst case, if there is one."""
+    first = next(iter(results.values()))
+    worst = first.worst()
+    if worst is not None:
+        told = [
+            f"{name} has {_pair(result, result.row(worst.attack, worst.eps))} right"
+            for name, result in results.items()
+        ]
+        where = "" if worst.eps is None else f" at {eps_text(worst.eps)}"
+        return f"{'; '.join(told)} in the worst case{where}."
     row = featured(results)
     if row.attack == "none":
         told = [f"{name} has {_pair(result, row)} right" for name, result in results.items()]
@@ -62,6 +73,21 @@ def headline(results: Mapping[str, Result]) -> str:
         lost = _pair(result, result.row(row.attack, row.eps), "{}_lost@1")
         told.append(f"{name} loses {lost}")
     return f"Under {where}, {'; '.join(told)}."
+
+
+def worst_case(row: Row) -> str:
+    """What a worst case is the worst of: `clean, PGD on 300 images, SGA on 12 images`."""
+    members = [
+        f"{title(one['attack'])} on {one['attacked']} images" for one in row.protocol["members"]
+    ]
+    told = ", ".join(["clean", *members])
+    if row.protocol["suite"] is None:
+        return told
+    tr, ir = (number(row.protocol["in_one_gallery"][f"{d}@1"]) for d in ("tr", "ir"))
+    return (
+        f"{told} (suite {row.protocol['suite']}: each attack sees the images of which a query "
+        f"still stands; with every image's most harmful point in one gallery, {tr} / {ir} are left)"
+    )
 
 
 def _pair(result: Result, row: Row, name: str = "{}@1") -> str:

@@ -14,6 +14,7 @@ that is not a number ranks last: it never beats anything, and a query whose own 
 number gets the last rank and is counted as an error.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,16 @@ class Ranks:
     def recall(self, direction: str, k: int) -> float:
         """Share of the queries of "tr" or "ir" with rank at most k, in [0, 1]."""
         return float(np.mean(getattr(self, direction) <= k))
+
+
+def worst(several: Sequence[Ranks]) -> Ranks:
+    """The largest rank of each query in several galleries."""
+    return Ranks(
+        np.maximum.reduce([ranks.tr for ranks in several]),
+        np.maximum.reduce([ranks.ir for ranks in several]),
+        several[0].owner,
+        max(ranks.errors for ranks in several),
+    )
 
 
 def rank(

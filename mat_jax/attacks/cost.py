@@ -1,0 +1,88 @@
+"""What attacks cost, in passes through the encoders, counted from their settings beforehand."""
+
+from typing import NamedTuple
+
+from mat_jax.attacks.characters import POSITIONS
+from mat_jax.attacks.dra import SAMPLES
+from mat_jax.attacks.image import proposals
+from mat_jax.attacks.suite import SUITE
+from mat_jax.attacks.threat import Preset, ThreatModel
+from mat_jax.attacks.views import SCALES
+from mat_jax.attacks.vlp_attack import COPIES
+from mat_jax.data.characters import CHARACTERS
+
+VIEWS = 1 + len(SCALES)
+
+
+class Passes(NamedTuple):
+    """Passes for one image with its captions; those of images are exact."""
+
+    image_forwards: int
+    image_backwards: int
+    text_forwards: float
+
+    @property
+    def weight(self) -> int:
+        """Image passes in forwards: a backward pass costs two."""
+        return self.image_forwards + 2 * self.image_backwards
+
+
+def passes(
+    attack: str,
+    threat: ThreatModel,
+    *,
+    preset: Preset = "strict",
+    captions: float = 5.0,
+    open_words: float = 7.0,
+) -> Passes:
+    """What an attack of `attacks.SUITE` costs for one image with its captions.
+
+    An attack on words encodes each caption itself, without each of its open words, and with each
+    candidate for the most important one: `1 + open_words + candidates`. Later passes over the same
+    captions reuse these; more words that may change cost their candidates in every pass. A
+    caption that no candidate harms has more words visited than counted here.
+
+    Args:
+        attack: its name.
+        threat: steps, restarts, words and candidates.
+        preset: see `attacks`.
+        captions: of an image.
+        open_words: words of a caption that have candidates.
+    """
+    forwards, backwards = _image_passes(attack, threat, preset)
+    each = float(attack in ("fgsm", "apgd", "square"))  # away from captions, which are read once
+    if SUITE[attack].characters:
+        each = 1 + POSITIONS + len(CHARACTERS)  # at most
+    elif SUITE[attack].on_text:
+        again = 1 + int(attack in ("sga", "dra", "sa_aet", "vlp_attack"))
+        more = again * max(threat.words - 1, 0)
+        each = 1 + open_words + threat.candidates * (1 + more)
+        if attack == "match":  # every score depends on the image: both passes are whole
+            each = 2 * (1 + open_words + threat.candidates * max(threat.words, 1))
+    return Passes(forwards, backwards, captions * each)
+
+
+def _image_passes(attack: str, threat: ThreatModel, preset: Preset) -> tuple[int, int]:
+    """Forwards and backwards of the image encoder."""
+    steps, starts = threat.steps, threat.restarts
+    judged = starts * int(preset == "strict" or starts > 1)  # the last point of each start
+    match attack:
+        case "fgsm":
+            return 1, 1
+        case "apgd":
+            return starts * (steps + 1), starts * steps
+        case "square":
+            return starts * (proposals(threat) + 1), 0
+        case "pgd" | "sep" | "co_attack" | "co_attack_fused":
+            return 1 + starts * steps + judged, starts * steps
+        case "match":
+            return 2 + starts * steps + judged, starts * steps
+        case "sga":
+            return 2 + starts * steps * VIEWS + judged, starts * steps * VIEWS
+        case "dra" | "sa_aet":
+            each = 2 * SAMPLES + VIEWS + int(preset == "strict")
+            return 3 + starts * (1 + steps * each), starts * steps * (SAMPLES + VIEWS)
+        case "vlp_attack":
+            each = COPIES + int(preset == "strict")
+            return VIEWS + 1 + starts * (1 + steps * each), starts * steps * COPIES
+    return 0, 0
