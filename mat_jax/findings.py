@@ -44,11 +44,12 @@ def findings(
             f"(the farthest uses {100 * far:.1f} % of eps)."
         )
     edited = [row for row in rows if row.checks.get("most_words_changed", 0)]
-    if any(SUITE[row.attack].characters for row in edited):
+    typing = [name for name, attack in SUITE.items() if attack.characters]
+    if any(row.attack in typing for row in edited):
         notes.append(
             "A caption attacked by characters has one typing error, of those in its table."
         )
-    worded = [row for row in edited if not SUITE[row.attack].characters]
+    worded = [row for row in edited if row.attack not in typing]
     if worded:
         notes.append(
             f"No caption has more than {max(r.checks['most_words_changed'] for r in worded)} "
