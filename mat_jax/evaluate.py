@@ -82,6 +82,9 @@ def measure(
         seed=evaluation.seed,
         name=name,
         surrogate=surrogate,
+        encoder=None
+        if evaluation.encoder is None
+        else data.SentenceEncoder(*models.load(str(evaluation.encoder))),
         protocol={**evaluation.facts, **(protocol or {})},
         shown=evaluation.shown,
         quiet=quiet,
@@ -143,6 +146,8 @@ def _run(given: argparse.Namespace) -> str:
         candidates=given.candidates,
         mlm=given.mlm,
         constraint=given.constraint,
+        similarity=given.similarity,
+        encoder=given.encoder,
         preset=given.preset,
         limit=given.limit,
         shortlist=given.shortlist,
@@ -185,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", required=True, help="folder in Hugging Face layout, shipped name or hub id")
     add("--surrogate", help="craft the attacks on this model and transfer them to --model")
     add("--task", choices=TASKS, default="retrieval")
-    add("--attacks", default=",".join(ATTACKS), help=f"comma-separated, of {','.join(SUITE)}")
+    add("--attacks", default=",".join(ATTACKS), help=f"comma-separated, of {', '.join(SUITE)}")
     add("--eps", default="2/255", help="radius, or several: 2/255,4/255")
     add("--norm", default="linf", choices=("linf", "l2"))
     add("--steps", type=int, default=10, help="steps of the image attacks")
@@ -195,7 +200,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--mlm", help="masked language model: folder, shipped name, hub id; for scenes: scenes-bert"
     )
-    add("--constraint", default="none", choices=("none", "truthful"))
+    add("--constraint", default="none", choices=("none", "truthful", "similar"))
+    add("--similarity", type=float, default=0.8, help="least cosine, for --constraint similar")
+    add("--encoder", help="text model that judges similarity: folder, shipped name, hub id")
     add("--preset", default="strict", choices=("strict", "official"))
     add("--data", default="scenes", help="scenes, or a retrieval JSON file")
     add("--images", help="image root of the JSON file")

@@ -30,8 +30,11 @@ class Evaluation:
         candidates: substitutes tried for each word.
         mlm: masked language model that proposes them, a name or a folder; None takes the
             experiment's, or `scenes-bert` for the embedded world.
-        constraint: "none", or "truthful": only substitutes that leave the caption true of its
-            picture, which only the embedded world can tell.
+        constraint: "none"; "truthful": only substitutes that leave the caption true of its
+            picture, which only the embedded world can tell; or "similar": only such as leave it
+            near the clean one, under `encoder`.
+        similarity: for "similar", the least cosine.
+        encoder: a text model not under attack, for "similar" and for the similarity reported.
         preset: "strict" or "official", see `mat_jax.attacks`.
         limit: measure on the first so many images, or None for all.
         captions_per_image: use the first so many captions of each image, or None for all.
@@ -56,6 +59,8 @@ class Evaluation:
     candidates: int = 10
     mlm: str | Path | None = None
     constraint: str = "none"
+    similarity: float = 0.8
+    encoder: str | Path | None = None
     preset: str = "strict"
     limit: int | None = None
     captions_per_image: int | None = None
@@ -111,19 +116,29 @@ class Evaluation:
             candidates=self.candidates,
             alignment="official" if self.preset == "official" else "fixed",
             constraint=self.constraint,  # type: ignore[arg-type]  # checked by ThreatModel
+            similarity=self.similarity,
+            encoder=None if self.encoder is None else str(self.encoder),
         )
 
     @property
     def on_text(self) -> bool:
-        """Whether an attack changes words."""
-        return any(SUITE[name].on_text for name in self.attacks)
+        """Whether an attack puts in words, which a language model must propose."""
+        return any(SUITE[name].on_text and not SUITE[name].characters for name in self.attacks)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the protocol says beyond the threat model."""
         if not self.on_text:
             return {}
-        return {"mlm": self.substitutes.mlm, "alignment": self.substitutes.alignment}
+        found: dict[str, Any] = {
+            "mlm": self.substitutes.mlm,
+            "alignment": self.substitutes.alignment,
+        }
+        if self.encoder is not None:
+            found["encoder"] = str(self.encoder)
+        if self.constraint == "similar":
+            found["similarity"] = self.similarity
+        return found
 
     def source(self) -> Any:
         """The held-out source itself, cut to the limit."""

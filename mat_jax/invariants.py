@@ -76,7 +76,7 @@ def verify(
         open_words = (lengths > 0).any(axis=(-2, -1))
         _add(checks, "captions_without_candidates", int((present & ~open_words).sum()))
     passes = checks.setdefault("passes", {})
-    for name in ("image_forwards", "image_backwards", "text_forwards"):
+    for name in ("image_forwards", "image_backwards", "text_forwards", "text_backwards"):
         if name in adv.stats:
             used = np.asarray(adv.stats[name])[:size]
             _add(passes, name, int((used * present if used.ndim == 2 else used).sum()))

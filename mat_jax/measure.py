@@ -13,7 +13,7 @@ from flax import nnx
 
 from mat_jax import attacks as suite
 from mat_jax.attacks import ThreatModel
-from mat_jax.data import Corpus, clean_caption
+from mat_jax.data import Corpus, SentenceEncoder, build_characters, clean_caption
 from mat_jax.encode import (
     Encoded,
     encode_images,
@@ -26,6 +26,7 @@ from mat_jax.encode import (
 from mat_jax.evaluation import ATTACKS
 from mat_jax.findings import findings
 from mat_jax.invariants import Broken, verify
+from mat_jax.language import language_of
 from mat_jax.progress import Progress
 from mat_jax.protocol import check_request, protocol_of, versions
 from mat_jax.records import Adversarial, Batch
@@ -56,6 +57,7 @@ def evaluate(
     name: str = "model",
     surrogate: Victim | None = None,
     protocol: Mapping[str, Any] | None = None,
+    encoder: SentenceEncoder | None = None,
     shown: int = 4,
     quiet: bool = False,
 ) -> Result:
@@ -81,6 +83,7 @@ def evaluate(
         surrogate: craft on this model instead, and transfer: images are resized to the model's
             size where it differs, captions are read by the model's tokenizer.
         protocol: further facts to be written beside every number.
+        encoder: judges how similar attacked captions are to the clean ones; None for no figure.
         shown: how many images the report shows, evenly spaced in the gallery.
         quiet: no progress line.
 
@@ -91,9 +94,11 @@ def evaluate(
     """
     threats = (threat,) if isinstance(threat, ThreatModel) else tuple(threat)
     target = Victim(model, tokenizer, corpus)
-    bench = Bench(surrogate or target, target, preset, batch_size, shortlist, seed, shown, quiet)
+    bench = Bench(
+        surrogate or target, target, preset, batch_size, shortlist, seed, shown, quiet, encoder
+    )
     names = list(dict.fromkeys(("none", *attacks)))
-    check_request(names, bench.crafter.corpus, threats)
+    check_request(names, bench.crafter.model, bench.crafter.corpus, threats)
     rows = []
     for attack in names:
         # Without an image attack eps says nothing, and one measurement serves every table.
@@ -145,6 +150,7 @@ class Bench:
     seed: int
     shown: int
     quiet: bool
+    encoder: SentenceEncoder | None = None
 
     @cached_property
     def owner(self) -> np.ndarray:
@@ -164,10 +170,18 @@ class Bench:
         """All captions of the gallery as a tokenizer reads them."""
         return [clean_caption(text) for text in self.target.corpus.caption_list]
 
+    @cached_property
+    def characters(self) -> Corpus:
+        """The gallery with character edits instead of substitutes, for attacks that want them."""
+        corpus = self.crafter.corpus
+        return corpus.with_words(build_characters(corpus.caption_list, self.crafter.tokenizer))
+
     def measure(self, attack: str, threat: ThreatModel) -> Row:
         """One attack over the whole gallery."""
         start = time.perf_counter()
-        corpus, model = self.crafter.corpus, self.target.model
+        characters = suite.SUITE[attack].characters
+        corpus = self.characters if characters else self.crafter.corpus
+        model = self.target.model
         preset: Any = self.preset  # the attack itself refuses what it does not know
         fn = suite.compiled(
             suite.SUITE[attack].function, self.crafter.model, threat=threat, preset=preset
@@ -210,6 +224,7 @@ class Bench:
             rounded=self._ranks(joined(rounded), words) if rounded else None,
             captions=tuple(texts),
             changed=float(np.mean([a != b for a, b in zip(texts, self.clean, strict=True)])),
+            language=language_of(self.target.corpus, self.clean, texts, self.encoder),
             seconds=time.perf_counter() - start,
             checks=checks,
             sights=Sights(

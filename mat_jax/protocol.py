@@ -6,23 +6,31 @@ from typing import Any
 
 from mat_jax import attacks as suite
 from mat_jax.attacks import ThreatModel
+from mat_jax.attacks.characters import POSITIONS
+from mat_jax.attacks.fused import require_fusion
 from mat_jax.data import Corpus
 from mat_jax.results import eps_text
 
 PACKAGES = ("mat-jax", "jax", "jaxlib", "flax", "numpy")
 
 
-def check_request(names: Sequence[str], corpus: Corpus, threats: Sequence[ThreatModel]) -> None:
+def check_request(
+    names: Sequence[str], model: Any, corpus: Corpus, threats: Sequence[ThreatModel]
+) -> None:
     """Refuse what cannot be measured before anything is computed."""
     unknown = [name for name in names if name not in suite.SUITE]
     if unknown:
         raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(suite.SUITE)}")
-    needs = [name for name in names if suite.SUITE[name].on_text]
+    needs = [
+        name for name in names if suite.SUITE[name].on_text and not suite.SUITE[name].characters
+    ]
     if needs and corpus.table is None:
         raise ValueError(
             f"the attack {needs[0]!r} changes words but the corpus has no candidates; give "
             "--mlm NAME_OR_DIR, or corpus.with_words(data.build_words(...))"
         )
+    if any(suite.SUITE[name].fuses for name in names):
+        require_fusion(model)
     if not threats:
         raise ValueError("no threat model is given; give at least one eps")
 
@@ -44,7 +52,9 @@ def protocol_of(
             own = threat.step_size is None
             found["step_size"] = of.step_size(threat) if own else threat.step_size
         found["restarts"] = threat.restarts
-    if of.on_text:
+    if of.characters:
+        found |= {"characters": min(threat.words, 1), "positions": POSITIONS}
+    elif of.on_text:
         found |= {
             "words": threat.words,
             "candidates": threat.candidates,

@@ -38,6 +38,7 @@ class Row:
         rounded: the same with the pictures rounded to 8 bits, None where none was changed.
         captions: all captions as the model saw them.
         changed: share of the captions that differ from the clean ones.
+        language: how far from the clean captions those are, see `language.language_of`.
         seconds: wall-clock time of the attack and the encoding, compilation included.
         checks: measured invariants, for example the largest |delta|.
         sights: for the report, or None.
@@ -50,6 +51,7 @@ class Row:
     captions: tuple[str, ...]
     changed: float = 0.0
     rounded: Ranks | None = None
+    language: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     checks: Mapping[str, Any] = field(default_factory=dict)
     sights: Sights | None = None

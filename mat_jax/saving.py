@@ -46,6 +46,7 @@ def _row_json(name: str, result: Result, row: Row) -> dict[str, Any]:
         "protocol": {**result.protocol, **row.protocol},
         "figures": result.figures(row),
         "captions_changed": 100 * row.changed,
+        "language": dict(row.language),
         "seconds": row.seconds,
         "checks": dict(row.checks),
         "ranks": [f"{ranks_key(name, row)}_tr", f"{ranks_key(name, row)}_ir"],

@@ -2,15 +2,21 @@
 
 from mat_jax.attacks import losses
 from mat_jax.attacks.apgd import apgd, apgd_targeted
+from mat_jax.attacks.characters import leaf
 from mat_jax.attacks.co_attack import co_attack
 from mat_jax.attacks.compiled import compiled
+from mat_jax.attacks.dra import dra
+from mat_jax.attacks.fused import co_attack_fused, match_attack
 from mat_jax.attacks.image import apgd_attack, fgsm_attack, none, pgd_attack, square_attack
+from mat_jax.attacks.mmcoa import mmcoa, mmcoa_joint, mmcoa_text
 from mat_jax.attacks.pgd import example_keys, fgsm, pgd
+from mat_jax.attacks.sa_aet import sa_aet
 from mat_jax.attacks.sep import bert_attack, sep
 from mat_jax.attacks.sga import sga
 from mat_jax.attacks.square import square
 from mat_jax.attacks.suite import SUITE, Attack
 from mat_jax.attacks.threat import ThreatModel
+from mat_jax.attacks.vlp_attack import vlp_attack
 
 __all__ = [
     "SUITE",
@@ -21,16 +27,25 @@ __all__ = [
     "apgd_targeted",
     "bert_attack",
     "co_attack",
+    "co_attack_fused",
     "compiled",
+    "dra",
     "example_keys",
     "fgsm",
     "fgsm_attack",
+    "leaf",
     "losses",
+    "match_attack",
+    "mmcoa",
+    "mmcoa_joint",
+    "mmcoa_text",
     "none",
     "pgd",
     "pgd_attack",
+    "sa_aet",
     "sep",
     "sga",
     "square",
     "square_attack",
+    "vlp_attack",
 ]

@@ -41,7 +41,7 @@ def co_attack(
     found = attack_captions(model, batch, words, threat, prepared, kl, prepared.clean)
 
     clean = embed_images(model, batch.images)
-    weights = _last(batch.present) if preset == "official" else batch.present
+    weights = last_caption(batch.present) if preset == "official" else batch.present
     weights = weights.astype(jnp.float32)
     weights = weights / jnp.maximum(jnp.sum(weights, axis=-1, keepdims=True), 1.0)
 
@@ -55,7 +55,7 @@ def co_attack(
     return with_captions(result, batch, words, prepared, found)
 
 
-def _last(present: Array) -> Array:
+def last_caption(present: Array) -> Array:
     """True at the last real caption of each image."""
     after = jnp.cumsum(present[:, ::-1].astype(jnp.int32), axis=1)[:, ::-1]
     return present & (after == 1)

@@ -22,6 +22,7 @@ def compiled(
 
     Weights are arguments of the compiled program, not constants inside it: batches of one shape
     share one compilation, and so do models of one architecture, before and after training.
+    What an attack takes besides (`labels`) is named in the call and goes along as arrays.
     `.func` of the result is the jitted function.
     """
     graph, state = nnx.split(model)
@@ -35,7 +36,8 @@ def _program(
     """The jitted attack on every model of one architecture."""
 
     @jax.jit
-    def run(state, batch: Batch, key) -> Adversarial:
-        return attack(nnx.merge(graph, state), batch, key, threat=threat, preset=preset)
+    def run(state, batch: Batch, key, **more) -> Adversarial:
+        model = nnx.merge(graph, state)
+        return attack(model, batch, key, threat=threat, preset=preset, **more)
 
     return run

@@ -13,11 +13,17 @@ def embed_images(
     return unit(model.encode_image(images).embed.astype(jnp.float32))
 
 
-def embed_texts(model, tokens: Tokens) -> Float[Array, "*lead embed"]:
-    """Text embeddings on the unit sphere, in float32. Any leading axes."""
+def embed_texts(
+    model, tokens: Tokens, shift: Float[Array, "captions length width"] | None = None
+) -> Float[Array, "*lead embed"]:
+    """Text embeddings on the unit sphere, in float32. Any leading axes.
+
+    `shift` is added to what the tokens' ids are embedded as, and needs a model that takes it.
+    """
     lead = tokens.ids.shape[:-1]
     flat = Tokens(*(x.reshape(-1, x.shape[-1]) for x in tokens))
-    embed = model.encode_text(flat).embed.astype(jnp.float32)
+    features = model.encode_text(flat) if shift is None else model.encode_text(flat, shift)
+    embed = features.embed.astype(jnp.float32)
     return unit(embed).reshape(*lead, embed.shape[-1])
 
 

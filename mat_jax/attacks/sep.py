@@ -5,27 +5,38 @@ from jaxtyping import Array, Key
 
 from mat_jax.attacks.encode import embed_texts, unchanged
 from mat_jax.attacks.image import pgd_attack
-from mat_jax.attacks.text import Plan, Substituted, kl, plan, substitute
+from mat_jax.attacks.prefilter import shortlist
+from mat_jax.attacks.text import Embed, Objective, Plan, Substituted, kl, plan, substitute
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.records import Adversarial, Batch, Words
 
 
 def bert_attack(
-    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+    model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
+    exact: int | None = None,
 ) -> Adversarial:
     """Maximise `KL(softmax(e) || softmax(e'))` between clean and adversarial caption embeddings.
 
     At most `threat.words` words a caption, chosen as in `text.substitute` (Li et al. 2020, as used
     by Co-Attack). No image is used or changed, and no randomness.
 
+    Args:
+        exact: the fast mode: so many substitutes of a word are encoded, those that the gradient
+            promises most of (`prefilter.shortlist`); None encodes all.
+
     Raises:
         ValueError: the batch carries no words to substitute.
     """
     require_preset(preset)
     words = attackable_words(batch, threat)
-    prepared = plan_captions(model, batch, words, preset)
-    found = attack_captions(model, batch, words, threat, prepared, kl, prepared.clean)
-    return with_captions(unchanged(batch), batch, words, prepared, found)
+    prepared = plan_captions(model, batch, words, preset, exact=exact)
+    found = attack_captions(model, batch, words, threat, prepared, kl, prepared.clean, exact=exact)
+    return with_captions(unchanged(batch), batch, words, prepared, found, exact=exact)
 
 
 def sep(
@@ -51,19 +62,36 @@ def attackable_words(batch: Batch, threat: ThreatModel) -> Words:
     )
 
 
-def plan_captions(model, batch: Batch, words: Words, preset: Preset) -> Plan:
-    """Importance of the words, and the substitutes of the first: once for all passes."""
+def plan_captions(
+    model,
+    batch: Batch,
+    words: Words,
+    preset: Preset,
+    *,
+    embed_fn: Embed | None = None,
+    importance: Objective | None = None,
+    exact: int | None = None,
+) -> Plan:
+    """Importance of the words, and the substitutes of the first: once for all passes.
+
+    Args:
+        embed_fn: what is compared of a caption; None is its embedding.
+        importance: see `text.plan`.
+        exact: substitutes encoded of a word if not all, see `prefilter`.
+    """
     if preset == "official" and not model.text_format.mask:
         raise ValueError(
             "preset 'official' replaces words by [UNK], whose ids this model's text_format lacks: "
             "give the model the text_format of its tokenizer"
         )
     return plan(
-        lambda tokens: embed_texts(model, tokens),
+        embed_fn or (lambda tokens, captions: embed_texts(model, tokens)),
         words,
         batch.tokens,
         text_format=model.text_format,
         mask=model.text_format.mask if preset == "official" else (),
+        importance=importance,
+        all_first=exact is None,
     )
 
 
@@ -75,10 +103,14 @@ def attack_captions(
     prepared: Plan,
     objective,
     reference: Array,
+    *,
+    embed_fn: Embed | None = None,
+    exact: int | None = None,
 ) -> Substituted:
-    """`text.substitute` with the settings of the threat."""
+    """`text.substitute` with the settings of the threat; the rest as for `plan_captions`."""
+    few = None if exact is None else shortlist(model, objective, reference, exact)
     return substitute(
-        lambda tokens: embed_texts(model, tokens),
+        embed_fn or (lambda tokens, captions: embed_texts(model, tokens)),
         words,
         batch.tokens,
         objective,
@@ -86,6 +118,7 @@ def attack_captions(
         prepared,
         text_format=model.text_format,
         budget=threat.words,
+        shortlist=few,
     )
 
 
@@ -96,18 +129,24 @@ def with_captions(
     prepared: Plan,
     found: Substituted,
     *earlier: Substituted,
+    exact: int | None = None,
 ) -> Adversarial:
     """Put attacked captions into a result, with the passes they cost in the stats.
 
     `text_forwards` counts the useful encodings of a caption: itself, once without each attackable
     word, and the substitutes of the words visited. The first word's are shared by all passes.
+    With `exact`, each word visited costs a gradient (`text_backwards`) and few substitutes.
     """
     substitutes = jnp.sum(words.substitute_lengths > 0, axis=-1, dtype=jnp.int32)
     tried = jnp.take_along_axis(substitutes, prepared.order, axis=-1)
     place = jnp.broadcast_to(jnp.arange(tried.shape[-1]), tried.shape)
-    forwards = batch.present.astype(jnp.int32) + prepared.attackable + tried[..., 0]
+    forwards = batch.present.astype(jnp.int32) + prepared.attackable
+    if exact is None:
+        forwards += tried[..., 0]
+    else:
+        tried = jnp.minimum(tried, exact) + 1
     for one in (found, *earlier):
-        later = (place > 0) & (place < one.visited[..., None])
+        later = (place >= int(exact is None)) & (place < one.visited[..., None])
         forwards += jnp.sum(jnp.where(later, tried, 0), axis=-1)
     stats = {
         "attackable": prepared.attackable,
@@ -115,6 +154,9 @@ def with_captions(
         "visited": found.visited,
         "text_forwards": forwards,
     }
+    if exact is not None:
+        gradients = [one.visited for one in (found, *earlier)]
+        stats["text_backwards"] = jnp.sum(jnp.stack(gradients), axis=0)
     return result._replace(
         tokens=found.tokens, choice=found.choice, stats={**result.stats, **stats}
     )

@@ -29,6 +29,7 @@ def sga(
     preset: Preset = "strict",
     scales: Sequence[float] = SCALES,
     noise: float = NOISE,
+    exact: int | None = None,
 ) -> Adversarial:
     """Captions away from the image, the image away from all of them, the captions once more.
 
@@ -44,18 +45,19 @@ def sga(
     Args:
         scales: the views' sizes; none of them leaves the plain image.
         noise: standard deviation of the noise in the views.
+        exact: substitutes of a word that are encoded, see `bert_attack`; None for all.
 
     Raises:
         ValueError: the batch carries no words to substitute.
     """
     require_preset(preset)
     words = attackable_words(batch, threat)
-    prepared = plan_captions(model, batch, words, preset)
+    prepared = plan_captions(model, batch, words, preset, exact=exact)
 
     def captions_against(images: Array):
         embed = embed_images(model, images)
         reference = jnp.broadcast_to(embed[:, None], prepared.clean.shape)
-        return attack_captions(model, batch, words, threat, prepared, away, reference)
+        return attack_captions(model, batch, words, threat, prepared, away, reference, exact=exact)
 
     before = captions_against(batch.images)
     # A sum of cosines is one product with the sum of the captions.
@@ -88,4 +90,4 @@ def sga(
     )
     # One more pass over the finished image, which guides the captions.
     result.stats["image_forwards"] += 1
-    return with_captions(result, batch, words, prepared, after, before)
+    return with_captions(result, batch, words, prepared, after, before, exact=exact)

@@ -5,11 +5,17 @@ from functools import partial
 from typing import NamedTuple
 
 from mat_jax.attacks import image
+from mat_jax.attacks.characters import leaf
 from mat_jax.attacks.co_attack import co_attack
+from mat_jax.attacks.dra import dra
+from mat_jax.attacks.fused import co_attack_fused, match_attack
+from mat_jax.attacks.sa_aet import sa_aet
 from mat_jax.attacks.sep import bert_attack, sep
 from mat_jax.attacks.sga import sga
 from mat_jax.attacks.sga import step_size as sga_step_size
 from mat_jax.attacks.threat import ThreatModel
+from mat_jax.attacks.vlp_attack import step_size as vlp_step_size
+from mat_jax.attacks.vlp_attack import vlp_attack
 from mat_jax.records import Adversarial
 
 
@@ -25,6 +31,8 @@ class Attack(NamedTuple):
         step_size: of its image part, unless the threat says; None: its own, and not to be set.
         steps: of its image part.
         usual: measured unless the attacks are named.
+        characters: it changes characters, so a corpus needs a table of those edits.
+        fuses: it needs a model that reads image and text together.
     """
 
     function: Callable[..., Adversarial]
@@ -35,10 +43,13 @@ class Attack(NamedTuple):
     step_size: Callable[[ThreatModel], float] | None = image.step_size
     steps: Callable[[ThreatModel], int] = lambda threat: threat.steps
     usual: bool = True
+    characters: bool = False
+    fuses: bool = False
 
 
-# Those that are asked for by name; their step sizes are their own.
+# Those that are asked for by name; the first have step sizes of their own.
 _image = partial(Attack, on_images=True, step_size=None, usual=False)
+_both = partial(Attack, on_images=True, on_text=True, usual=False)
 
 SUITE = {
     "none": Attack(image.none, "clean"),
@@ -56,6 +67,12 @@ SUITE = {
         contains=("pgd", "bert_attack"),
         step_size=sga_step_size,
     ),
+    "dra": _both(dra, "DRA", contains=("pgd", "bert_attack"), step_size=sga_step_size),
+    "sa_aet": _both(sa_aet, "SA-AET", contains=("pgd", "bert_attack"), step_size=sga_step_size),
+    "vlp_attack": _both(vlp_attack, "VLP-attack", step_size=vlp_step_size),
+    "co_attack_fused": _both(co_attack_fused, "Co-Attack (fused)", fuses=True),
+    "match": _both(match_attack, "match score", step_size=sga_step_size, fuses=True),
+    "leaf": Attack(leaf, "LEAF", on_text=True, usual=False, characters=True),
     "fgsm": _image(image.fgsm_attack, "FGSM", steps=lambda threat: 1),
     "apgd": _image(image.apgd_attack, "APGD", contains=("fgsm", "square")),
     "square": _image(image.square_attack, "Square", steps=image.proposals),

@@ -16,8 +16,12 @@ from jaxtyping import Array, Bool, Float, Int
 from mat_jax.data.words import TextFormat, compose
 from mat_jax.records import Tokens, Words
 
-Embed = Callable[[Tokens], Array]
+# `embed(tokens [n, length], captions [groups] or None)`: the same number of texts for each of these
+# captions, in their order; None is all of them. Where no image is read, it does not matter whose.
+Embed = Callable[[Tokens, Array | None], Array]
 Objective = Callable[[Array, Array], Array]
+# `shortlist(words [n], slot [n], captions [n] or None) -> [n, few]`: which substitutes to encode.
+Shortlist = Callable[[Words, Array, Array | None], Array]
 
 
 class Plan(NamedTuple):
@@ -26,7 +30,8 @@ class Plan(NamedTuple):
     clean: Float[Array, "*lead embed"]
     order: Int[Array, "*lead words"]  # word slots, the most important first
     attackable: Int[Array, "*lead"]  # how many of them may be changed
-    first: Float[Array, "*lead candidates embed"]  # the substitutes of the first word in `order`
+    # The substitutes of the first word in `order`, if all are encoded.
+    first: Float[Array, "*lead candidates embed"] | None
 
 
 class Substituted(NamedTuple):
@@ -70,6 +75,8 @@ def plan(
     *,
     text_format: TextFormat,
     mask: tuple[int, ...] = (),
+    importance: Objective | None = None,
+    all_first: bool = True,
 ) -> Plan:
     """Order the attackable words of each caption by importance, and embed the first's substitutes.
 
@@ -77,36 +84,39 @@ def plan(
     replaced by those ids instead (released code: the literal text "[UNK]").
 
     Args:
-        embed_fn: tokens [n, length] -> unit embeddings [n, embed], float32.
+        embed_fn: see `Embed`; -> embeddings [n, embed], float32.
         words: the captions as words with substitutes, any leading axes.
         tokens: the clean captions, the same leading axes.
         text_format: how the victim frames a caption.
         mask: ids put in the place of the word; none of them leaves the word out.
+        importance: `(clean, embedding without the word) -> [...]` in the place of `kl`.
+        all_first: embed the substitutes of the first word; not needed with a shortlist.
     """
     lead = words.lengths.shape[:-1]
     words, tokens = _flat(_widen(words, len(mask)), len(lead)), _flat(tokens, len(lead))
     rows = jnp.arange(words.lengths.shape[0])
-    clean = embed_fn(tokens)
+    clean = embed_fn(tokens, None)
+    measure = importance or kl
     may_change = jnp.any(words.substitute_lengths > 0, axis=-1)
     attackable = jnp.sum(may_change, axis=-1, dtype=jnp.int32)
     slots = jnp.argsort(~may_change, axis=-1)
     filler = jnp.zeros(words.parts.shape[-1], words.parts.dtype)
     filler = filler.at[: len(mask)].set(jnp.asarray(mask, words.parts.dtype))
 
-    def score(index: Array, importance: Array) -> Array:
+    def score(index: Array, found: Array) -> Array:
         """The index-th attackable word of every caption."""
         slot = slots[:, index]
         parts = words.parts.at[rows, slot].set(filler)
         lengths = words.lengths.at[rows, slot].set(len(mask))
-        change = kl(clean, embed_fn(compose(parts, lengths, text_format)))
-        old = importance[rows, slot]
-        return importance.at[rows, slot].set(jnp.where(index < attackable, change, old))
+        change = measure(clean, embed_fn(compose(parts, lengths, text_format), None))
+        old = found[rows, slot]
+        return found.at[rows, slot].set(jnp.where(index < attackable, change, old))
 
     # As many rounds as the richest caption of the batch has attackable words.
-    importance = jnp.full(may_change.shape, -jnp.inf)
-    importance = jax.lax.fori_loop(0, jnp.max(attackable, initial=0), score, importance)
-    order = jnp.argsort(-importance, axis=-1).astype(jnp.int32)
-    first = _embed_substitutes(embed_fn, words, order[:, 0], text_format)
+    found = jnp.full(may_change.shape, -jnp.inf)
+    found = jax.lax.fori_loop(0, jnp.max(attackable, initial=0), score, found)
+    order = jnp.argsort(-found, axis=-1).astype(jnp.int32)
+    first = _embed_substitutes(embed_fn, words, order[:, 0], text_format) if all_first else None
     return _unflat(Plan(clean, order, attackable, first), lead)
 
 
@@ -115,11 +125,12 @@ def substitute(
     words: Words,
     tokens: Tokens,
     objective: Objective,
-    reference: Float[Array, "*lead embed"],
+    reference: Float[Array, "*lead reference"],
     plan: Plan,
     *,
     text_format: TextFormat,
     budget: int = 1,
+    shortlist: Shortlist | None = None,
 ) -> Substituted:
     """Maximise `objective(reference, e(caption'))` over captions with at most `budget` changes.
 
@@ -129,14 +140,15 @@ def substitute(
     already changed.
 
     Args:
-        embed_fn: tokens [n, length] -> unit embeddings [n, embed], float32.
+        embed_fn: see `Embed`; -> embeddings [n, embed], float32.
         words: the captions as words with substitutes, any leading axes.
         tokens: the clean captions; a caption that is not changed keeps them.
-        objective: `(reference [..., embed], units [..., embed]) -> [...]`, maximised.
+        objective: `(reference [..., reference], units [..., embed]) -> [...]`, maximised.
         reference: what the objective compares with, one vector a caption.
         plan: from `plan`, for the same captions.
         text_format: how the victim frames a caption.
         budget: words that may change, 0 for none.
+        shortlist: which substitutes of a word are encoded and compared; None for all of them.
     """
     lead = words.lengths.shape[:-1]
     words, tokens = _flat(words, len(lead)), _flat(tokens, len(lead))
@@ -148,16 +160,17 @@ def substitute(
     def finished(state: _Walk) -> Bool[Array, " captions"]:
         return (state.changed >= budget) | (state.position >= plan.attackable)
 
-    def visit(state: _Walk, row: Array, features: Array) -> _Walk:
-        """Decide the next word of the captions `row`, given its substitutes' embeddings."""
+    def visit(state: _Walk, row: Array, index: Array, features: Array) -> _Walk:
+        """Decide the next word of the captions `row`, given the embeddings of substitutes."""
         slot = plan.order[row, jnp.minimum(state.position[row], plan.order.shape[1] - 1)]
-        lengths = words.substitute_lengths[row, slot]
-        values = objective(jnp.broadcast_to(reference[row][:, None], features.shape), features)
+        lengths = words.substitute_lengths[row[:, None], slot[:, None], index]
+        own = jnp.broadcast_to(reference[row][:, None], (*features.shape[:2], reference.shape[-1]))
+        values = objective(own, features)
         values = jnp.where(lengths > 0, values, -jnp.inf)
-        pick = jnp.argmax(values, axis=-1).astype(jnp.int32)
-        each = jnp.arange(row.shape[0])
+        each, best = jnp.arange(row.shape[0]), jnp.argmax(values, axis=-1)
+        pick = index[each, best].astype(jnp.int32)
         going = ~finished(state)[row]
-        change = going & (values[each, pick] > state.value[row])
+        change = going & (values[each, best] > state.value[row])
 
         def put(array: Array, index: tuple, new: Array) -> Array:
             old = array[index]
@@ -168,21 +181,27 @@ def substitute(
             position=state.position.at[row].add(going.astype(jnp.int32)),
             changed=state.changed.at[row].add(change.astype(jnp.int32)),
             parts=put(state.parts, (row, slot), words.substitutes[row, slot, pick]),
-            lengths=put(state.lengths, (row, slot), lengths[each, pick]),
+            lengths=put(state.lengths, (row, slot), lengths[each, best]),
             choice=put(state.choice, (row, slot), pick),
-            unit=put(state.unit, (row,), features[each, pick]),
-            value=put(state.value, (row,), values[each, pick]),
+            unit=put(state.unit, (row,), features[each, best]),
+            value=put(state.value, (row,), values[each, best]),
         )
 
-    def advance(state: _Walk) -> _Walk:
-        row = jnp.argsort(finished(state))[:chunk]
+    def advance(state: _Walk, row: Array | None = None) -> _Walk:
+        """Visit one more word of the captions `row`, or of a chunk of those not finished."""
+        row = jnp.argsort(finished(state))[:chunk] if row is None else row
         slot = plan.order[row, jnp.minimum(state.position[row], plan.order.shape[1] - 1)]
         here = Words(
             state.parts[row], state.lengths[row], words.substitutes[row],
             words.substitute_lengths[row],
         )  # fmt: skip
-        return visit(state, row, _embed_substitutes(embed_fn, here, slot, text_format))
+        index = jnp.broadcast_to(every, (row.shape[0], every.shape[0]))
+        if shortlist is not None:
+            index = shortlist(here, slot, row)
+            here = _chosen(here, index, slot)
+        return visit(state, row, index, _embed_substitutes(embed_fn, here, slot, text_format, row))
 
+    every = jnp.arange(words.substitutes.shape[2])
     zeros = jnp.zeros(captions, jnp.int32)
     state = _Walk(
         position=zeros,
@@ -193,7 +212,11 @@ def substitute(
         unit=plan.clean,
         value=objective(reference, plan.clean),
     )
-    state = visit(state, jnp.arange(captions), plan.first)
+    if plan.first is None:
+        state = advance(state, jnp.arange(captions))
+    else:
+        index = jnp.broadcast_to(every, (captions, every.shape[0]))
+        state = visit(state, jnp.arange(captions), index, plan.first)
     state = jax.lax.while_loop(lambda state: ~jnp.all(finished(state)), advance, state)
     composed = compose(state.parts, state.lengths, text_format)
     touched = (state.changed > 0)[:, None]
@@ -215,7 +238,11 @@ class _Walk(NamedTuple):
 
 
 def _embed_substitutes(
-    embed_fn: Embed, words: Words, slot: Int[Array, " captions"], text_format: TextFormat
+    embed_fn: Embed,
+    words: Words,
+    slot: Int[Array, " captions"],
+    text_format: TextFormat,
+    row: Int[Array, " captions"] | None = None,
 ) -> Float[Array, "captions candidates embed"]:
     """Embed each caption with its word `slot` replaced by each of the word's substitutes."""
     captions, candidates = words.substitutes.shape[0], words.substitutes.shape[2]
@@ -225,7 +252,23 @@ def _embed_substitutes(
     lengths = jnp.repeat(words.lengths[:, None], candidates, axis=1)
     lengths = lengths.at[rows, :, slot].set(words.substitute_lengths[rows, slot])
     tokens = _flat(compose(parts, lengths, text_format), 2)
-    return embed_fn(tokens).reshape(captions, candidates, -1)
+    return embed_fn(tokens, row).reshape(captions, candidates, -1)
+
+
+def _chosen(
+    words: Words, index: Int[Array, "captions few"], slot: Int[Array, " captions"]
+) -> Words:
+    """The words with only the substitutes `index` at the word `slot`, and any at the others."""
+    rows, few = jnp.arange(index.shape[0]), index.shape[1]
+    parts, lengths = words.substitutes, words.substitute_lengths
+    return words._replace(
+        substitutes=parts[:, :, :few]
+        .at[rows, slot]
+        .set(parts[rows[:, None], slot[:, None], index]),
+        substitute_lengths=lengths[:, :, :few]
+        .at[rows, slot]
+        .set(lengths[rows[:, None], slot[:, None], index]),
+    )
 
 
 def _widen(words: Words, parts: int) -> Words:

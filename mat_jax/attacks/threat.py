@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Norm = Literal["linf", "l2"]
-Constraint = Literal["none", "truthful"]
+Constraint = Literal["none", "truthful", "similar"]
 Preset = Literal["strict", "official"]
 
 
@@ -42,7 +42,7 @@ class ThreatModel:
         _require(self.norm in get_args(Norm), f"norm {self.norm!r} is not one of linf, l2")
         _require(
             self.constraint in get_args(Constraint),
-            f"constraint {self.constraint!r} is not one of none, truthful",
+            f"constraint {self.constraint!r} is not one of none, truthful, similar",
         )
         if self.norm == "linf":
             _require(

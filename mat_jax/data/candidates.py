@@ -15,6 +15,7 @@ from jaxtyping import Int
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.proposals import Alignment, propose
+from mat_jax.data.similarity import SentenceEncoder, similar
 from mat_jax.data.truth import Keep, truthful
 from mat_jax.data.words import TextFormat
 from mat_jax.records import Words
@@ -92,24 +93,34 @@ class Substitutes:
         mlm: masked language model, a name or folder for `models.load`.
         candidates: how many of its likeliest words are considered in each place.
         alignment: `fixed`, or `official`: as the released programs have it (`build_words`).
-        constraint: `none`, or `truthful`: only what leaves the caption true of its picture, for
-            sources that know (`scenes`).
+        constraint: `none`; `truthful`: only what leaves the caption true of its picture, for
+            sources that know (`scenes`); or `similar`: only what leaves it near the clean caption.
+        similarity: for `similar`, the least cosine of the two captions under the encoder.
+        encoder: for `similar`, a text model for `models.load`, image-text or BERT. There is no
+            default: the model under attack would judge what moves it least to mean the same.
     """
 
     mlm: str = "scenes-bert"
     candidates: int = 10
     alignment: Alignment = "fixed"
-    constraint: Literal["none", "truthful"] = "none"
+    constraint: Literal["none", "truthful", "similar"] = "none"
+    similarity: float = 0.8
+    encoder: str | None = None
 
     def __post_init__(self) -> None:
         for name, allowed in (
             ("alignment", ("fixed", "official")),
-            ("constraint", ("none", "truthful")),
+            ("constraint", ("none", "truthful", "similar")),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(
                     f"{name} {getattr(self, name)!r} is not one of {', '.join(allowed)}"
                 )
+        if self.constraint == "similar" and self.encoder is None:
+            raise ValueError(
+                "the similar constraint needs a text model to judge by: give encoder (--encoder), "
+                "one that is not under attack"
+            )
 
     def build(
         self,
@@ -128,6 +139,9 @@ class Substitutes:
             )
         from mat_jax import models  # models import data
 
+        if self.constraint == "similar":
+            judge = SentenceEncoder(*models.load(str(self.encoder)))
+            keep = similar(corpus, judge, self.similarity)
         mlm, mlm_tokenizer = models.load(self.mlm)
         models.require_language_model(mlm, self.mlm)
         return build_words(
@@ -172,7 +186,7 @@ def build_words(
         alignment: `fixed` reads a word's substitutes at the word. `official` reads them one token
             earlier and stops at 30 tokens, as the released Co-Attack and SGA do: the substitutes
             of the word before.
-        keep: `(caption index, word index, substitute) -> bool`, False drops the substitute.
+        keep: asked once with all `(caption index, word index, substitute)`; False drops one.
         cache: folder in which the model's proposals are kept, found again by their content.
         progress: show a progress bar.
 
@@ -200,7 +214,7 @@ def build_words(
         cache=cache,
         progress=progress,
     )
-    vocabulary = _Vocabulary(tokenizer)
+    vocabulary = Vocabulary(tokenizer)
     rows = {
         text: _row(text, found, vocabulary, tokenizer.text_format.length)
         for text, found in zip(distinct, proposed, strict=True)
@@ -212,14 +226,27 @@ def build_words(
         words, found = rows[text]
         table[index, : len(words)] = words
         for slot, options in enumerate(found):
-            if keep is not None:
-                options = [o for o in options if keep(index, slot, vocabulary.texts[o])]
             substitutes[index, slot, : len(options)] = options
+    if keep is not None:
+        _drop(substitutes, vocabulary, keep)
     return WordTable(*vocabulary.arrays(), table, substitutes)
 
 
+def _drop(substitutes: np.ndarray, vocabulary: "Vocabulary", keep: Keep) -> None:
+    """Take out what `keep` refuses; the others move up, in their order."""
+    places = np.argwhere(substitutes >= 0)
+    texts = [vocabulary.texts[i] for i in substitutes[substitutes >= 0]]
+    asked = [
+        (int(row), int(slot), text) for (row, slot, _), text in zip(places, texts, strict=True)
+    ]
+    refused = places[~np.asarray(keep(asked), bool)] if asked else places
+    substitutes[tuple(refused.T)] = -1
+    order = np.argsort(substitutes < 0, axis=-1, kind="stable")
+    substitutes[:] = np.take_along_axis(substitutes, order, axis=-1)
+
+
 def _row(
-    text: str, found: list[list[str]], vocabulary: "_Vocabulary", length: int
+    text: str, found: list[list[str]], vocabulary: "Vocabulary", length: int
 ) -> tuple[list[int], list[list[int]]]:
     """One caption in vocabulary indices, with the substitutes of the words the victim sees."""
     words = [vocabulary.index(word) for word in text.split()]
@@ -233,8 +260,8 @@ def _row(
     return words, substitutes
 
 
-class _Vocabulary:
-    """Texts met so far, and their ids under the victim's tokenizer."""
+class Vocabulary:
+    """Texts met so far, by number, and their ids under the victim's tokenizer."""
 
     def __init__(self, tokenizer: WordTokenizer) -> None:
         self.tokenizer = tokenizer
@@ -243,6 +270,7 @@ class _Vocabulary:
         self.known: dict[str, int] = {}
 
     def index(self, text: str) -> int:
+        """The number of a text, a new one if it is new."""
         if text not in self.known:
             self.known[text] = len(self.texts)
             self.texts.append(text)
@@ -251,6 +279,7 @@ class _Vocabulary:
         return self.known[text]
 
     def arrays(self) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+        """All texts, their ids, 0 past the end, and how many ids each has."""
         lengths = np.array([len(ids) for ids in self.parts], np.int32)
         parts = np.zeros((len(self.parts), max(1, int(lengths.max()))), np.int32)
         for row, ids in enumerate(self.parts):

@@ -1,6 +1,6 @@
 """What is true of a picture, where the data knows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -8,11 +8,12 @@ import numpy as np
 
 from mat_jax.data.clean import clean_caption
 
-Keep = Callable[[int, int, str], bool]
+# `keep([(caption, word, substitute), ...])`: may that word of that caption become that?
+Keep = Callable[[Sequence[tuple[int, int, str]]], Sequence[bool]]
 
 
 def truthful(corpus: Any) -> Keep | None:
-    """`keep(row, w, substitute)`: is caption `row` with this one word changed still true?
+    """`keep([(row, w, substitute), ...])`: is caption `row` with this word changed still true?
 
     Captions are counted as in `corpus.caption_list`, words as in the cleaned caption. None where
     the source has no `oracle(i)`: the embedded world knows its pictures, photographs do not.
@@ -26,8 +27,11 @@ def truthful(corpus: Any) -> Keep | None:
     owner = np.repeat(np.arange(len(corpus)), [len(texts) for texts in corpus.texts])
     ask = lru_cache(maxsize=1)(oracle)  # tables are built caption by caption
 
-    def keep(row: int, word: int, substitute: str) -> bool:
-        edited = [*words[row][:word], substitute, *words[row][word + 1 :]]
-        return ask(int(owner[row]))(" ".join(edited))
+    def keep(asked: Sequence[tuple[int, int, str]]) -> list[bool]:
+        kept = []
+        for row, word, substitute in asked:
+            edited = [*words[row][:word], substitute, *words[row][word + 1 :]]
+            kept.append(ask(int(owner[row]))(" ".join(edited)))
+        return kept
 
     return keep

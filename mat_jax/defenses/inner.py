@@ -50,7 +50,7 @@ def attack_texts(
             substitute_lengths=batch.words.substitute_lengths[..., :candidates],
         )
 
-        def embed(tokens: Tokens) -> Array:
+        def embed(tokens: Tokens, captions: Array | None) -> Array:
             return embed_texts(model, tokens)
 
         prepared = plan(embed, table, batch.tokens, text_format=model.text_format)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from mat_jax.formats.preprocessing import PRESSED
 from mat_jax.models import methods
+from mat_jax.models.methods import Shift
 from mat_jax.models.nn import Dense, Keys
 from mat_jax.models.sizes import BertConfig, ViTConfig, one_of
 from mat_jax.models.text import TextTower
@@ -76,9 +77,9 @@ class ALBEF(nnx.Module):
             self.cls_hidden = Dense(narrow, narrow, std=0.02, rngs=rngs)
             self.cls_head = Dense(narrow, 3, std=0.02, rngs=rngs)
 
-    def encode_text(self, tokens: Tokens) -> TextFeatures:
+    def encode_text(self, tokens: Tokens, shift: Shift = None) -> TextFeatures:
         """Features of texts `[batch, length]` before fusion; `embed` as for images."""
-        return methods.encode_text(self, tokens, layers=self.config.first_fusion)
+        return methods.encode_text(self, tokens, shift, layers=self.config.first_fusion)
 
     def fuse(
         self, image: ImageFeatures, text: TextFeatures, keys: Sequence[Keys] | None = None

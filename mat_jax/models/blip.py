@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from mat_jax.formats.preprocessing import PRESSED
 from mat_jax.models import methods
 from mat_jax.models.bert import MLMHead
+from mat_jax.models.methods import Shift
 from mat_jax.models.nn import Dense, Keys
 from mat_jax.models.sizes import BertConfig, ViTConfig, one_of
 from mat_jax.models.text import TextTower
@@ -74,9 +75,9 @@ class BLIP(nnx.Module):
         self.text_proj = Dense(narrow, config.embed, std=narrow**-0.5, rngs=rngs)
         self.itm_head = Dense(narrow, 2, std=0.02, rngs=rngs)
 
-    def encode_text(self, tokens: Tokens) -> TextFeatures:
+    def encode_text(self, tokens: Tokens, shift: Shift = None) -> TextFeatures:
         """Features of texts `[batch, length]` without an image; `embed` is the first token's."""
-        return methods.encode_text(self, tokens)._replace(ids=jnp.asarray(tokens.ids))
+        return methods.encode_text(self, tokens, shift)._replace(ids=jnp.asarray(tokens.ids))
 
     def fuse(
         self, image: ImageFeatures, text: TextFeatures, keys: Sequence[Keys] | None = None

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from mat_jax.data.words import TextFormat
 from mat_jax.formats.preprocessing import OPENAI
 from mat_jax.models import methods
+from mat_jax.models.methods import Shift
 from mat_jax.models.nn import Dense, gelu, quick_gelu
 from mat_jax.models.sizes import BertConfig, ViTConfig, complete, grid_side
 from mat_jax.models.text import TextTower
@@ -94,13 +95,13 @@ class CLIP(nnx.Module):
         # Stored as a logarithm; starts at a temperature of 0.07, as the paper has it.
         self.logit_scale = nnx.Param(jnp.asarray(np.log(1 / 0.07), jnp.float32))
 
-    def encode_text(self, tokens: Tokens) -> TextFeatures:
+    def encode_text(self, tokens: Tokens, shift: Shift = None) -> TextFeatures:
         """Features of texts `[batch, length]`; any length up to `config.text_length` will do.
 
         `tokens` are normalised; `embed` is the token at the first `eos`, projected.
         """
         end = jnp.argmax(jnp.asarray(tokens.ids) == self.config.eos, axis=1)
-        return methods.encode_text(self, tokens, at=end)
+        return methods.encode_text(self, tokens, shift, at=end)
 
     @property
     def scale(self) -> Float[Array, ""]:

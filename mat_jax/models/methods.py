@@ -13,6 +13,8 @@ from mat_jax.models.vision import normalised
 from mat_jax.records import ImageFeatures, TextFeatures, Tokens
 
 Model = Any  # of the family whose method it is
+# Added to what the ids are embedded as: see `TextTower.__call__`.
+Shift = Float[Array, "batch length width"] | None
 
 
 def bert_format(text: BertConfig, most: int = 512, *, end: int = 102) -> TextFormat:
@@ -39,6 +41,7 @@ def encode_image(self: Model, images: Float[Array | np.ndarray, "batch h w 3"]) 
 def encode_text(
     self: Model,
     tokens: Tokens,
+    shift: Shift = None,
     *,
     at: Int[Array, " batch"] | None = None,
     layers: int | None = None,
@@ -46,10 +49,11 @@ def encode_text(
     """Features of texts `[batch, length]`; any length up to the tower's positions will do.
 
     `tokens` are those after `layers` blocks, or all; `embed` is the token at the position `at`
-    (None: the first), projected by models that have a `text_proj`.
+    (None: the first), projected by models that have a `text_proj`. `shift` moves the embedded ids:
+    see `TextTower`.
     """
     mask = jnp.asarray(tokens.mask)
-    hidden, pooled = self.text(jnp.asarray(tokens.ids), mask, at, layers)
+    hidden, pooled = self.text(jnp.asarray(tokens.ids), mask, at, layers, shift)
     embed = pooled if self.text_proj is None else self.text_proj(pooled)
     return TextFeatures(hidden, embed, mask)
 

@@ -56,13 +56,15 @@ class TextTower(nnx.Module):
         mask: Bool[Array, "batch length"],
         at: Int[Array, " batch"] | None = None,
         layers: int | None = None,
+        shift: Float[Array, "batch length width"] | None = None,
     ) -> tuple[Float[Array, "batch length width"], Float[Array, "batch width"]]:
         """All tokens after the tower, and the token at position `at` of each text (None: 0).
 
-        With `layers`, after that many blocks. As in the vision tower, under jit only what is used
-        of the last block is computed.
+        With `layers`, after that many blocks. `shift` is added to what the ids are embedded as:
+        the gradient with respect to it says what other words would change, to first order. As in
+        the vision tower, under jit only what is used of the last block is computed.
         """
-        x = self.embed(ids)
+        x = self.embed(ids, shift=shift)
         at = jnp.zeros(len(ids), jnp.int32) if at is None else at
         place = jnp.arange(ids.shape[1])
         if self.style == "causal":
@@ -81,7 +83,10 @@ class TextTower(nnx.Module):
         return tokens, pooled
 
     def embed(
-        self, ids: Int[Array, "batch length"], first: Int[Array, ""] | None = None
+        self,
+        ids: Int[Array, "batch length"],
+        first: Int[Array, ""] | None = None,
+        shift: Float[Array, "batch length width"] | None = None,
     ) -> Float[Array, "batch length width"]:
         """What the first block sees; the ids stand from position `first` on (0 if None)."""
         length, positions = ids.shape[1], self.pos.shape[0]
@@ -92,6 +97,8 @@ class TextTower(nnx.Module):
         pos = self.pos[...]
         pos = pos[:length] if first is None else jax.lax.dynamic_slice_in_dim(pos, first, length)
         x = self.tok[...][ids] + pos[None]
+        if shift is not None:
+            x = x + shift.astype(x.dtype)
         if self.type is not None:
             x = x + self.type[...][None, :1]
         return (x if self.ln_emb is None else self.ln_emb(x)).astype(self.dtype)

@@ -91,15 +91,27 @@ def _details(results: Mapping[str, Result], eps: float | None) -> str:
                 rounded = " / ".join(number(100 * row.rounded.recall(d, 1)) for d in ("tr", "ir"))
             rows.append(
                 f"<tr><td>{safe(name)}, {safe(title(row.attack))}</td>{cells}<td>{rounded}</td>"
-                f"<td>{100 * row.changed:.0f} %</td><td>{row.seconds:.0f} s</td></tr>"
+                f"<td>{_language(row)}</td><td>{row.seconds:.0f} s</td></tr>"
             )
     return (
         "<details><summary>All depths, success rates and costs</summary><p>ASR: share of the "
         "queries right when clean that fail (SGA). Drop: clean minus adversarial R@1 in points "
         "(Co-Attack). 8-bit: TR@1 / IR@1 with the pictures rounded to 8 bits. Captions: share "
-        'that was changed.</p><div class="scroll"><table><thead><tr><th></th>'
+        "that was changed; words changed in one, likeness to the clean one, share that is true."
+        '</p><div class="scroll"><table><thead><tr><th></th>'
         f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></details>"
     )
+
+
+def _language(row: Row) -> str:
+    """What became of the captions: `97 %, 1.0 words, 0.91 alike, 40 % true`."""
+    found = [f"{100 * row.changed:.0f} %"]
+    for name, form in (("words_changed", "{:.1f} words"), ("similarity", "{:.2f} alike")):
+        if name in row.language:
+            found.append(form.format(row.language[name]))
+    if "true" in row.language:
+        found.append(f"{100 * row.language['true']:.0f} % true")
+    return ", ".join(found)
 
 
 def _sentences(results: Mapping[str, Result]) -> str:

@@ -11,62 +11,10 @@ from flax import nnx
 from mat_jax import attacks
 from mat_jax.attacks.encode import embed_images, embed_texts
 from mat_jax.attacks.text import kl
-from mat_jax.data.words import TextFormat, compose
-from mat_jax.records import Batch, ImageFeatures, TextFeatures, Tokens, Words
+from mat_jax.records import Batch, Tokens
+from tests.attacks.toy import Toy, toy_batch
 
 EPS = 4 / 255
-FORMAT_LENGTH, VOCABULARY, SIZE, EMBED = 10, 30, 8, 12
-
-
-class Toy(nnx.Module):
-    """Encoders of one layer: what is attacked quickly."""
-
-    def __init__(self, seed=0):
-        draw = np.random.RandomState(seed)
-        self.pixels = nnx.Param(jnp.asarray(draw.randn(SIZE * SIZE * 3, EMBED), jnp.float32))
-        self.table = nnx.Param(jnp.asarray(draw.randn(VOCABULARY, EMBED), jnp.float32))
-        self.text_format = TextFormat(1, 2, 0, FORMAT_LENGTH, (3, 4))
-
-    def encode_image(self, images):
-        hidden = jnp.tanh(images.reshape(images.shape[0], -1) @ self.pixels[...] / 4)
-        return ImageFeatures(hidden[:, None], hidden)
-
-    def encode_text(self, tokens):
-        each = self.table[...][tokens.ids] * tokens.mask[..., None].astype(jnp.float32)
-        hidden = jnp.tanh(jnp.sum(each, axis=1))
-        return TextFeatures(hidden[:, None], hidden, tokens.mask)
-
-
-framed = jax.jit(lambda parts, lengths: compose(parts, lengths, Toy().text_format))
-
-
-def toy_batch(images=4, captions=3, seed=0) -> Batch:
-    draw = np.random.RandomState(seed)
-    present = np.ones((images, captions), bool)
-    present[1, 1:] = False
-    lead = (images, captions, 4)
-    lengths = np.where(present[..., None], 1, 0) * np.ones(lead, int)
-    sizes = np.where(present[..., None, None], draw.rand(*lead, 3) < 0.7, False)
-    sizes[0, 0] = False  # a caption with no attackable word
-    words = Words(
-        *(
-            jnp.asarray(x.astype(np.int32))
-            for x in (
-                draw.randint(5, VOCABULARY, (*lead, 1)),
-                lengths,
-                draw.randint(5, VOCABULARY, (*lead, 3, 1)),
-                sizes,
-            )
-        )
-    )
-    batch = Batch(
-        ids=draw.permutation(100)[:images].astype(np.int32),
-        images=draw.rand(images, SIZE, SIZE, 3).astype(np.float32),
-        tokens=framed(words.parts, words.lengths),
-        present=present,
-        words=words,
-    )
-    return jax.tree.map(np.asarray, batch)
 
 
 def rows(batch: Batch, index) -> Batch:
@@ -84,7 +32,9 @@ def run(name, batch, preset="strict", **threat):
 
 
 both = pytest.mark.parametrize("preset", ["strict", "official"])
-every = pytest.mark.parametrize("name", list(attacks.SUITE))
+# LEAF reads another table, and SA-AET is DRA with other weights.
+NAMES = [name for name in attacks.SUITE if name not in ("leaf", "sa_aet")]
+every = pytest.mark.parametrize("name", NAMES)
 
 
 @every

@@ -21,7 +21,7 @@ def embedder(seed=0):
     table = np.random.RandomState(seed).randn(FORMAT.length, VOCABULARY, EMBED)
     table = jnp.asarray(table.astype(np.float32))
 
-    def embed(tokens):
+    def embed(tokens, captions=None):
         places = jnp.arange(FORMAT.length)
         each = jax.vmap(lambda ids: table[places, ids])(tokens.ids)
         return unit(jnp.sum(each * tokens.mask[..., None].astype(jnp.float32), axis=1))

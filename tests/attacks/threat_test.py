@@ -28,7 +28,7 @@ def test_defaults_are_those_of_the_papers():
         ({"eps": float("nan")}, "eps nan"),
         ({"eps": -1.0, "norm": "l2"}, "0 or more"),
         ({"norm": "l1"}, "linf, l2"),
-        ({"constraint": "polite"}, "none, truthful"),
+        ({"constraint": "polite"}, "none, truthful, similar"),
         ({"steps": -1}, "steps -1"),
         ({"restarts": 0}, "restarts 0"),
         ({"words": -1}, "words -1"),

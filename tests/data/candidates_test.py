@@ -125,9 +125,9 @@ def test_what_the_victim_cannot_tell_apart_is_dropped():
 def test_keep_sees_caption_word_and_substitute():
     asked = []
 
-    def keep(caption, word, text):
-        asked.append((caption, word, text))
-        return not (caption == 1 and text == "blue")
+    def keep(all_of_them):
+        asked.extend(all_of_them)
+        return [not (caption == 1 and text == "blue") for caption, _, text in all_of_them]
 
     table = build(["the red ball", "the red ball"], keep=keep)
     assert "blue" in options(table, 0)[1] and "blue" not in options(table, 1)[1]

@@ -26,7 +26,7 @@ def test_the_right_picture_is_asked() -> None:
     texts = [("One red dog.", "a dog"), ("A blue-green cat!",)]
     keep = truthful(corpus_of(texts, oracle=lambda i: lambda text: not asked.append((i, text))))
     assert keep is not None
-    assert keep(2, 2, "red") and keep(0, 0, "two")
+    assert keep([(2, 2, "red"), (0, 0, "two")]) == [True, True]
     assert asked == [(1, "a blue red cat"), (0, "two red dog")]
 
 
@@ -43,4 +43,4 @@ def test_scenes_captions_with_their_own_words_are_as_true_as_before() -> None:
     for row, caption in enumerate(corpus.caption_list):
         truth = world.is_true(caption, made[row // 5][0])
         for slot, word in enumerate(caption.split()):
-            assert keep(row, slot, word) == truth
+            assert keep([(row, slot, word)]) == [truth]

@@ -1,0 +1,173 @@
+"""Attacks on image and text read together, by models that fuse them: ALBEF, TCL and BLIP.
+
+Retrieval with such a model compares embeddings first and then asks of the nearest pairs whether
+they match. What is attacked through the embeddings alone may leave that second answer as it was.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mat_jax.attacks.co_attack import ALPHA, last_caption
+from mat_jax.attacks.encode import unchanged
+from mat_jax.attacks.image import attack_images, with_image_counts
+from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
+from mat_jax.attacks.sga import step_size
+from mat_jax.attacks.text import Embed, kl
+from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
+from mat_jax.records import Adversarial, Batch, Tokens, unit
+
+
+def co_attack_fused(
+    model,
+    batch: Batch,
+    key: Array,
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
+    alpha: float = ALPHA,
+) -> Adversarial:
+    """Co-Attack (Zhang et al. 2022) on fused features, f(x, t) the first token after fusion:
+
+    1. t_i' maximises `KL(softmax f(x, t_i) || softmax f(x, t_i'))`, at most `threat.words` words,
+       visited in the order of the same divergence.
+    2. x' maximises `mean_i KL(f(x, t_i') || f(x', t_i')) + alpha KL(f(x, t_i) || f(x', t_i'))`, of
+       their softmaxes. (In the unimodal form alpha weighs the caption, here the clean pair.)
+
+    `official`: the last caption of an image only, as the released loop over pairs leaves it;
+    one-sided start, last point.
+
+    Raises:
+        ValueError: the batch carries no words to substitute, or the model does not fuse.
+    """
+    require_preset(preset)
+    require_fusion(model)
+    words = attackable_words(batch, threat)
+    embed_fn = pair_encoder(model, batch.images, batch.present.shape[1])
+    prepared = plan_captions(model, batch, words, preset, embed_fn=embed_fn)
+    found = attack_captions(
+        model, batch, words, threat, prepared, kl, prepared.clean, embed_fn=embed_fn
+    )
+    shares = last_caption(batch.present) if preset == "official" else batch.present
+    shares = shares.astype(jnp.float32)
+    shares = shares / jnp.maximum(jnp.sum(shares, axis=-1, keepdims=True), 1.0)
+
+    def loss(images: Array) -> Array:
+        fused = _pairs(model, images, found.tokens)
+        each = kl(found.unit, fused) + alpha * kl(prepared.clean, fused)
+        return jnp.sum(shares * each, axis=-1)
+
+    images = attack_images(loss, batch, key, threat, preset)
+    result = with_image_counts(unchanged(batch)._replace(images=images), threat, preset)
+    return with_captions(result, batch, words, prepared, found)
+
+
+def match_attack(
+    model,
+    batch: Batch,
+    key: Array,
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
+) -> Adversarial:
+    """Against the score that ranks pairs, `s(x, t) = match logit + cos(image, text)`.
+
+    SGA's order without its scales: t_i' minimises `s(x, t_i')`; x' minimises `sum_i s(x', t_i')`;
+    t_i'' minimises `s(x', t_i'')`, from the clean caption. Words are visited in the order of what
+    leaving them out takes from s. BLIP ranks by this sum; ALBEF and TCL rank by the match logit
+    those pairs whose cosine is among the largest. No paper's attack: the adaptive one that a
+    model with a matching head must also withstand. `official` only keeps the last point and
+    replaces words by [UNK]; `strict` keeps the best.
+
+    Raises:
+        ValueError: the batch carries no words to substitute, or the model does not fuse.
+    """
+    require_preset(preset)
+    require_fusion(model)
+    words = attackable_words(batch, threat)
+    captions = batch.present.shape[1]
+
+    def objective(image: Array, pair: Array) -> Array:
+        """Minus the score of pairs [..., fused + embed] with image embeddings [..., embed]."""
+        fused, text = jnp.split(pair, [pair.shape[-1] - image.shape[-1]], axis=-1)
+        logits = model.match_logits(fused.reshape(-1, 1, fused.shape[-1]))[:, 1]
+        return -logits.astype(jnp.float32).reshape(pair.shape[:-1]) - jnp.sum(image * text, -1)
+
+    def attacked(images: Array):
+        seen = unit(model.encode_image(images).embed.astype(jnp.float32))
+        reference = jnp.broadcast_to(seen[:, None], (*batch.present.shape, seen.shape[-1]))
+        flat = reference.reshape(-1, seen.shape[-1])
+        embed_fn = pair_encoder(model, images, captions, with_text=True)
+        prepared = plan_captions(
+            model,
+            batch,
+            words,
+            preset,
+            embed_fn=embed_fn,
+            importance=lambda clean, without: objective(flat, without),
+        )
+        found = attack_captions(
+            model, batch, words, threat, prepared, objective, reference, embed_fn=embed_fn
+        )
+        return prepared, found
+
+    prepared, before = attacked(batch.images)
+    real = batch.present.astype(jnp.float32)
+
+    def loss(images: Array) -> Array:
+        seen = unit(model.encode_image(images).embed.astype(jnp.float32))
+        pairs = _pairs(model, images, before.tokens, with_text=True)
+        reference = jnp.broadcast_to(seen[:, None], (*pairs.shape[:2], seen.shape[-1]))
+        return jnp.sum(real * objective(reference, pairs), axis=-1)
+
+    images = attack_images(loss, batch, key, threat, preset, default=step_size, one_sided=False)
+    again, after = attacked(images)
+    result = with_image_counts(unchanged(batch)._replace(images=images), threat, preset)
+    result.stats["image_forwards"] += 1
+    first = with_captions(result, batch, words, prepared, before).stats["text_forwards"]
+    result = with_captions(result, batch, words, again, after)
+    # Every fused feature depends on the image: nothing is shared by the two passes.
+    result.stats["text_forwards"] += first
+    return result
+
+
+def pair_encoder(
+    model, images: Float[Array, "batch height width 3"], captions: int, *, with_text: bool = False
+) -> Embed:
+    """Texts read with the images of their captions: the first token after fusion, in float32.
+
+    Args:
+        captions: of an image; caption number c belongs to image `c // captions`.
+        with_text: append the text's embedding on the unit sphere.
+    """
+    image = model.encode_image(images)
+    keys = model.image_keys(image)
+
+    def embed(tokens: Tokens, rows: Array | None) -> Array:
+        text = model.encode_text(tokens)
+        own = keys if rows is None else jax.tree.map(lambda x: x[rows // captions], keys)
+        fused = model.fuse(image, text, own)[:, 0].astype(jnp.float32)
+        if not with_text:
+            return fused
+        return jnp.concatenate([fused, unit(text.embed.astype(jnp.float32))], axis=-1)
+
+    return embed
+
+
+def require_fusion(model) -> None:
+    """One clear sentence for a model that does not read image and text together."""
+    if not (hasattr(model, "fuse") and hasattr(model, "match_logits")):
+        raise ValueError(
+            f"this attack reads image and text fused, which {type(model).__name__} does not do: "
+            "take an ALBEF, TCL or BLIP, or another attack, sga for example"
+        )
+
+
+def _pairs(
+    model, images: Array, tokens: Tokens, *, with_text: bool = False
+) -> Float[Array, "batch captions features"]:
+    """Every caption [batch, captions, length] with its image."""
+    lead = tokens.ids.shape[:2]
+    flat = Tokens(*(x.reshape(-1, x.shape[-1]) for x in tokens))
+    embed = pair_encoder(model, images, lead[1], with_text=with_text)(flat, None)
+    return embed.reshape(*lead, -1)

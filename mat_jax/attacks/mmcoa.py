@@ -1,0 +1,133 @@
+"""MMCoA's attacks on zero-shot classification (Zhou et al. 2024): the class prompts, and both.
+
+A batch of classification has one row of captions for all its images, the class prompts:
+`tokens` and `words` are [1, classes, ...], `present` is [1, classes], `images` [batch, ...]. Words
+come from `data.build_words(prompts, ...)`, taken at `np.arange(classes)[None]`.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from mat_jax.attacks import image
+from mat_jax.attacks.co_attack import ALPHA
+from mat_jax.attacks.encode import embed_images, embed_texts
+from mat_jax.attacks.image import attack_images, with_image_counts
+from mat_jax.attacks.sep import bert_attack
+from mat_jax.attacks.text import kl
+from mat_jax.attacks.threat import Preset, ThreatModel
+from mat_jax.records import Adversarial, Batch
+
+
+def step_size(threat: ThreatModel) -> float:
+    """`eps` (released settings: 1/255 for 1/255)."""
+    return threat.eps
+
+
+def mmcoa_text(
+    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+) -> Adversarial:
+    """BERT-Attack on every class prompt, once for all images ("text" of the paper).
+
+    `KL(softmax(t) || softmax(t'))` is maximised for each prompt by itself; of "this is a photo of
+    a cat" the words "photo" and "cat" may change.
+
+    Raises:
+        ValueError: the batch is none of classification, or carries no words to substitute.
+    """
+    _require_prompts(batch)
+    return bert_attack(model, batch, key, threat=threat, preset=preset)
+
+
+def mmcoa(
+    model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    labels: Int[Array, " batch"],
+    threat: ThreatModel,
+    preset: Preset = "strict",
+) -> Adversarial:
+    """Images and class prompts, each by its own objective ("multimodal" of the paper).
+
+    `mmcoa_text` on the prompts, and PGD on the image, which maximises the cross-entropy
+    `-log softmax_c(s cos(e', t_c))` at the true class. `official`: t_c are the clean prompts,
+    although the prediction is made with the attacked ones; steps of `eps`. `strict`: the attacked
+    ones.
+
+    Args:
+        labels: the true class of each image.
+
+    Raises:
+        ValueError: the batch is none of classification, or carries no words to substitute.
+    """
+    result = mmcoa_text(model, batch, key, threat=threat, preset=preset)
+    official = preset == "official"
+    prompts = embed_texts(model, batch.tokens if official else result.tokens)[0]
+
+    def loss(images: Array) -> Array:
+        return cross_entropy(embed_images(model, images), prompts, labels, model.scale)
+
+    return _with_images(loss, result, batch, key, threat, preset)
+
+
+def mmcoa_joint(
+    model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    labels: Int[Array, " batch"],
+    threat: ThreatModel,
+    preset: Preset = "strict",
+    alpha: float = ALPHA,
+) -> Adversarial:
+    """Co-Attack on classification (mode 4 of the released code, which cannot run it).
+
+    `mmcoa_text` on the prompts, then PGD on the image, which maximises
+    `KL(softmax(e) || softmax(e')) + alpha KL(softmax(t_y') || softmax(e'))` with t_y' the attacked
+    prompt of the image's own class.
+
+    Args:
+        labels: the true class of each image.
+        alpha: weight of the prompt.
+
+    Raises:
+        ValueError: the batch is none of classification, or carries no words to substitute.
+    """
+    result = mmcoa_text(model, batch, key, threat=threat, preset=preset)
+    clean = embed_images(model, batch.images)
+    own = embed_texts(model, result.tokens)[0][labels]
+
+    def loss(images: Array) -> Array:
+        embed = embed_images(model, images)
+        return kl(clean, embed) + alpha * kl(own, embed)
+
+    return _with_images(loss, result, batch, key, threat, preset)
+
+
+def cross_entropy(
+    units: Float[Array, "batch embed"],
+    prompts: Float[Array, "classes embed"],
+    labels: Int[Array, " batch"],
+    scale: Float[Array, ""],
+) -> Float[Array, " batch"]:
+    """`-log softmax_c(scale cos(e, t_c))` at the label."""
+    logits = jax.nn.log_softmax(scale.astype(jnp.float32) * (units @ prompts.T))
+    return -jnp.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
+
+
+def _with_images(
+    loss, result: Adversarial, batch: Batch, key: Array, threat: ThreatModel, preset: Preset
+) -> Adversarial:
+    default = step_size if preset == "official" else image.step_size
+    images = attack_images(loss, batch, key, threat, preset, default=default, one_sided=False)
+    return with_image_counts(result._replace(images=images), threat, preset)
+
+
+def _require_prompts(batch: Batch) -> None:
+    rows = batch.tokens.ids.shape[0]
+    if rows != 1:
+        raise ValueError(
+            f"the batch has {rows} rows of captions, expected one row of class prompts for all "
+            "images: tokens and words of shape [1, classes, ...]"
+        )

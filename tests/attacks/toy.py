@@ -1,0 +1,114 @@
+"""A model of one layer and a batch for it: what is attacked quickly, here and in torch.
+
+And real families so small that they serve the same batch.
+"""
+
+import functools
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from mat_jax import models
+from mat_jax.data.words import TextFormat, compose
+from mat_jax.records import Batch, ImageFeatures, TextFeatures, Words
+
+FORMAT_LENGTH, VOCABULARY, SIZE, EMBED = 10, 30, 8, 12
+
+
+class Toy(nnx.Module):
+    """Encoders of one layer, and a fusion of as little."""
+
+    def __init__(self, seed=0):
+        draw = np.random.RandomState(seed)
+        self.pixels = nnx.Param(jnp.asarray(draw.randn(SIZE * SIZE * 3, EMBED), jnp.float32))
+        self.table = nnx.Param(jnp.asarray(draw.randn(VOCABULARY, EMBED), jnp.float32))
+        self.head = nnx.Param(jnp.asarray(draw.randn(EMBED, 2), jnp.float32))
+        self.text_format = TextFormat(1, 2, 0, FORMAT_LENGTH, (3, 4))
+
+    def encode_image(self, images):
+        hidden = jnp.tanh(images.reshape(images.shape[0], -1) @ self.pixels[...] / 4)
+        return ImageFeatures(hidden[:, None], hidden)
+
+    def encode_text(self, tokens, shift=0.0):
+        each = self.table[...][tokens.ids] + shift
+        hidden = jnp.tanh(jnp.sum(each * tokens.mask[..., None].astype(jnp.float32), axis=1))
+        return TextFeatures(hidden[:, None], hidden, tokens.mask)
+
+    @property
+    def text(self):
+        return SimpleNamespace(tok=self.table)
+
+    @property
+    def scale(self):
+        return jnp.asarray(10.0)
+
+    def image_keys(self, image):
+        return [image.embed]
+
+    def fuse(self, image, text, keys=None):
+        own = self.image_keys(image)[0] if keys is None else keys[0]
+        own = jnp.repeat(own, len(text.embed) // len(own), axis=0)
+        return jnp.tanh(own * text.embed + text.embed)[:, None]
+
+    def match_logits(self, fused):
+        return fused[:, 0] @ self.head[...]
+
+
+framed = jax.jit(lambda parts, lengths: compose(parts, lengths, Toy().text_format))
+
+
+def toy_batch(images=4, captions=3, seed=0) -> Batch:
+    draw = np.random.RandomState(seed)
+    present = np.ones((images, captions), bool)
+    present[1, 1:] = False
+    lead = (images, captions, 4)
+    lengths = np.where(present[..., None], 1, 0) * np.ones(lead, int)
+    sizes = np.where(present[..., None, None], draw.rand(*lead, 3) < 0.7, False)
+    sizes[0, 0] = False  # a caption with no attackable word
+    # All words of a caption and their substitutes differ, or rounding would decide between them.
+    ids = np.stack([5 + draw.permutation(VOCABULARY - 5)[:16] for _ in range(images * captions)])
+    ids = ids.reshape(*lead, 4)
+    words = Words(
+        *(
+            jnp.asarray(x.astype(np.int32))
+            for x in (
+                ids[..., :1],
+                lengths,
+                ids[..., 1:, None],
+                sizes,
+            )
+        )
+    )
+    batch = Batch(
+        ids=draw.permutation(100)[:images].astype(np.int32),
+        images=draw.rand(images, SIZE, SIZE, 3).astype(np.float32),
+        tokens=framed(words.parts, words.lengths),
+        present=present,
+        words=words,
+    )
+    return jax.tree.map(np.asarray, batch)
+
+
+@functools.cache
+def tiny(family):
+    """A random CLIP, ALBEF or BLIP of one block a tower (ALBEF's text: two), for `toy_batch`."""
+    vit = models.ViTConfig(width=8, layers=1, heads=2)
+    sizes = dict(vocab_size=VOCABULARY, length=FORMAT_LENGTH, width=8, heads=2)
+    if family == "clip":
+        ones = {f"{tower}_{size}": 1 for tower in ("vision", "text") for size in ("layers", "heads")}
+        config = models.CLIPConfig(
+            image_size=SIZE, patch_size=4, vision_width=8, text_width=8, embed=8, bos=1, eos=2,
+            pad=0, text_length=FORMAT_LENGTH, vocab_size=VOCABULARY, **ones,
+        )  # fmt: skip
+    elif family == "albef":
+        text = models.BertConfig(layers=2, **sizes)
+        config = models.ALBEFConfig(SIZE, 4, vit, text, first_fusion=1, embed=8)
+    else:
+        text = models.BertConfig(layers=1, segments=0, **sizes)
+        config = models.BLIPConfig(SIZE, 4, vit, text, embed=8, match_start="cls")
+    found = models.files.build(config, 0)
+    found.text_format = Toy().text_format
+    return found
