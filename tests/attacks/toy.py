@@ -98,7 +98,9 @@ def tiny(family):
     vit = models.ViTConfig(width=8, layers=1, heads=2)
     sizes = dict(vocab_size=VOCABULARY, length=FORMAT_LENGTH, width=8, heads=2)
     if family == "clip":
-        ones = {f"{tower}_{size}": 1 for tower in ("vision", "text") for size in ("layers", "heads")}
+        ones = {
+            f"{tower}_{size}": 1 for tower in ("vision", "text") for size in ("layers", "heads")
+        }
         config = models.CLIPConfig(
             image_size=SIZE, patch_size=4, vision_width=8, text_width=8, embed=8, bos=1, eos=2,
             pad=0, text_length=FORMAT_LENGTH, vocab_size=VOCABULARY, **ones,
