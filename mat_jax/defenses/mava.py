@@ -38,9 +38,9 @@ class MAVA:
     $$\min_\theta E \big[ a\,\mathrm{CMS} + b\,\mathrm{VSSE} + c\,\mathrm{SCA} \big]
       \text{ at } x' = \arg\max_{\|x'-x\| \le eps} \mathrm{CMS} + \mathrm{VSSE}$$
 
-    (ICLR 2025 workshop, equations 2 to 7). Equation 3 prints CMS as a similarity; that it is
-    lessened inside and raised outside appendix B.3.3 says and the released code does, hence the
-    minus here. Only the image tower trains; texts are not attacked.
+    (ICLR 2025 workshop, equations 2 to 7). Equation 3 prints CMS without the minus, as a similarity
+    to be minimised outside; appendix B.3.3 and the released code raise it outside, and the code
+    lessens it inside, hence the minus here. Only the image tower trains; texts are not attacked.
 
     From the paper: a, b, c, N, M, ten PGD steps, eps (also 4/255); SGD with momentum 0.9 and
     weight decay 1e-4, lr 1e-4 for CLIP. The step of 1/255, features on the sphere and $g_0$ are the

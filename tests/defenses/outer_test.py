@@ -8,8 +8,9 @@ import torch
 
 from mat_jax import models
 from mat_jax.attacks.losses import info_nce
+from mat_jax.defenses.inner import against_texts
 from mat_jax.defenses.matching import matching
-from mat_jax.defenses.outer import captioning, pair_losses
+from mat_jax.defenses.outer import captioning, mixed_losses, pair_losses
 from mat_jax.records import Batch, Tokens
 
 KEY = jax.random.key(0)
@@ -52,9 +53,13 @@ def test_albef_learns_to_compare_and_to_match():
         image, caption = model.encode_image(one.images), model.encode_text(tokens)
         compared = info_nce(image.embed, caption.embed, model.scale, one.ids)
         matched = matching(model, image, caption, KEY, one.ids)
-        return compared, matched, *pair_losses(model, one, KEY)
+        again = matching(model, image, caption, jax.random.fold_in(KEY, 1), one.ids)
+        both, _ = mixed_losses(model, twice(one), twice(one), KEY)
+        return both - (matched + again) / 2, compared, matched, *pair_losses(model, one, KEY)
 
-    compared, matched, losses, metrics = terms(model, batch())
+    rest, compared, matched, losses, metrics = terms(model, batch())
+    # Of two captions the mean, each with negatives of its own.
+    np.testing.assert_allclose(rest, compared, rtol=1e-4)
     np.testing.assert_allclose(losses, compared + matched, rtol=1e-5)
     assert float(metrics["matching"]) == pytest.approx(float(matched.mean()), rel=1e-5)
 
@@ -66,10 +71,16 @@ def test_a_captioner_learns_to_write():
     tokens = jax.tree.map(lambda x: x[:, 0], one.tokens)
     logits = model.caption_logits(model.encode_image(one.images), tokens)
     np.testing.assert_allclose(pair_losses(model, one, KEY)[0], captioning(logits, tokens))
+    # MAT's images climb the same.
+    climbed = against_texts(model, one, one.tokens)(model.encode_image(one.images))
+    np.testing.assert_allclose(climbed, captioning(logits, tokens))
+
+
+def twice(one):
+    """Each caption twice."""
+    return one._replace(tokens=jax.tree.map(lambda x: jnp.repeat(x, 2, 1), one.tokens))
 
 
 def test_two_captions_an_image_are_refused():
-    one = batch()
-    twice = one._replace(tokens=jax.tree.map(lambda x: jnp.repeat(x, 2, 1), one.tokens))
     with pytest.raises(ValueError, match="one caption an image, got 2"):
-        pair_losses(None, twice, KEY)
+        pair_losses(None, twice(batch()), KEY)
