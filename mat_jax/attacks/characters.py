@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from mat_jax.attacks.encode import embed_images, unchanged
 from mat_jax.attacks.text import away
@@ -23,6 +23,7 @@ def leaf(
     preset: Preset = "strict",
     positions: int = POSITIONS,
     guided: bool = False,
+    anchor: Float[Array, "batch captions embed"] | None = None,
 ) -> Adversarial:
     """Maximise `|g(t) - g(t')|^2` over captions t' at Levenshtein distance 1, in two stages.
 
@@ -38,6 +39,7 @@ def leaf(
     Args:
         positions: scored in stage 1; a table with more of them has the rest ignored.
         guided: maximise `-cos(g(t'), f(x))` instead, away from the image.
+        anchor: drive g(t') from these vectors in the place of g(t).
 
     Raises:
         ValueError: the batch carries no words, or not those of a character table.
@@ -54,7 +56,9 @@ def leaf(
     words = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch.words)
     tokens = Tokens(*(x.reshape(-1, x.shape[-1]) for x in batch.tokens))
     rows = jnp.arange(tokens.ids.shape[0])
-    clean = model.encode_text(tokens).embed.astype(jnp.float32)
+    if anchor is None:
+        anchor = model.encode_text(tokens).embed
+    clean = anchor.reshape(len(rows), -1).astype(jnp.float32)
     image = jnp.repeat(embed_images(model, batch.images), lead[1], axis=0) if guided else None
 
     def value(tokens: Tokens) -> Array:

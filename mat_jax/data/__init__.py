@@ -5,6 +5,7 @@ from mat_jax.data.candidates import Substitutes as Substitutes
 from mat_jax.data.candidates import WordTable as WordTable
 from mat_jax.data.candidates import build_words as build_words
 from mat_jax.data.characters import CharacterTable as CharacterTable
+from mat_jax.data.characters import Typos as Typos
 from mat_jax.data.characters import build_characters as build_characters
 from mat_jax.data.clean import clean_blip_caption as clean_blip_caption
 from mat_jax.data.clean import clean_caption as clean_caption

@@ -125,6 +125,31 @@ def build_characters(
     return CharacterTable(*maker.vocabulary.arrays(), table, edits, places)
 
 
+@dataclass(frozen=True)
+class Typos:
+    """What an experiment names as its `substitutes` where typing errors are the attack.
+
+    Args:
+        positions: as for `build_characters`, LEAF's rho; None for all.
+        known: English words, for LEAF's constraint that no new one comes in; None keeps all edits.
+        seed: of the positions.
+    """
+
+    positions: int | None = 50
+    known: frozenset[str] | None = None
+    seed: int = 0
+
+    def build(self, corpus: Any, tokenizer: WordTokenizer, **_: Any) -> CharacterTable:
+        """The edits of a corpus's captions; quick enough not to be cached."""
+        return build_characters(
+            corpus.caption_list,
+            tokenizer,
+            positions=self.positions,
+            seed=self.seed,
+            known=self.known,
+        )
+
+
 class _Edits:
     """Edits of words met so far, each made once."""
 

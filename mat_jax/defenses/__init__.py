@@ -2,6 +2,8 @@
 
 from mat_jax.defenses.fare import FARE as FARE
 from mat_jax.defenses.fine_tune import FineTune as FineTune
+from mat_jax.defenses.leaf import FARELEAF as FARELEAF
+from mat_jax.defenses.leaf import LEAF as LEAF
 from mat_jax.defenses.masked_words import MaskedWords as MaskedWords
 from mat_jax.defenses.mat import MAT as MAT
 from mat_jax.defenses.mat_plus import MATPlus as MATPlus
