@@ -87,6 +87,7 @@ def measure(
         else data.SentenceEncoder(*models.load(str(evaluation.encoder))),
         protocol={**evaluation.facts, **(protocol or {})},
         shown=evaluation.shown,
+        checks=evaluation.checks,
         quiet=quiet,
     )
 
@@ -153,6 +154,7 @@ def _run(given: argparse.Namespace) -> str:
         shortlist=given.shortlist,
         batch_size=given.batch_size,
         seed=given.seed,
+        checks=given.checks,
     )
     model, tokenizer = models.load(given.model, dtype=given.dtype)
     models.require_encoders(model, given.model)
@@ -176,7 +178,7 @@ def _run(given: argparse.Namespace) -> str:
         protocol=facts,
     )
     path = compare({name: result}, out)
-    flags = "".join(f"note: {flag}\n" for flag in result.flags)
+    flags = "".join(f"note: {flag}\n" for flag in result.cautions)
     return f"{flags}report: {path}\n\n{format_table({name: result})}"
 
 
@@ -211,6 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--dtype", choices=("float32", "bfloat16"), help="what models compute in")
     add("--batch-size", type=int, help="images attacked at once; default: 32")
     add("--seed", type=int, default=0)
+    add("--checks", type=int, default=16, help="images that are checked first; 0 for none")
     add("--out", required=True, help="folder for results.json, ranks.npz and index.html")
     return parser
 

@@ -13,6 +13,8 @@ from flax import nnx
 
 from mat_jax import attacks as suite
 from mat_jax.attacks import ThreatModel
+from mat_jax.checks import after, before
+from mat_jax.checks.preconditions import computes_in
 from mat_jax.data import Corpus, SentenceEncoder, build_characters, clean_caption
 from mat_jax.encode import (
     Encoded,
@@ -59,6 +61,7 @@ def evaluate(
     protocol: Mapping[str, Any] | None = None,
     encoder: SentenceEncoder | None = None,
     shown: int = 4,
+    checks: int = 16,
     quiet: bool = False,
 ) -> Result:
     """Measure retrieval clean and under attacks, over all images and captions of a corpus.
@@ -85,11 +88,12 @@ def evaluate(
         protocol: further facts to be written beside every number.
         encoder: judges how similar attacked captions are to the clean ones; None for no figure.
         shown: how many images the report shows, evenly spaced in the gallery.
+        checks: images on which `mat_jax.checks` looks at model and attack first; 0 for none.
         quiet: no progress line.
 
     Raises:
         ValueError: an unknown attack, or a text attack without candidates.
-        Broken: an attacked image outside its ball or the unit cube, a caption over its budget of
+        Broken: what `mat_jax.checks` cannot go on with; an attacked image outside its ball or the unit cube, a caption over its budget of
             words, or anything that is not a finite number.
     """
     threats = (threat,) if isinstance(threat, ThreatModel) else tuple(threat)
@@ -99,6 +103,16 @@ def evaluate(
     )
     names = list(dict.fromkeys(("none", *attacks)))
     check_request(names, bench.crafter.model, bench.crafter.corpus, threats)
+    found = before(
+        bench.crafter.model,
+        bench.crafter.corpus,
+        threats=threats,
+        attacks=names,
+        target=None if surrogate is None else (model, corpus),
+        count=checks,
+        seed=seed,
+        quiet=quiet,
+    )
     rows = []
     for attack in names:
         # Without an image attack eps says nothing, and one measurement serves every table.
@@ -118,7 +132,7 @@ def evaluate(
             "adversarial": "queries and gallery, images and captions",
             "crafted_on": "the model itself" if surrogate is None else "a surrogate",
             "preset": preset,
-            "dtype": _dtype(model),
+            "dtype": computes_in(model),
             "score": f"matching head, of the first {shortlist} by cosine"
             if matches_pairs(model)
             else "cosine",
@@ -133,6 +147,7 @@ def evaluate(
         rows=tuple(rows),
         flags=flags,
         notes=notes,
+        checks=(*found, *after(rows)),
         shown=tuple(bench.places),
         thumbnails={i: corpus.image(i) for i in sorted(seen)},
     )
@@ -256,11 +271,6 @@ class Bench:
             return np.asarray(adv.images)
         shape = (len(adv.images), size, size, 3)
         return np.asarray(jnp.clip(jax.image.resize(adv.images, shape, "cubic"), 0.0, 1.0))
-
-
-def _dtype(model: Any) -> str:
-    """What the model computes in."""
-    return model.vision.dtype.name
 
 
 def _strings(corpus: Corpus, index: int, adv: Adversarial, b: int) -> list[str]:

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,6 +34,7 @@ def as_json(results: Mapping[str, Result]) -> dict[str, Any]:
                 "protocol": dict(result.protocol),
                 "flags": list(result.flags),
                 "notes": list(result.notes),
+                "checks": [asdict(check) for check in result.checks],
                 "rows": [_row_json(name, result, row) for row in result.rows],
             }
             for name, result in results.items()

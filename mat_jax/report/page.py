@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from mat_jax.report.chart import chart, legend
+from mat_jax.report.checks import checked
 from mat_jax.report.pictures import attacked, neighbours
 from mat_jax.report.style import CSS
 from mat_jax.report.words import headline, number, safe, title
@@ -25,7 +26,8 @@ def page(results: Mapping[str, Result]) -> str:
         f'<p class="protocol">{safe(headline_protocol(first, radii[0]))}</p></header>'
     ]
     body += [_tables(results, eps, several=len(radii) > 1) for eps in radii]
-    body += [attacked(results), neighbours(results), _sentences(results), _protocol(results)]
+    body += [attacked(results), neighbours(results), _sentences(results), checked(results)]
+    body += [_protocol(results)]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

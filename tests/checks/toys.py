@@ -1,0 +1,93 @@
+"""Samples of tiny models: an ordinary CLIP, and the same behind something that hides its gradient.
+
+Each image has two captions whose embeddings are the image's own, so that retrieval is perfect as
+long as nothing is attacked.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from mat_jax import models
+from mat_jax.attacks import ThreatModel
+from mat_jax.checks import Sample
+from mat_jax.records import ImageFeatures, TextFeatures, Tokens
+
+IMAGES, CAPTIONS, SIZE, EPS = 8, 2, 16, 8 / 255
+
+
+def as_it_is(images):
+    return images
+
+
+def saturated(images):
+    return jax.nn.sigmoid(1000 * images)
+
+
+def quantised(images):
+    """Eight levels; the gradient of rounding is 0."""
+    return jnp.round(7 * images) / 7
+
+
+def straight_through(images):
+    """Eight levels, and a gradient that tells another story."""
+    return images + jax.lax.stop_gradient(quantised(images) - images)
+
+
+def blind(images):
+    return 0 * images
+
+
+class Behind(nnx.Module):
+    """A CLIP that sees images through a function; a caption is the number of its embedding."""
+
+    def __init__(self, first, seed=0, scale=100.0, noise=0.0):
+        config = models.CLIPConfig(
+            image_size=SIZE, patch_size=8, vision_width=32, vision_layers=2, vision_heads=2,
+            text_width=16, text_layers=1, text_heads=2, text_length=4, vocab_size=32, embed=24,
+        )  # fmt: skip
+        clip = models.CLIP(config, nnx.Rngs(seed))
+        draw = np.random.default_rng(seed)
+        spread = lambda x: x + 0.15 * jnp.asarray(draw.normal(size=x.shape), x.dtype)  # noqa: E731
+        self.clip = jax.tree.map(spread, clip)
+        self.first, self.scale, self.noise = first, scale, noise
+        self.rngs = nnx.Rngs(seed) if noise else None
+        self.table = nnx.Param(jnp.zeros((IMAGES * CAPTIONS, config.embed)))
+
+    def encode_image(self, images):
+        embed = self.clip.encode_image(self.first(jnp.asarray(images))).embed
+        if self.rngs is not None:
+            embed = embed + self.noise * jax.random.normal(self.rngs(), embed.shape)
+        return ImageFeatures(embed[:, None], embed)
+
+    def encode_text(self, tokens):
+        embed = self.table[...][jnp.asarray(tokens.ids)[:, 1]]
+        return TextFeatures(embed[:, None], embed, tokens.mask)
+
+
+def pictures(seed=0):
+    """Blocks of colour with some noise, as uint8 pictures have them."""
+    draw = np.random.default_rng(seed)
+    blocks = draw.integers(20, 236, (IMAGES, 4, 4, 3)).repeat(4, axis=1).repeat(4, axis=2)
+    noisy = blocks + draw.integers(-20, 21, blocks.shape)
+    return noisy.astype(np.float32) / np.float32(255)
+
+
+def sample_of(first, *, attack=None, scale=100.0, noise=0.0, **threat):
+    """A sample whose captions are right."""
+    model, images = Behind(first, scale=scale, noise=noise), pictures()
+    embed = jax.jit(lambda model, x: model.encode_image(x).embed)(model, images)
+    model.table[...] = jnp.repeat(embed, CAPTIONS, axis=0)
+    count = IMAGES * CAPTIONS
+    ids = np.full((count, 4), 1, np.int32)
+    ids[:, 1] = np.arange(count)
+    return Sample(
+        model=model,
+        ids=np.arange(IMAGES, dtype=np.int32),
+        images=images,
+        tokens=Tokens(ids, np.arange(4)[None] < np.full((count, 1), 3)),
+        right=np.arange(IMAGES)[:, None] == np.arange(count)[None] // CAPTIONS,
+        threat=ThreatModel(**{"eps": EPS, "steps": 10, **threat}),
+        **({} if attack is None else {"attack": attack}),
+    )
