@@ -95,7 +95,8 @@ def _order(rows: Sequence[Row]) -> list[str]:
             part = other.attack in SUITE[row.attack].contains and other.eps in (None, row.eps)
             if part and milder(row, other):
                 found.append(
-                    f"{row_name(row)} does less damage than {row_name(other)}, which it should outdo."
+                    f"{row_name(row)} does less damage than {row_name(other)}, which it should "
+                    "outdo."
                 )
             same = other.attack == row.attack and row.eps and other.eps
             if same and (row.eps or 0) > (other.eps or 0) and milder(row, other):

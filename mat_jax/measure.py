@@ -93,8 +93,8 @@ def evaluate(
 
     Raises:
         ValueError: an unknown attack, or a text attack without candidates.
-        Broken: what `mat_jax.checks` cannot go on with; an attacked image outside its ball or the unit cube, a caption over its budget of
-            words, or anything that is not a finite number.
+        Broken: what `mat_jax.checks` cannot go on with, an attacked image outside its ball or the
+            unit cube, a caption over its budget of words, or anything that is not a finite number.
     """
     threats = (threat,) if isinstance(threat, ThreatModel) else tuple(threat)
     target = Victim(model, tokenizer, corpus)

@@ -43,7 +43,7 @@ def before(
     """
     if not count:
         return ()
-    threat = min(threats, key=lambda one: one.eps)
+    threat = min(threats, key=lambda one: one.eps or 1e9)  # the least that is any
     sample = Sample.of(model, corpus, threat, count, seed)
     progress = Progress("checks", len(sample), quiet=quiet)
     progress.show(0)

@@ -65,7 +65,7 @@ def together(rows: Sequence[Row]) -> Check:
 
 
 def no_square(rows: Sequence[Row]) -> Check:
-    """Square, if it was measured, breaks next to nothing that the gradient does not (0.2 points)."""
+    """Square, if measured, breaks next to nothing that the gradient does not (0.2 points)."""
     name = "no black box does better (gallery)"
     worst_share = -1.0
     for row in rows:

@@ -16,7 +16,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from mat_jax.attacks import ThreatModel, example_keys, pgd, square
-from mat_jax.attacks.ball import inside, on_edge, project, uphill
+from mat_jax.attacks.ball import project, uphill
 from mat_jax.attacks.encode import embed_images, embed_texts
 from mat_jax.attacks.image import step_size
 from mat_jax.attacks.losses import margin
@@ -50,8 +50,8 @@ class Readout(NamedTuple):
 
     def times(self, factor: float) -> "Readout":
         """The same question with all scores multiplied."""
-        factor = np.float32(factor)
-        return self._replace(weights=self.weights * factor, bias=self.bias * factor)
+        by = np.float32(factor)
+        return self._replace(weights=self.weights * by, bias=self.bias * by)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,12 +103,12 @@ class Sample:
     @cached_property
     def parts(self) -> tuple[Any, Any, Any]:
         """The model taken apart: its form, its weights, and whatever else it holds."""
-        return nnx.split(self.model, nnx.Param, ...)
+        graph, params, rest = nnx.split(self.model, nnx.Param, ...)
+        return graph, params, rest
 
-    @cached_property
-    def keys(self) -> Array:
-        """One key an image."""
-        return example_keys(jax.random.key(self.seed), jnp.asarray(self.ids))
+    def keys(self, number: int) -> Array:
+        """One key an image, others for every number."""
+        return _keys(np.uint32(self.seed), self.ids, np.int32(number))
 
     @cached_property
     def clean(self) -> np.ndarray:
@@ -155,6 +155,7 @@ class Sample:
         eps: float | None = None,
         steps: int | None = None,
         start: int = 0,
+        attack: Callable[..., Array] | None = None,
     ) -> Array:
         """The attack on the margin of a readout, keeping the best point of each image.
 
@@ -164,34 +165,33 @@ class Sample:
         return _climb(
             *self.parts,
             self.images,
-            fold(self.keys, jnp.int32(start)),
+            self.keys(start),
             readout or self.gallery,
             np.float32(radius),
             np.float32(self.step * radius / self.threat.eps),
             np.int32(self.threat.steps if steps is None else steps),
             norm=self.threat.norm,
-            attack=self.attack,
+            attack=attack or self.attack,
         )
 
     def leap(self) -> Array:
         """FGSM: one step of length eps along the gradient at the clean image."""
-        clean, eps, norm = jnp.asarray(self.images), self.threat.eps, self.threat.norm
-        return project(clean + eps * uphill(self.slope(clean), norm), clean, eps, norm)
+        return _leap(self.images, self.slope(self.images), self.threat.eps, norm=self.threat.norm)
 
     def search(self) -> Array:
         """Square with few proposals, which needs no gradient."""
-        return _search(
-            *self.parts, self.images, fold(self.keys, jnp.int32(50)), self.gallery, self.threat.eps
-        )
+        return _search(*self.parts, self.images, self.keys(50), self.gallery, self.threat.eps)
 
     def draw(self, number: int) -> Array:
-        """Random points of the ball: inside it for an even number, for an odd one at its corners.
+        """Random points: anywhere in the ball for an even number, for an odd one at its corners.
 
-        In l2 it has none, and they are anywhere on its edge.
+        In l2 it has none, and they are anywhere on its edge. They are the starts of PGD, whose
+        program is there already.
         """
-        keys = fold(self.keys, jnp.int32(100 + number))
-        eps, norm = self.threat.eps, self.threat.norm
-        return _draw(self.images, keys, eps, norm=norm, corner=bool(number % 2))
+        point = self.climb(steps=0, start=100 + number, attack=pgd)
+        if number % 2 == 0:
+            return point
+        return _leap(self.images, point - self.images, self.threat.eps, norm=self.threat.norm)
 
 
 def judged(name: str, good: bool, sentence: str, **figures: Any) -> Check:
@@ -267,14 +267,15 @@ def _search(
     return square(loss, images, keys, eps=eps, steps=SQUARES, rescale=True)
 
 
-@partial(jax.jit, static_argnames=("norm", "corner"))
-def _draw(images: Array, keys: Array, eps: Array, *, norm: Any, corner: bool) -> Array:
-    if not corner:
-        return inside(images, keys, eps, norm)
-    if norm == "l2":
-        return on_edge(images, keys, eps, norm)
-    signs = jax.vmap(lambda key: jax.random.rademacher(key, images.shape[1:], jnp.float32))(keys)
-    return jnp.clip(images + eps * signs, 0.0, 1.0)
+@jax.jit
+def _keys(seed: Array, ids: Array, number: Array) -> Array:
+    return fold(example_keys(jax.random.key(seed), ids), number)
+
+
+@partial(jax.jit, static_argnames="norm")
+def _leap(images: Array, way: Array, eps: Array, *, norm: Any) -> Array:
+    """As far along a direction as the ball and the box allow."""
+    return project(images + eps * uphill(way, norm), images, eps, norm)
 
 
 def _spaced(items: np.ndarray, count: int) -> np.ndarray:

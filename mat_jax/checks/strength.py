@@ -83,7 +83,12 @@ def order(trials: Trials) -> Check:
         f"Mean rise of the margin: noise {noise:.3g}, one gradient step (FGSM) {fgsm:.3g}, PGD "
         f"{pgd:.3g}"
     )
-    end = "." if good else "; each should beat the one before, so the gradient is masked."
+    end = "; each should beat the one before, so the gradient is masked."
+    reach = trials.sample.threat.steps * trials.sample.step / trials.sample.threat.eps
+    if fgsm >= noise - room and reach < 2:
+        end = f"; all steps of PGD together are {reach:.3g} eps, too short to cross a ball of 2 eps"
+        end += ": give more --steps or a longer --step-size."
+    end = "." if good else end
     return judged("PGD over FGSM over noise", good, said + end, noise=noise, fgsm=fgsm, pgd=pgd)
 
 

@@ -22,6 +22,11 @@ def as_it_is(images):
 
 
 def saturated(images):
+    """Black or white: but for the few pixels at half height, the slope is next to nothing."""
+    return jax.nn.sigmoid(1000 * (images - 0.5))
+
+
+def drowned(images):
     return jax.nn.sigmoid(1000 * images)
 
 
@@ -39,21 +44,35 @@ def blind(images):
     return 0 * images
 
 
+def tiny_clip():
+    """Random weights, drawn by numpy, which compiles nothing; large enough that pixels matter."""
+    config = models.CLIPConfig(
+        image_size=SIZE, patch_size=8, vision_width=32, vision_layers=1, vision_heads=2,
+        text_width=16, text_layers=1, text_heads=2, text_length=4, vocab_size=32, embed=24,
+    )  # fmt: skip
+    draw = np.random.default_rng(0)
+
+    def filled(path, leaf):
+        if "scale" in str(path[-2:]):
+            return jnp.ones(leaf.shape)
+        values = draw.normal(size=leaf.shape) * (0.25 if len(leaf.shape) > 1 else 0.0)
+        return jnp.asarray(values, leaf.dtype)
+
+    return jax.tree.map_with_path(filled, nnx.eval_shape(lambda: models.CLIP(config, nnx.Rngs(0))))
+
+
 class Behind(nnx.Module):
     """A CLIP that sees images through a function; a caption is the number of its embedding."""
 
-    def __init__(self, first, seed=0, scale=100.0, noise=0.0):
-        config = models.CLIPConfig(
-            image_size=SIZE, patch_size=8, vision_width=32, vision_layers=2, vision_heads=2,
-            text_width=16, text_layers=1, text_heads=2, text_length=4, vocab_size=32, embed=24,
-        )  # fmt: skip
-        clip = models.CLIP(config, nnx.Rngs(seed))
-        draw = np.random.default_rng(seed)
-        spread = lambda x: x + 0.15 * jnp.asarray(draw.normal(size=x.shape), x.dtype)  # noqa: E731
-        self.clip = jax.tree.map(spread, clip)
-        self.first, self.scale, self.noise = first, scale, noise
-        self.rngs = nnx.Rngs(seed) if noise else None
-        self.table = nnx.Param(jnp.zeros((IMAGES * CAPTIONS, config.embed)))
+    def __init__(self, first, scale=100.0, noise=0.0):
+        self.clip, self.first, self.noise = tiny_clip(), first, noise
+        self.temperature = nnx.Param(jnp.asarray(scale))
+        self.rngs = nnx.Rngs(0) if noise else None
+        self.table = nnx.Param(jnp.zeros((IMAGES * CAPTIONS, self.clip.config.embed)))
+
+    @property
+    def scale(self):
+        return self.temperature[...]
 
     def encode_image(self, images):
         embed = self.clip.encode_image(self.first(jnp.asarray(images))).embed
@@ -88,6 +107,6 @@ def sample_of(first, *, attack=None, scale=100.0, noise=0.0, **threat):
         images=images,
         tokens=Tokens(ids, np.arange(4)[None] < np.full((count, 1), 3)),
         right=np.arange(IMAGES)[:, None] == np.arange(count)[None] // CAPTIONS,
-        threat=ThreatModel(**{"eps": EPS, "steps": 10, **threat}),
+        threat=ThreatModel(**{"eps": EPS, "steps": 10, "step_size": EPS / 4, **threat}),
         **({} if attack is None else {"attack": attack}),
     )
