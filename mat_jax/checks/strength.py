@@ -104,7 +104,7 @@ def radius(trials: Trials) -> Check:
     chance = float(sample.right.mean()) * n
     spare = max(1.0, 0.01 * n)  # a picture may stand by luck
     grows = max(np.diff(right), default=0) > spare
-    stands = right[-1] > chance + spare
+    stands = right[-1] > max(chance, spare)
     where = ", ".join(eps_text(r) for r in radii)
     said = f"At eps {where} the attack leaves {', '.join(map(str, right))} of {n} pictures right"
     if stands:

@@ -1,4 +1,4 @@
-"""Samples of tiny models: an ordinary CLIP, and the same behind something that hides its gradient.
+"""Samples of tiny models, as they are and behind something that hides their gradient.
 
 Each image has two captions whose embeddings are the image's own, so that retrieval is perfect as
 long as nothing is attacked.
@@ -14,7 +14,7 @@ from mat_jax.attacks import ThreatModel
 from mat_jax.checks import Sample
 from mat_jax.records import ImageFeatures, TextFeatures, Tokens
 
-IMAGES, CAPTIONS, SIZE, EPS = 8, 2, 16, 8 / 255
+IMAGES, CAPTIONS, SIZE, EMBED, EPS = 8, 2, 16, 24, 4 / 255
 
 
 def as_it_is(images):
@@ -22,12 +22,12 @@ def as_it_is(images):
 
 
 def saturated(images):
-    """Black or white: but for the few pixels at half height, the slope is next to nothing."""
-    return jax.nn.sigmoid(1000 * (images - 0.5))
-
-
-def drowned(images):
     return jax.nn.sigmoid(1000 * images)
+
+
+def binary(images):
+    """Black or white; but for the few pixels at half height, the slope is next to nothing."""
+    return jax.nn.sigmoid(1000 * (images - 0.5))
 
 
 def quantised(images):
@@ -48,7 +48,7 @@ def tiny_clip():
     """Random weights, drawn by numpy, which compiles nothing; large enough that pixels matter."""
     config = models.CLIPConfig(
         image_size=SIZE, patch_size=8, vision_width=32, vision_layers=1, vision_heads=2,
-        text_width=16, text_layers=1, text_heads=2, text_length=4, vocab_size=32, embed=24,
+        text_width=16, text_layers=1, text_heads=2, text_length=4, vocab_size=32, embed=EMBED,
     )  # fmt: skip
     draw = np.random.default_rng(0)
 
@@ -61,21 +61,34 @@ def tiny_clip():
     return jax.tree.map_with_path(filled, nnx.eval_shape(lambda: models.CLIP(config, nnx.Rngs(0))))
 
 
-class Behind(nnx.Module):
-    """A CLIP that sees images through a function; a caption is the number of its embedding."""
+class Perceptron(nnx.Module):
+    """An image tower of two layers, which compiles quickly."""
 
-    def __init__(self, first, scale=100.0, noise=0.0):
-        self.clip, self.first, self.noise = tiny_clip(), first, noise
+    def __init__(self):
+        draw, wide = np.random.default_rng(0), SIZE * SIZE * 3
+        self.inner = nnx.Param(jnp.asarray(0.15 * draw.normal(size=(wide, 32)), jnp.float32))
+        self.outer = nnx.Param(jnp.asarray(draw.normal(size=(32, EMBED)), jnp.float32))
+
+    def encode_image(self, images):
+        hidden = jnp.tanh((images.reshape(len(images), -1) - 0.5) @ self.inner[...])
+        return ImageFeatures(hidden[:, None], hidden @ self.outer[...])
+
+
+class Behind(nnx.Module):
+    """A tower that sees images through a function; a caption is the number of its embedding."""
+
+    def __init__(self, first, tower, scale=100.0, noise=0.0):
+        self.tower, self.first, self.noise = tower(), first, noise
         self.temperature = nnx.Param(jnp.asarray(scale))
         self.rngs = nnx.Rngs(0) if noise else None
-        self.table = nnx.Param(jnp.zeros((IMAGES * CAPTIONS, self.clip.config.embed)))
+        self.table = nnx.Param(jnp.zeros((IMAGES * CAPTIONS, EMBED)))
 
     @property
     def scale(self):
         return self.temperature[...]
 
     def encode_image(self, images):
-        embed = self.clip.encode_image(self.first(jnp.asarray(images))).embed
+        embed = self.tower.encode_image(self.first(jnp.asarray(images))).embed
         if self.rngs is not None:
             embed = embed + self.noise * jax.random.normal(self.rngs(), embed.shape)
         return ImageFeatures(embed[:, None], embed)
@@ -93,9 +106,9 @@ def pictures(seed=0):
     return noisy.astype(np.float32) / np.float32(255)
 
 
-def sample_of(first, *, attack=None, scale=100.0, noise=0.0, **threat):
+def sample_of(first, *, tower=Perceptron, attack=None, scale=100.0, noise=0.0, **threat):
     """A sample whose captions are right."""
-    model, images = Behind(first, scale=scale, noise=noise), pictures()
+    model, images = Behind(first, tower, scale=scale, noise=noise), pictures()
     embed = jax.jit(lambda model, x: model.encode_image(x).embed)(model, images)
     model.table[...] = jnp.repeat(embed, CAPTIONS, axis=0)
     count = IMAGES * CAPTIONS
