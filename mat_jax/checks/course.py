@@ -13,6 +13,7 @@ from mat_jax.checks.rows import kept, no_square, together
 from mat_jax.checks.sample import Sample, open_question
 from mat_jax.checks.strength import Trials, black_box, converged, order, radius, rising
 from mat_jax.progress import Progress
+from mat_jax.records import Tokens
 from mat_jax.results import Check, Row
 
 
@@ -47,12 +48,12 @@ def before(
     sample = Sample.of(model, corpus, threat, count, seed)
     progress = Progress("checks", len(sample), quiet=quiet)
     progress.show(0)
-    found = preconditions(sample, corpus.tokens)
+    found = preconditions(sample, _captions(corpus))
     if target is not None:
         other = Sample.of(*target, threat, count, seed)
         found += [
             replace(check, name=f"{check.name} (target)")
-            for check in preconditions(other, target[1].tokens)
+            for check in preconditions(other, _captions(target[1]))
         ]
     moved = any(SUITE[name].on_images for name in attacks)
     if not moved or not threat.eps or not threat.steps:
@@ -89,3 +90,8 @@ def of_the_attack(sample: Sample) -> list[Check]:
 def after(rows: Sequence[Row]) -> tuple[Check, ...]:
     """The checks of what was measured, the clean row first."""
     return kept(rows), together(rows), no_square(rows)
+
+
+def _captions(corpus: Any) -> Tokens:
+    """The tokens of all captions, without the empty one that comes last."""
+    return Tokens(*(x[:-1] for x in corpus.tokens))

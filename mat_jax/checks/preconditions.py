@@ -27,6 +27,7 @@ def preconditions(sample: Sample, tokens: Tokens) -> list[Check]:
         repeatable(sample),
         precision(sample),
         apart(sample),
+        rivals(sample),
         captions(tokens),
     ]
 
@@ -116,6 +117,17 @@ def apart(sample: Sample) -> Check:
     else:
         said = "Features of different inputs differ."
     return judged("features depend on the input", not same, said, **spreads)
+
+
+def rivals(sample: Sample) -> Check:
+    """Captions of other pictures, of which DLR needs two and its targeted form three."""
+    few = int((~sample.right).sum(axis=1).min())
+    said = f"Each picture is told apart from at least {few} captions of others"
+    if few >= 3:
+        said += "."
+    else:
+        said += ": too few for losses that compare the second and third place (DLR)."
+    return judged("captions of others", few >= 3, said, fewest=few)
 
 
 def captions(tokens: Tokens) -> Check:

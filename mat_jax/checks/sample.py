@@ -79,7 +79,9 @@ class Sample:
     attack: Callable[..., Array] = pgd
 
     @classmethod
-    def of(cls, model: Any, corpus: Any, threat: ThreatModel, count: int, seed: int = 0) -> Any:
+    def of(
+        cls, model: Any, corpus: Any, threat: ThreatModel, count: int, seed: int = 0
+    ) -> "Sample":
         """`count` images, evenly spaced, against the captions of `CAPTIONS // captions` images."""
         wide = max(count, CAPTIONS // corpus.caption_count)
         others = _spaced(np.arange(len(corpus)), wide)

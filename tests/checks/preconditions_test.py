@@ -52,6 +52,14 @@ def test_a_model_that_does_not_look_is_flagged():
     assert found(sample)["features depend on the input"].verdict == "passed"
 
 
+def test_dlr_needs_captions_of_others():
+    """The difference of the first and the third place, where two captions are one's own."""
+    sample = sample_of(as_it_is)
+    assert found(sample)["captions of others"].figures["fewest"] == 14  # two for each of seven
+    few = replace(sample, right=np.arange(16)[None] < np.full((8, 1), 14))
+    assert found(few)["captions of others"].verdict == "flagged"
+
+
 def test_captions_that_may_have_been_cut():
     sample = sample_of(as_it_is)
     tokens = sample.tokens._replace(mask=sample.tokens.mask.copy())
