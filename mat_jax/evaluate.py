@@ -98,6 +98,7 @@ def measure(
         suite=evaluation.suite,
         name=name,
         surrogate=surrogate,
+        checks=evaluation.checks,
         **_settings(evaluation, len(corpus), protocol, quiet=quiet),
     )
 
@@ -192,6 +193,7 @@ def _run(given: argparse.Namespace) -> str:
         shortlist=given.shortlist,
         batch_size=given.batch_size,
         seed=given.seed,
+        checks=given.checks,
     )
     targets, surrogates = _list(given.model), _list(given.surrogate or "")
     if surrogates and evaluation.suite is not None:
@@ -213,6 +215,7 @@ def _run(given: argparse.Namespace) -> str:
             {names[path]: victims[names[path]] for path in targets},
             threats=evaluation.threats,
             attacks=evaluation.attacks,
+            checks=evaluation.checks,
             **_settings(evaluation, len(next(iter(victims.values())).corpus)),
         )
         results = columns(found)
@@ -227,7 +230,7 @@ def _run(given: argparse.Namespace) -> str:
     flags = "".join(
         f"note: {name + ': ' if several else ''}{flag}\n"
         for name, result in every.items()
-        for flag in result.flags
+        for flag in result.cautions
     )
     tables = format_table(results)
     if found is not None and several:
@@ -288,6 +291,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--dtype", choices=("float32", "bfloat16"), help="what models compute in")
     add("--batch-size", type=int, help="images attacked at once; default: 32")
     add("--seed", type=int, default=0)
+    add("--checks", type=int, default=16, help="images that are checked first; 0 for none")
     add("--out", required=True, help="folder for results.json, ranks.npz and index.html")
     return parser
 

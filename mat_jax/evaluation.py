@@ -46,6 +46,7 @@ class Evaluation:
         batch_size: images attacked at once; None takes the experiment's, or 32.
         seed: of random starts and of the bootstrap.
         shown: how many images the report shows.
+        checks: images on which `mat_jax.checks` looks at model and attack first; 0 for none.
 
     Raises:
         ValueError: a value outside its range, in one sentence.
@@ -72,6 +73,7 @@ class Evaluation:
     batch_size: int | None = None
     seed: int = 0
     shown: int = 4
+    checks: int = 16
 
     def __post_init__(self) -> None:
         if not self.radii:
@@ -83,6 +85,8 @@ class Evaluation:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}: it must be at least 1, or left out")
+        if self.checks < 0:
+            raise ValueError(f"checks is {self.checks}: it must be 0, for none, or more")
         require_preset(self.preset)
         if self.suite is not None:
             require_suite(self.suite)

@@ -36,25 +36,6 @@ def findings(
     for row in rows[1:]:
         flags += _flags_of(row, clean)
     flags += _order(rows)
-    attacked = [row for row in rows if row.eps]
-    if attacked:
-        far = max(row.checks["largest_delta"] / row.eps for row in attacked)
-        notes.append(
-            "Every attacked picture is finite, in [0, 1] and inside its ball "
-            f"(the farthest uses {100 * far:.1f} % of eps)."
-        )
-    edited = [row for row in rows if row.checks.get("most_words_changed", 0)]
-    typing = [name for name, attack in SUITE.items() if attack.characters]
-    if any(row.attack in typing for row in edited):
-        notes.append(
-            "A caption attacked by characters has one typing error, of those in its table."
-        )
-    worded = [row for row in edited if row.attack not in typing]
-    if worded:
-        notes.append(
-            f"No caption has more than {max(r.checks['most_words_changed'] for r in worded)} "
-            "changed word(s), and only words with candidates were changed."
-        )
     if not any(row.checks.get("read_differently") for row in rows):
         notes.append(
             "Attacked captions were encoded again from their text; all of them are read as the "
@@ -69,7 +50,8 @@ def _counts(texts: Sequence[Sequence[str]]) -> Counter:
     return Counter(clean_caption(text) for own in texts for text in own)
 
 
-def _name(row: Row) -> str:
+def row_name(row: Row) -> str:
+    """`sga at 2/255`."""
     return row.attack if row.eps is None else f"{row.attack} at {eps_text(row.eps)}"
 
 
@@ -81,23 +63,25 @@ def _flags_of(row: Row, clean: Row) -> list[str]:
     """What is odd about one attack."""
     found = []
     if milder(row, clean):
-        found.append(f"{_name(row)} made retrieval better than it is clean: the attack is broken.")
+        found.append(
+            f"{row_name(row)} made retrieval better than it is clean: the attack is broken."
+        )
     differ, seen = row.checks.get("read_differently", 0), row.checks.get("captions_seen", 0)
     if differ:
         found.append(
-            f"{_name(row)}: {differ} of {seen} captions are tokenized otherwise from their text "
+            f"{row_name(row)}: {differ} of {seen} captions are tokenized otherwise from their text "
             "than the attack put them together; the text is what was measured."
         )
     closed = row.checks.get("captions_without_candidates", 0)
     if row.changed > 0 and closed:
-        found.append(f"{_name(row)}: {closed} of {seen} captions have no word that may change.")
+        found.append(f"{row_name(row)}: {closed} of {seen} captions have no word that may change.")
     if row.eps and row.checks.get("images_moved") == 0:
-        found.append(f"{_name(row)} left every picture as it was: its gradient is zero.")
+        found.append(f"{row_name(row)} left every picture as it was: its gradient is zero.")
     if row.rounded is not None:
         gain = 50 * (row.rounded.recall("tr", 1) + row.rounded.recall("ir", 1)) - _mean(row)
         if gain > 2:
             found.append(
-                f"{_name(row)}: rounding the pictures to 8 bits gives {gain:.1f} points of R@1 "
+                f"{row_name(row)}: rounding the pictures to 8 bits gives {gain:.1f} points of R@1 "
                 "back; part of the attack would not survive being saved as a file."
             )
     return found
@@ -112,12 +96,13 @@ def _order(rows: Sequence[Row]) -> list[str]:
             part = other.attack in contains and other.eps in (None, row.eps)
             if part and milder(row, other):
                 found.append(
-                    f"{_name(row)} does less damage than {_name(other)}, which it should outdo."
+                    f"{row_name(row)} does less damage than {row_name(other)}, which it should "
+                    "outdo."
                 )
             same = other.attack == row.attack and row.eps and other.eps
             if same and (row.eps or 0) > (other.eps or 0) and milder(row, other):
                 found.append(
-                    f"{_name(row)} does less damage than at {eps_text(other.eps)}: the gradient "
+                    f"{row_name(row)} does less damage than at {eps_text(other.eps)}: the gradient "
                     "may be masked."
                 )
     return found

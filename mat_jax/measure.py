@@ -11,13 +11,15 @@ from mat_jax import attacks as suites
 from mat_jax.attacks import ThreatModel
 from mat_jax.attacks.worst_case import State, members, require_suite
 from mat_jax.bench import Bench, Victim
+from mat_jax.checks import after, before
+from mat_jax.checks.preconditions import computes_in
 from mat_jax.data import Corpus, SentenceEncoder
 from mat_jax.encode import matches_pairs
 from mat_jax.evaluation import ATTACKS
 from mat_jax.findings import findings
 from mat_jax.headline import forecast, kept, worst_of, worst_of_suite
 from mat_jax.protocol import check_request, versions
-from mat_jax.results import Result, Row
+from mat_jax.results import Check, Result, Row
 
 __all__ = ["Bench", "Victim", "evaluate", "measured"]
 
@@ -39,6 +41,7 @@ def evaluate(
     protocol: Mapping[str, Any] | None = None,
     encoder: SentenceEncoder | None = None,
     shown: int = 4,
+    checks: int = 16,
     quiet: bool = False,
 ) -> Result:
     """Measure retrieval clean and under attacks, over all images and captions of a corpus.
@@ -69,12 +72,13 @@ def evaluate(
         protocol: further facts to be written beside every number.
         encoder: judges how similar attacked captions are to the clean ones; None for no figure.
         shown: how many images the report shows, evenly spaced in the gallery.
+        checks: images on which `mat_jax.checks` looks at model and attack first; 0 for none.
         quiet: no progress line.
 
     Raises:
         ValueError: an unknown attack, or a text attack without candidates; a suite on a surrogate.
-        Broken: an attacked image outside its ball or the unit cube, a caption over its budget of
-            words, or anything that is not a finite number.
+        Broken: what `mat_jax.checks` cannot go on with, an attacked image outside its ball or the
+            unit cube, a caption over its budget of words, or anything that is not a finite number.
     """
     target = Victim(model, tokenizer, corpus)
     bench = Bench(
@@ -90,7 +94,7 @@ def evaluate(
     )
     threats = (threat,) if isinstance(threat, ThreatModel) else tuple(threat)
     facts = {} if protocol is None else protocol
-    return measured(bench, (name,), threats, attacks, suite=suite, protocol=facts)[0]
+    return measured(bench, (name,), threats, attacks, suite=suite, protocol=facts, checks=checks)[0]
 
 
 def measured(
@@ -102,6 +106,7 @@ def measured(
     suite: str | None = None,
     protocol: Mapping[str, Any],
     clean: Sequence[Row] | None = None,
+    checks: int = 0,
 ) -> list[Result]:
     """What each target of a bench withstands; attacks are crafted once for all of them.
 
@@ -113,6 +118,7 @@ def measured(
         suite: see `evaluate`; for the one model that is crafter and target.
         protocol: further facts to be written beside every number.
         clean: the targets' clean rows, if they are known.
+        checks: see `evaluate`; of the crafter, and of the first target if that is another.
     """
     asked = list(dict.fromkeys(("none", *attacks)))
     model, corpus = bench.crafter.model, bench.corpus
@@ -129,6 +135,17 @@ def measured(
     check_request(wanted, model, corpus, threats)
     if suite is not None and not bench.quiet:
         print(forecast(bench, suite, threats[0]), file=sys.stderr)
+    first = bench.targets[0]
+    looked = before(
+        model,
+        corpus,
+        threats=threats,
+        attacks=wanted,
+        target=None if first.model is model else (first.model, first.corpus),
+        count=checks,
+        seed=bench.seed,
+        quiet=bench.quiet,
+    )
     rows: list[list[Row]] = [[] for _ in names]
     states: dict[float, State] = {}
     for attack in asked:
@@ -153,7 +170,8 @@ def measured(
                 last.append(worst_of(at, threat))
         # A worst case that only repeats rows says nothing of its own.
         said = findings([*own, *last] if suite else own, corpus.texts)
-        found.append(_result(bench, target, name, [*own, *last], *said, protocol))
+        checked = (*(looked if target is first else ()), *after(own))
+        found.append(_result(bench, target, name, [*own, *last], *said, checked, protocol))
     return found
 
 
@@ -164,6 +182,7 @@ def _result(
     rows: Sequence[Row],
     flags: tuple[str, ...],
     notes: tuple[str, ...],
+    checks: tuple[Check, ...],
     protocol: Mapping[str, Any],
 ) -> Result:
     """All rows of one target, with what they share."""
@@ -181,7 +200,7 @@ def _result(
             if target.model is bench.crafter.model
             else "a surrogate",
             "preset": bench.preset,
-            "dtype": _dtype(target.model),
+            "dtype": computes_in(target.model),
             "score": f"matching head, of the first {bench.shortlist} by cosine"
             if matches_pairs(target.model)
             else "cosine",
@@ -196,11 +215,7 @@ def _result(
         rows=tuple(rows),
         flags=flags,
         notes=notes,
+        checks=checks,
         shown=tuple(bench.places),
         thumbnails={i: corpus.image(i) for i in sorted(seen | set(bench.places))},
     )
-
-
-def _dtype(model: Any) -> str:
-    """What the model computes in."""
-    return model.vision.dtype.name

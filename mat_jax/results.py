@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -70,6 +70,23 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that must hold for the numbers to be believed; see `mat_jax.checks`.
+
+    Attributes:
+        name: what was checked.
+        verdict: "passed", "flagged", or "not applicable".
+        sentence: what was found, in plain words.
+        figures: the numbers behind it.
+    """
+
+    name: str
+    verdict: Literal["passed", "flagged", "not applicable"]
+    sentence: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """All attacks measured on one model over one gallery; the first row is the clean one.
 
@@ -81,6 +98,7 @@ class Result:
         rows: the clean row, then one for each attack and eps.
         flags: sentences a reader of the numbers must know.
         notes: sentences on what was checked and held.
+        checks: of the model, the attack and what they did, see `mat_jax.checks`.
         shown: rows of the gallery's images that the report shows.
         thumbnails: gallery row -> uint8 picture, for those and for their neighbours.
     """
@@ -90,8 +108,15 @@ class Result:
     rows: tuple[Row, ...]
     flags: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
     shown: tuple[int, ...] = ()
     thumbnails: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Every sentence that asks for care: the flags, and of the checks those flagged."""
+        found = (f"{one.name}: {one.sentence}" for one in self.checks if one.verdict == "flagged")
+        return *self.flags, *found
 
     @property
     def clean(self) -> Row:

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,6 +42,7 @@ def as_json(results: Mapping[str, Result], matrix: Matrix | None = None) -> dict
                 "headline": [
                     _headline_json(row) for row in result.rows if row.attack == WORST_CASE
                 ],
+                "checks": [asdict(check) for check in result.checks],
                 "rows": [_row_json(name, result, row) for row in result.rows],
             }
             for name, result in results.items()

@@ -28,6 +28,7 @@ def transfer(
     encoder: SentenceEncoder | None = None,
     protocol: Mapping[str, Any] | None = None,
     shown: int = 4,
+    checks: int = 0,
     quiet: bool = False,
 ) -> Matrix:
     """Craft every attack once on each surrogate, and measure it on every target.
@@ -41,8 +42,8 @@ def transfer(
         surrogates: name -> model with its gallery, which has candidates if text is attacked.
         targets: name -> model with the same gallery as it reads it. A model that is in both has
             the same `Victim.model`.
-        threats, attacks, preset, batch_size, shortlist, seed, encoder, protocol, shown, quiet:
-            see `measure.evaluate`.
+        threats, attacks, preset, batch_size, shortlist, seed, encoder, protocol, shown, checks,
+            quiet: see `measure.evaluate`.
 
     Returns:
         surrogate -> target -> result.
@@ -68,6 +69,7 @@ def transfer(
             attacks,
             protocol={**(protocol or {}), "surrogate": name},
             clean=clean,
+            checks=checks,
         )
         clean = [result.clean for result in found]
         resized = _resized(bench, threats[0])

@@ -73,6 +73,7 @@ def clip(toys):
 def asked(toys, **settings):
     source = data.retrieval_json(toys.json, images=toys.images)
     given = {"data": source, "mlm": str(toys.bert), "eps": EIGHT, "steps": 2, "batch_size": 4}
+    given["checks"] = 0
     return Evaluation(**{**given, **settings})
 
 
@@ -247,7 +248,7 @@ def test_command_line(toys, tmp_path, capsys):
     out = tmp_path / "report"
     status = evaluate.main(
         f"--model {toys.clip} --data {toys.json} --images {toys.images} --attacks none,pgd "
-        f"--eps 4/255,8/255 --steps 1 --limit 5 --batch-size 5 --out {out}".split()
+        f"--eps 4/255,8/255 --steps 1 --limit 5 --batch-size 5 --checks 3 --out {out}".split()
     )
     printed = capsys.readouterr().out
     assert status == 0
@@ -258,6 +259,12 @@ def test_command_line(toys, tmp_path, capsys):
     assert rows[1]["protocol"]["eps_text"] == "4/255" and rows[1]["protocol"]["steps"] == 1
     assert rows[1]["protocol"]["step_size"] == pytest.approx(1.25 * 4 / 255, rel=1e-4)
     assert str(out / "index.html") in printed
+    found = {check["name"]: check for check in content["models"][0]["checks"]}
+    assert found["planted vulnerability"]["figures"]["planted"] <= 3
+    assert found["white box"]["verdict"] == "passed"
+    for check in found.values():
+        flagged = check["verdict"] == "flagged"
+        assert (f"note: {check['name']}: {check['sentence']}" in printed) == flagged
     assert printed.strip().splitlines()[-1].startswith("R@1 in percent")
 
 
@@ -268,6 +275,7 @@ def test_command_line(toys, tmp_path, capsys):
         ({"--eps": "4"}, "eps 4.0 is outside [0, 1]"),
         ({"--eps": "four"}, "--eps must be a number, 4/255 for example, got 'four'"),
         ({"--limit": "0"}, "limit is 0"),
+        ({"--checks": "-1"}, "checks is -1"),
         ({"--model": "no/such/folder"}, "no/such/folder"),
         ({"--data": "nothing.json"}, "no annotation file 'nothing.json'"),
         ({"--images": "nowhere"}, "no image root 'nowhere'"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mat_jax.results import Result, Row, Sights
+from mat_jax.results import Check, Result, Row, Sights
 from mat_jax.tasks.retrieval import Ranks
 
 ATTACKS = ("none", "pgd", "bert_attack", "sep", "co_attack", "sga")
@@ -76,6 +76,11 @@ def made_up(
         rows=tuple(rows),
         flags=(f"Only {images} images: the intervals are wide.",),
         notes=("Every attacked picture is inside its ball.", f"{name} was looked at."),
+        checks=(
+            Check(name="planted", verdict="passed", sentence="All 16 were found."),
+            Check(name="<steps>", verdict="flagged", sentence=f"{name} & more steps break more."),
+            Check(name="square", verdict="not applicable", sentence="It was not measured."),
+        ),
         shown=shown,
         thumbnails=dict(enumerate(pictures)),
     )

@@ -104,6 +104,10 @@ def test_parts(results, text):
     for result in results.values():
         for sentence in (*result.flags, *result.notes):
             assert sentence in page.text
+        for check in result.checks:
+            assert check.name in page.text and check.sentence in page.text
+    # Flagged ones differ by the model, so that each has its own line.
+    assert page.count("li", "flag") == len({r.flags for r in results.values()}) + len(results)
 
 
 def test_frames_say_the_truth(results, text):

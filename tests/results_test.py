@@ -53,6 +53,16 @@ def test_every_figure_follows_from_the_saved_ranks(results, tmp_path):
                     assert found[f"{side}_lost@{k}"]["value"] == pytest.approx(share, abs=1e-3)
 
 
+def test_checks_are_written_down_and_the_flagged_ask_for_care(results, tmp_path):
+    compare(results, tmp_path)
+    content = json.loads((tmp_path / "results.json").read_text())
+    written = content["models"][0]["checks"]
+    assert [check["verdict"] for check in written] == ["passed", "flagged", "not applicable"]
+    cautions = results["before"].cautions
+    assert cautions[:-1] == results["before"].flags
+    assert cautions[-1] == "<steps>: before & more steps break more."
+
+
 def test_every_number_stands_with_its_protocol(results, tmp_path):
     compare(results, tmp_path)
     content = json.loads((tmp_path / "results.json").read_text())

@@ -20,7 +20,7 @@ def pgd(
     *,
     eps: Radius,
     step_size: Radius,
-    steps: int,
+    steps: int | Int[Array, ""],
     norm: Norm = "linf",
     momentum: float = 0.0,
     random_start: bool = True,
@@ -50,7 +50,7 @@ def pgd(
             image does not depend on the others in the batch.
         eps: radius of the ball; 0 returns the images.
         step_size: length of one step, in the units of `eps`.
-        steps: number of gradient steps.
+        steps: number of gradient steps; traced, one compilation serves any number.
         norm: `linf`, or `l2` over all pixels of an image.
         momentum: the direction is taken of `v <- momentum * v + gradient / |gradient|_1` in the
             place of the gradient (MI-FGSM, Dong et al. 2018, equations 6 to 9; there 1.0).
@@ -84,7 +84,7 @@ def pgd(
     def run(start: Array, keys: Array) -> tuple[Array, Array, Array]:
         """One start: the last point, the best point passed on the way and its value."""
 
-        def step(carry, index):
+        def step(index, carry):
             x, velocity, kept, kept_value = carry
             (_, value), slope = gradient(x, fold(keys, index + 1))
             if best:
@@ -93,11 +93,11 @@ def pgd(
                 mass = jnp.sum(jnp.abs(slope), axis=(1, 2, 3))
                 slope = velocity = momentum * velocity + slope * per_image(inverse(mass))
             x = project(x + step_size * uphill(slope, norm), clean, eps, norm)
-            return (x, velocity, kept, kept_value), None
+            return x, velocity, kept, kept_value
 
         velocity = jnp.zeros_like(start) if momentum else None
         lowest = jnp.full(clean.shape[:1], -jnp.inf)
-        ends = jax.lax.scan(step, (start, velocity, start, lowest), jnp.arange(steps))[0]
+        ends = jax.lax.fori_loop(0, steps, step, (start, velocity, start, lowest))
         last, _, kept, kept_value = ends
         return last, kept, kept_value
 

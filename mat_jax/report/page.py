@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from mat_jax.report.chart import chart, legend
+from mat_jax.report.checks import checked
 from mat_jax.report.matrix import transfers
 from mat_jax.report.pictures import attacked, neighbours
 from mat_jax.report.style import CSS
@@ -29,7 +30,8 @@ def page(results: Mapping[str, Result], matrix: Matrix | None = None) -> str:
     body += [_tables(results, eps, several=len(radii) > 1) for eps in radii]
     if matrix is not None and sum(len(own) for own in matrix.values()) > 1:
         body.append(transfers(matrix))
-    body += [attacked(results), neighbours(results), _sentences(results), _protocol(results)]
+    body += [attacked(results), neighbours(results), _sentences(results), checked(results)]
+    body += [_protocol(results)]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

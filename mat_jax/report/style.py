@@ -85,6 +85,7 @@ ul.said { list-style: none; padding: 0; margin: 0; max-width: 62em; }
 ul.said li { padding: 5px 0 5px 26px; position: relative; }
 ul.said li::before { position: absolute; left: 2px; content: "\\2713"; color: var(--good); }
 ul.said li.flag::before { content: "!"; color: var(--warn); font-weight: 700; left: 6px; }
+ul.said li.open::before { content: "\\2013"; color: var(--soft); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 5px 22px; margin: 0; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 details { margin-top: 14px; } summary { cursor: pointer; color: var(--soft); padding: 4px 0; }

@@ -1,0 +1,97 @@
+"""All checks of an evaluation, in order: those before it, and those of what it measured."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from mat_jax.attacks import SUITE, ThreatModel
+from mat_jax.checks.adaptive import adaptive, white_box
+from mat_jax.checks.gradients import differences, scale, vanishing
+from mat_jax.checks.planted import known_answer, planted
+from mat_jax.checks.preconditions import preconditions
+from mat_jax.checks.rows import kept, no_square, together
+from mat_jax.checks.sample import Sample, open_question
+from mat_jax.checks.strength import Trials, black_box, converged, order, radius, rising
+from mat_jax.progress import Progress
+from mat_jax.records import Tokens
+from mat_jax.results import Check, Row
+
+
+def before(
+    model: Any,
+    corpus: Any,
+    *,
+    threats: Sequence[ThreatModel],
+    attacks: Sequence[str],
+    target: tuple[Any, Any] | None = None,
+    count: int = 16,
+    seed: int = 0,
+    quiet: bool = False,
+) -> tuple[Check, ...]:
+    """The checks that need the model, on a few images of the gallery and the smallest radius.
+
+    Args:
+        model, corpus: whose gradients the attacks use, and the gallery as it reads it.
+        threats: what the adversary may do.
+        attacks: names of those that will run.
+        target: model and gallery that are measured, if the attacks are made on another.
+        count: how many images; 0 for no such checks.
+        seed: of all randomness.
+        quiet: no progress line.
+
+    Raises:
+        Broken: a model or a gallery on which no number would mean anything.
+    """
+    if not count:
+        return ()
+    threat = min(threats, key=lambda one: one.eps or 1e9)  # the least that is any
+    sample = Sample.of(model, corpus, threat, count, seed)
+    progress = Progress("checks", len(sample), quiet=quiet)
+    progress.show(0)
+    found = preconditions(sample, _captions(corpus))
+    if target is not None:
+        other = Sample.of(*target, threat, count, seed)
+        found += [
+            replace(check, name=f"{check.name} (target)")
+            for check in preconditions(other, _captions(target[1]))
+        ]
+    moved = any(SUITE[name].on_images for name in attacks)
+    if not moved or not threat.eps or not threat.steps:
+        why = "No attack moves pictures." if not moved else "The attack has no room to move."
+        found.append(open_question("strength of the image attack", why))
+    elif sample.right.all(axis=1).any():
+        why = "A gallery of one picture has no caption that could be taken for its own."
+        found.append(open_question("strength of the image attack", why))
+    else:
+        found += of_the_attack(sample)
+    found += [adaptive(model if target is None else target[0], attacks)]
+    found += [white_box(target is not None)]
+    progress.show(len(sample))
+    return tuple(found)
+
+
+def of_the_attack(sample: Sample) -> list[Check]:
+    """Gradients, strength, and tests of the attack itself."""
+    trials = Trials(sample)
+    return [
+        vanishing(sample),
+        differences(sample),
+        scale(sample),
+        rising(trials),
+        order(trials),
+        radius(trials),
+        converged(trials),
+        black_box(trials),
+        planted(sample),
+        known_answer(sample),
+    ]
+
+
+def after(rows: Sequence[Row]) -> tuple[Check, ...]:
+    """The checks of what was measured, the clean row first."""
+    return kept(rows), together(rows), no_square(rows)
+
+
+def _captions(corpus: Any) -> Tokens:
+    """The tokens of all captions, without the empty one that comes last."""
+    return Tokens(*(x[:-1] for x in corpus.tokens))

@@ -1,0 +1,97 @@
+"""What the measured rows say of each other; no model is needed any more."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mat_jax.attacks import SUITE
+from mat_jax.checks.sample import judged, open_question
+from mat_jax.findings import milder, row_name
+from mat_jax.results import Check, Row
+from mat_jax.tasks.retrieval import Ranks
+
+
+def kept(rows: Sequence[Row]) -> Check:
+    """The invariants (`mat_jax.invariants`), which hold if the rows are there at all."""
+    name = "inside the threat model"
+    far = max((row.checks["largest_delta"] / row.eps for row in rows if row.eps), default=None)
+    words = max((row.checks.get("most_words_changed", 0) for row in rows), default=0)
+    parts = []
+    if far is not None:
+        parts.append(
+            "Every attacked picture is finite, in [0, 1] and inside its ball (the farthest uses "
+            f"{100 * far:.1f} % of eps)."
+        )
+    if words:
+        parts.append(
+            f"No caption has more than {words} changed word(s), and only words with candidates "
+            "were changed."
+        )
+    if not parts:
+        return open_question(name, "Nothing was changed.")
+    return judged(name, True, " ".join(parts), farthest=far, words=words)
+
+
+def together(rows: Sequence[Row]) -> Check:
+    """Attacks on both sides do at least what the better of the one-sided does, query by query."""
+    name = "both sides over one side"
+    weak, seen, alone = [], 0, 0
+    for row in rows:
+        of = SUITE[row.attack]
+        if not (of.on_images and of.on_text):
+            continue
+        parts = [other for other in rows[1:] if _one_sided(other) and other.eps in (None, row.eps)]
+        if not parts:
+            continue
+        either = replace(row, ranks=worst(parts))
+        seen += 1
+        alone += _spared(row.ranks, either.ranks)
+        if milder(row, either):
+            weak.append(row_name(row))
+    if not seen:
+        return open_question(name, "No attack on both sides was measured beside one on one side.")
+    if weak:
+        said = (
+            f"{' and '.join(weak)} leaves more right than the attacks on one side together break: "
+            "it should do all that they do."
+        )
+    else:
+        said = (
+            "Attacks on both sides do at least what those on one side do, query by query "
+            f"({alone} exceptions, no more than chance)."
+        )
+    return judged(name, not weak, said, exceptions=alone, attacks=seen)
+
+
+def no_square(rows: Sequence[Row]) -> Check:
+    """Square, if measured, breaks next to nothing that the gradient does not (0.2 points)."""
+    name = "no black box does better (gallery)"
+    worst_share = -1.0
+    for row in rows:
+        others = [o for o in rows[1:] if o.eps == row.eps and o.eps and o.attack != "square"]
+        if row.attack == "square" and others:
+            shared = _spared(worst(others), row.ranks)
+            worst_share = max(worst_share, shared / (len(row.ranks.tr) + len(row.ranks.ir)))
+    if worst_share < 0:
+        return open_question(name, "Square was not measured beside an attack with a gradient.")
+    good = worst_share <= 0.002
+    said = f"Square alone breaks {100 * worst_share:.1f} % of the queries"
+    end = "." if good else ": what needs no gradient does better, so the gradient is masked."
+    return judged(name, good, said + end, share=worst_share)
+
+
+def worst(rows: Sequence[Row]) -> Ranks:
+    """The worst rank of each query under any of the attacks."""
+    tr, ir = (np.max([getattr(row.ranks, d) for row in rows], axis=0) for d in ("tr", "ir"))
+    return replace(rows[0].ranks, tr=tr, ir=ir)
+
+
+def _one_sided(row: Row) -> bool:
+    return SUITE[row.attack].on_images != SUITE[row.attack].on_text
+
+
+def _spared(mine: Ranks, theirs: Ranks) -> int:
+    """Queries right at rank 1 in `mine` but not in `theirs`."""
+    pairs = ((mine.tr, theirs.tr), (mine.ir, theirs.ir))
+    return sum(int(((a <= 1) & (b > 1)).sum()) for a, b in pairs)
