@@ -170,7 +170,7 @@ def measured(
                 last.append(worst_of(at, threat))
         # A worst case that only repeats rows says nothing of its own.
         said = findings([*own, *last] if suite else own, corpus.texts)
-        checked = (*(looked if target is first else ()), *after(own))
+        checked = (*(looked if target is first else ()), *after(own, last if suite else ()))
         found.append(_result(bench, target, name, [*own, *last], *said, checked, protocol))
     return found
 

@@ -234,7 +234,7 @@ def test_a_suite_from_the_command_line(toys, tmp_path, capsys, monkeypatch, aske
     for name in ("tr@1", "ir@1", "tr@5", "ir@10"):
         values = [row["figures"][name]["value"] for row in model["rows"]]
         assert values[-1] == min(values)
-    assert any("inside its ball" in note for note in model["notes"])
+    assert any("inside its ball" in check["sentence"] for check in model["checks"])
     assert model["headline"][0]["tr@1"] == pytest.approx(worst["figures"]["tr@1"]["value"])
     table = [line.split() for line in printed.out.splitlines() if line]
     assert [line[0] for line in table[-3:-1]] == ["none", "worst_case"]

@@ -87,9 +87,9 @@ def of_the_attack(sample: Sample) -> list[Check]:
     ]
 
 
-def after(rows: Sequence[Row]) -> tuple[Check, ...]:
-    """The checks of what was measured, the clean row first."""
-    return kept(rows), together(rows), no_square(rows)
+def after(rows: Sequence[Row], worst_cases: Sequence[Row] = ()) -> tuple[Check, ...]:
+    """The checks of what was measured, the clean row first, and of the worst cases of a suite."""
+    return kept([*rows, *worst_cases]), together(rows), no_square(rows)
 
 
 def _captions(corpus: Any) -> Tokens:

@@ -3,20 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from mat_jax.attacks import SUITE
 from mat_jax.checks.sample import judged, open_question
 from mat_jax.findings import milder, row_name
 from mat_jax.results import Check, Row
-from mat_jax.tasks.retrieval import Ranks
+from mat_jax.tasks.retrieval import Ranks, worst
 
 
 def kept(rows: Sequence[Row]) -> Check:
     """The invariants (`mat_jax.invariants`), which hold if the rows are there at all."""
     name = "inside the threat model"
     far = max((row.checks["largest_delta"] / row.eps for row in rows if row.eps), default=None)
-    words = max((row.checks.get("most_words_changed", 0) for row in rows), default=0)
+    edited = [row for row in rows if row.checks.get("most_words_changed", 0)]
+    typing = [name for name, attack in SUITE.items() if attack.characters]
+    worded = [row for row in edited if row.attack not in typing]
+    words = max((row.checks["most_words_changed"] for row in worded), default=0)
     parts = []
     if far is not None:
         parts.append(
@@ -27,6 +28,10 @@ def kept(rows: Sequence[Row]) -> Check:
         parts.append(
             f"No caption has more than {words} changed word(s), and only words with candidates "
             "were changed."
+        )
+    if len(edited) > len(worded):
+        parts.append(
+            "A caption attacked by characters has one typing error, of those in its table."
         )
     if not parts:
         return open_question(name, "Nothing was changed.")
@@ -44,7 +49,7 @@ def together(rows: Sequence[Row]) -> Check:
         parts = [other for other in rows[1:] if _one_sided(other) and other.eps in (None, row.eps)]
         if not parts:
             continue
-        either = replace(row, ranks=worst(parts))
+        either = replace(row, ranks=worst([part.ranks for part in parts]))
         seen += 1
         alone += _spared(row.ranks, either.ranks)
         if milder(row, either):
@@ -69,7 +74,7 @@ def no_square(rows: Sequence[Row]) -> Check:
     name = "no black box does better (gallery)"
     worst_share = -1.0
     for row in rows:
-        others = [o for o in rows[1:] if o.eps == row.eps and o.eps and o.attack != "square"]
+        others = [o.ranks for o in rows[1:] if o.eps == row.eps and o.eps and o.attack != "square"]
         if row.attack == "square" and others:
             shared = _spared(worst(others), row.ranks)
             worst_share = max(worst_share, shared / (len(row.ranks.tr) + len(row.ranks.ir)))
@@ -79,12 +84,6 @@ def no_square(rows: Sequence[Row]) -> Check:
     said = f"Square alone breaks {100 * worst_share:.1f} % of the queries"
     end = "." if good else ": what needs no gradient does better, so the gradient is masked."
     return judged(name, good, said + end, share=worst_share)
-
-
-def worst(rows: Sequence[Row]) -> Ranks:
-    """The worst rank of each query under any of the attacks."""
-    tr, ir = (np.max([getattr(row.ranks, d) for row in rows], axis=0) for d in ("tr", "ir"))
-    return replace(rows[0].ranks, tr=tr, ir=ir)
 
 
 def _one_sided(row: Row) -> bool:

@@ -47,8 +47,8 @@ def blind(images):
 def tiny_clip():
     """Random weights, drawn by numpy, which compiles nothing; large enough that pixels matter."""
     config = models.CLIPConfig(
-        image_size=SIZE, patch_size=8, vision_width=32, vision_layers=1, vision_heads=2,
-        text_width=16, text_layers=1, text_heads=2, text_length=4, vocab_size=32, embed=EMBED,
+        image_size=SIZE, patch_size=8, vision=models.ViTConfig(32, layers=1, heads=2),
+        text=models.BertConfig(32, 4, 16, layers=1, heads=2), embed=EMBED,
     )  # fmt: skip
     draw = np.random.default_rng(0)
 
