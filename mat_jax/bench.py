@@ -13,6 +13,7 @@ from flax import nnx
 
 from mat_jax import attacks as suite
 from mat_jax.attacks import ThreatModel
+from mat_jax.attacks.threat import Preset
 from mat_jax.data import Corpus, SentenceEncoder, build_characters, clean_caption
 from mat_jax.encode import (
     Encoded,
@@ -56,7 +57,7 @@ class Bench:
 
     crafter: Victim
     targets: tuple[Victim, ...]
-    preset: str
+    preset: Preset
     batch_size: int
     shortlist: int
     seed: int
@@ -106,7 +107,7 @@ class Bench:
             row = Row(
                 attack=attack,
                 eps=threat.eps if on_images else None,
-                protocol=protocol_of(attack, threat, len(self.corpus), crafted.passes),
+                protocol=protocol_of(attack, threat, self.preset, len(self.corpus), crafted.passes),
                 ranks=self.ranks(target, points.images, points.texts),
                 rounded=self.ranks(target, points.rounded, points.texts) if on_images else None,
                 captions=captions,
@@ -146,8 +147,7 @@ class Bench:
         """
         of = suite.SUITE[attack]
         corpus = self.characters if of.characters else self.corpus
-        preset: Any = self.preset  # the attack itself refuses what it does not know
-        fn = suite.compiled(of.function, self.crafter.model, threat=threat, preset=preset)
+        fn = suite.compiled(of.function, self.crafter.model, threat=threat, preset=self.preset)
         every = np.arange(len(corpus))
         asked = every if asked is None else asked
         order = np.concatenate([asked, np.setdiff1d(every, asked)])

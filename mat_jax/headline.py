@@ -8,6 +8,7 @@ import numpy as np
 
 from mat_jax.attacks import SUITE, ThreatModel
 from mat_jax.attacks.cost import passes
+from mat_jax.attacks.threat import Preset
 from mat_jax.attacks.worst_case import Member, Merge, State, in_turn, members, updated
 from mat_jax.bench import Bench
 from mat_jax.encode import matches_pairs
@@ -86,7 +87,7 @@ def worst_of_suite(
     used: list[dict[str, int]] = []
     checks: dict[str, Any] = {"largest_delta": _farthest(measured)}
     every = members(suite, norm=threat.norm, fuses=matches_pairs(target.model))
-    left = [one for one in every if not _measured(one, threat, measured)]
+    left = [one for one in every if not _measured(one, threat, bench.preset, measured)]
 
     def craft(member: Member, chosen: np.ndarray, points: Points) -> Points:
         label = f"{suite} {eps_text(threat.eps)}: {member.attack}"
@@ -110,7 +111,8 @@ def worst_of_suite(
     told = [_as_member(row) for row in measured[1:]]
     # Members that nothing was left for are the last ones.
     used += [{}] * (len(left) - len(used))
-    told += [_told(*one, threat) for one in zip(left, attacked, used, strict=True)]
+    each = zip(left, attacked, used, strict=True)
+    told += [_told(*one, threat, bench.preset) for one in each]
     return Row(
         attack=WORST_CASE,
         eps=threat.eps,
@@ -185,9 +187,9 @@ def _allowed(attacks: Iterable[str], threat: ThreatModel) -> dict[str, Any]:
     return found
 
 
-def _measured(member: Member, threat: ThreatModel, rows: Sequence[Row]) -> bool:
+def _measured(member: Member, threat: ThreatModel, preset: Preset, rows: Sequence[Row]) -> bool:
     """Whether one of the rows is this member, on all images."""
-    same = protocol_of(member.attack, member.threat(threat), 1, {})
+    same = protocol_of(member.attack, member.threat(threat), preset, 1, {})
     return any({**row.protocol, **same} == row.protocol for row in rows)
 
 
@@ -202,10 +204,10 @@ def _as_member(row: Row) -> dict[str, Any]:
 
 
 def _told(
-    member: Member, attacked: int, passes: Mapping[str, int], threat: ThreatModel
+    member: Member, attacked: int, passes: Mapping[str, int], threat: ThreatModel, preset: Preset
 ) -> dict[str, Any]:
     """A member of a suite, as `_as_member` has it."""
-    same = protocol_of(member.attack, member.threat(threat), attacked, passes)
+    same = protocol_of(member.attack, member.threat(threat), preset, attacked, passes)
     told = ("steps", "restarts", "passes_per_image")
     return {
         "attack": member.attack,

@@ -9,6 +9,7 @@ from flax import nnx
 
 from mat_jax import attacks as suites
 from mat_jax.attacks import ThreatModel
+from mat_jax.attacks.threat import Preset
 from mat_jax.attacks.worst_case import State, members, require_suite
 from mat_jax.bench import Bench, Victim
 from mat_jax.checks import after, before
@@ -32,7 +33,7 @@ def evaluate(
     threat: ThreatModel | Sequence[ThreatModel],
     attacks: Sequence[str] = ATTACKS,
     suite: str | None = None,
-    preset: str = "strict",
+    preset: Preset = "strict",
     batch_size: int = 32,
     shortlist: int = 128,
     seed: int = 0,

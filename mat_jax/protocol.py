@@ -8,6 +8,7 @@ from mat_jax import attacks as suite
 from mat_jax.attacks import ThreatModel
 from mat_jax.attacks.characters import POSITIONS
 from mat_jax.attacks.fused import require_fusion
+from mat_jax.attacks.threat import Preset
 from mat_jax.data import Corpus
 from mat_jax.results import eps_text
 
@@ -36,7 +37,7 @@ def check_request(
 
 
 def protocol_of(
-    attack: str, threat: ThreatModel, images: int, passes: Mapping[str, int]
+    attack: str, threat: ThreatModel, preset: Preset, images: int, passes: Mapping[str, int]
 ) -> dict[str, Any]:
     """What the adversary was allowed, and what it used: the part that matters to this attack."""
     of = suite.SUITE[attack]
@@ -50,7 +51,7 @@ def protocol_of(
         }
         if of.step_size:
             own = threat.step_size is None
-            found["step_size"] = of.step_size(threat) if own else threat.step_size
+            found["step_size"] = of.step_size(threat, preset) if own else threat.step_size
         found["restarts"] = threat.restarts
     if of.characters:
         found |= {"characters": min(threat.words, 1), "positions": POSITIONS}

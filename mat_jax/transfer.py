@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mat_jax.attacks import ThreatModel
+from mat_jax.attacks.threat import Preset
 from mat_jax.bench import Bench, Victim
 from mat_jax.data import Corpus, SentenceEncoder
 from mat_jax.findings import milder
@@ -21,7 +22,7 @@ def transfer(
     *,
     threats: Sequence[ThreatModel],
     attacks: Sequence[str],
-    preset: str = "strict",
+    preset: Preset = "strict",
     batch_size: int = 32,
     shortlist: int = 128,
     seed: int = 0,

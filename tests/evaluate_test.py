@@ -257,7 +257,7 @@ def test_command_line(toys, tmp_path, capsys):
     rows = content["models"][0]["rows"]
     assert [r["attack"] for r in rows] == ["none", "pgd", "pgd", "worst_case", "worst_case"]
     assert rows[1]["protocol"]["eps_text"] == "4/255" and rows[1]["protocol"]["steps"] == 1
-    assert rows[1]["protocol"]["step_size"] == pytest.approx(1.25 * 4 / 255, rel=1e-4)
+    assert rows[1]["protocol"]["step_size"] == pytest.approx(2.5 * 4 / 255, rel=1e-4)
     assert str(out / "index.html") in printed
     found = {check["name"]: check for check in content["models"][0]["checks"]}
     assert found["planted vulnerability"]["figures"]["planted"] <= 3

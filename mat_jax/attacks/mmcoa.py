@@ -19,9 +19,9 @@ from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.records import Adversarial, Batch
 
 
-def step_size(threat: ThreatModel) -> float:
-    """`eps` (released settings: 1/255 for 1/255)."""
-    return threat.eps
+def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
+    """`official`: `eps` (released settings: 1/255 for 1/255); `strict`: as for PGD."""
+    return threat.eps if preset == "official" else image.step_size(threat, preset)
 
 
 def mmcoa_text(
@@ -119,8 +119,7 @@ def cross_entropy(
 def _with_images(
     loss, result: Adversarial, batch: Batch, key: Array, threat: ThreatModel, preset: Preset
 ) -> Adversarial:
-    default = step_size if preset == "official" else image.step_size
-    images = attack_images(loss, batch, key, threat, preset, default=default, one_sided=False)
+    images = attack_images(loss, batch, key, threat, preset, default=step_size, one_sided=False)
     return with_image_counts(result._replace(images=images), threat, preset)
 
 

@@ -15,8 +15,8 @@ from mat_jax.attacks.views import NOISE, SCALES, scale_views
 from mat_jax.records import Adversarial, Batch
 
 
-def step_size(threat: ThreatModel) -> float:
-    """`eps / 4` (released code: 0.5/255 for 2/255)."""
+def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
+    """`eps / 4` in both presets (released code: 0.5/255 for 2/255)."""
     return threat.eps / 4
 
 

@@ -41,7 +41,7 @@ class Attack(NamedTuple):
     on_images: bool = False
     on_text: bool = False
     contains: tuple[str, ...] = ()
-    step_size: Callable[[ThreatModel], float] | None = image.step_size
+    step_size: image.StepSize | None = image.step_size
     steps: Callable[[ThreatModel], int] = lambda threat: threat.steps
     usual: bool = True
     characters: bool = False

@@ -18,7 +18,7 @@ class ThreatModel:
         norm: `linf` or `l2`.
         steps: gradient steps of the image attack.
         step_size: length of one step in the units of `eps`; None is the attack's own default
-            (`1.25 eps / steps` for PGD, Sep-Attack and Co-Attack, `eps / 4` for SGA).
+            (`2.5 eps / steps` for PGD, Sep-Attack and Co-Attack, `eps / 4` for SGA).
         restarts: random starts of the image attack, the best kept per image.
         words: words that may change in one caption.
         candidates: substitutes tried for one word, the likeliest first.

@@ -19,8 +19,8 @@ OFTEN = 0.5  # how often a copy is resized at all
 DECAY = 1.0  # of the momentum
 
 
-def step_size(threat: ThreatModel) -> float:
-    """`eps / 10` (released code: 1.6/255 for 16/255)."""
+def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
+    """`eps / 10` in both presets (released code: 1.6/255 for 16/255)."""
     return threat.eps / 10
 
 

@@ -238,7 +238,7 @@ def test_co_attack_fused(preset):
             return total / len(pairs)
 
         start = start_of(batch.images[i], batch.ids[i], one_sided=official)
-        size = 1.25 * EPS / STEPS
+        size = (1.25 if official else 2.5) * EPS / STEPS
         theirs = plain.ascend(
             clean, start, loss, eps=EPS, size=size, steps=STEPS, official=official
         )
@@ -307,7 +307,7 @@ def test_mmcoa(name, preset):
         theirs = plain.ascend(
             clean, start_of(batch.images[i], batch.ids[i]),
             supervised if name == "mmcoa" else joint,
-            eps=EPS, size=EPS if official else 1.25 * EPS / STEPS, steps=STEPS, official=official,
+            eps=EPS, size=EPS if official else 2.5 * EPS / STEPS, steps=STEPS, official=official,
         )  # fmt: skip
         assert_same_image(adv.images[i], theirs)
 
