@@ -1,4 +1,23 @@
-"""Which substitutes are worth encoding: a first-order guess (HotFlip, Ebrahimi et al. 2018)."""
+"""Which substitutes are worth encoding: a first-order guess (HotFlip, Ebrahimi et al. 2018).
+
+On scenes-clip, of 10 candidates a word, one word a caption, 160 captions of 32 scenes:
+
+=========  ===  =========================  =======================================
+objective  few  the same caption is found  of the gain of encoding all substitutes
+=========  ===  =========================  =======================================
+`away`     1    55 %                       94.0 %
+`away`     3    85 %                       98.7 %
+`kl`       3    78 %                       97.7 %
+=========  ===  =========================  =======================================
+
+It is close to exact, and is not exact: what is reported as an attack's result should be exact.
+The figures are those of `agreement`, here for the second row:
+
+    model, tokenizer = models.load("scenes-clip")
+    evaluation = Evaluation(data="scenes", attacks=("sga",), limit=32)  # of mat_jax.evaluate
+    batch = prepare(evaluation, model, tokenizer).batch(np.arange(32))
+    print(jax.jit(lambda batch: agreement(model, batch, few=3))(batch))
+"""
 
 from typing import Literal
 
