@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +20,7 @@ from given import TABLES, Given, nchw, nhwc
 
 from mat_jax import attacks
 from mat_jax.attacks.encode import embed_images, embed_texts, unchanged
-from mat_jax.attacks.image import attack_images, with_image_counts
+from mat_jax.attacks.image import attack_images
 from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
 from mat_jax.attacks.sga import step_size
 from mat_jax.attacks.text import away
@@ -28,7 +28,7 @@ from mat_jax.attacks.views import scale_views
 from mat_jax.records import Adversarial
 
 # Rounding decides between words that matter equally, and the sign of a gradient near zero.
-SAME_CAPTIONS, SAME_COSINE = 0.9, 5e-3
+SAME_CAPTIONS, SAME_COSINE, SAME_PIXELS = 0.9, 5e-3, 5e-3
 THREAT = attacks.ThreatModel(eps=work.EPS, steps=work.SGA_STEPS)
 PRESETS = {"official": "released", "strict": "strict"}  # and the table each reads
 KEY = jax.random.key(1)
@@ -59,7 +59,9 @@ def one_step(model, batch, key, *, threat, preset) -> Adversarial:
         lambda x: away(embed_images(model, x), target), batch, key, threat, preset,
         default=step_size, one_sided=False, climb_fn=climb,
     )  # fmt: skip
-    return with_image_counts(unchanged(batch)._replace(images=images), threat, preset, views=5)
+    encoded = jnp.full(len(images), 1 + len(work.SCALES))
+    stats = {"image_forwards": encoded, "image_backwards": encoded}
+    return unchanged(batch)._replace(images=images, stats=stats)
 
 
 class Contest:
@@ -97,13 +99,12 @@ class Contest:
             "released": given.judged(images, texts),
             **{name: given.judged(found[name].images, ours[name]) for name in PRESETS},
         }
-        moved = np.abs(np.asarray(found["official"].images) - images) > 1e-6
         report = {
             "same_captions": 1 - len(apart) / count,
             "apart": apart,
-            "pixels_apart": float(np.mean(moved)),
+            "pixels_apart": _apart(found["official"].images, images),
             "judged": judged,
-            "passes": {"released": {name: passes[name] for name in PASSES}}
+            "passes": {"released": _counted(passes)}
             | {name: _passes(one) for name, one in found.items()},
         }
         gap = abs(judged["official"]["cosine"] - judged["released"]["cosine"])
@@ -270,20 +271,22 @@ class Step(SGA):
         return {
             "released": self.released,
             "released, frozen": self.frozen,
-            "mat_jax": lambda: self.ours("official"),
+            "mat_jax official": lambda: self.ours("official"),
         }
 
     def agree(self) -> dict[str, Any]:
         """From the same random draws to the same pixels."""
-        self.given.victim.count.clear()
-        with self.drawn():
-            theirs = nhwc(self.released())
+        theirs = {}
+        for program in (self.frozen, self.released):
+            self.given.victim.count.clear()
+            with self.drawn():
+                theirs[program.__name__] = nhwc(program())
         found = self.ours("official")
-        moved = np.abs(np.asarray(found.images) - theirs) > 1e-6
-        return {
-            "pixels_apart": float(np.mean(moved)),
-            "passes": {"released": dict(self.given.victim.count), "official": _passes(found)},
-        }
+        apart = {name: _apart(found.images, images) for name, images in theirs.items()}
+        passes = {"released": _counted(self.given.victim.count), "official": _passes(found)}
+        report = {"pixels_apart": apart["released"], "passes": passes}
+        require(max(apart.values()) <= SAME_PIXELS, f"pixels differ ({apart})", report)
+        return report
 
 
 def require(condition: bool, complaint: str, report: dict[str, Any]) -> None:
@@ -293,4 +296,14 @@ def require(condition: bool, complaint: str, report: dict[str, Any]) -> None:
 
 
 def _passes(found: Adversarial) -> dict[str, int]:
-    return {name: int(np.sum(found.stats.get(name, 0))) for name in PASSES}
+    """Of all examples, as `attacks` counts them."""
+    return _counted({name: int(np.sum(value)) for name, value in found.stats.items()})
+
+
+def _counted(count: Mapping[str, int]) -> dict[str, int]:
+    return {name: count.get(name, 0) for name in PASSES}
+
+
+def _apart(a: Any, b: Any) -> float:
+    """The share of pixels that differ by more than rounding."""
+    return float(np.mean(np.abs(np.asarray(a) - np.asarray(b)) > 1e-6))

@@ -12,7 +12,6 @@ import os
 import statistics
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import clock  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 import work  # noqa: E402
-from contests import SGA, CoAttack, Step, Texts  # noqa: E402
+from contests import PASSES, SGA, CoAttack, Step, Texts  # noqa: E402
 from given import Given  # noqa: E402
 
 WORKS = {"SGA": SGA, "Co-Attack": CoAttack, "text attack": Texts, "image step": Step}
@@ -42,10 +41,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         contest = WORKS[name](given)
         row = {"work": name, "images": args.images, "agreement": contest.agree()}
         print(f"{name}:", json.dumps(_short(row["agreement"])), flush=True)
-        # To agree, both have run: they are warm, but for what no agreement runs.
-        row["seconds"] = clock.take_turns(
-            contest.programs(), args.repeats, warm=name != "image step"
-        )
+        # To agree, all have run: they are warm.
+        row["seconds"] = clock.take_turns(contest.programs(), args.repeats, warm=True)
         figures["rows"].append(row)
     figures["machine"]["load_after"] = os.getloadavg()
     return figures
@@ -69,7 +66,7 @@ def table(figures: dict[str, Any]) -> str:
             ours = name.startswith("mat_jax")
             beside = base / (median + images * cost) if ours and row["work"] != "image step" else 0
             count = passes.get(name.removeprefix("mat_jax ")) or passes["released"]
-            spent = ", ".join(f"{count[key] / images:.0f}" for key in sorted(count)[::-1])
+            spent = ", ".join(f"{count[key] / images:.0f}" for key in PASSES)
             lines.append(
                 f"| {row['work']}, {images} images | {name} | {median:.3f} "
                 f"({min(times):.3f}-{max(times):.3f}) | {images / median:.3f} | "
@@ -101,7 +98,6 @@ def main() -> None:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", module="released_")
     clock.warn_if_busy()
     figures = measure(args)
     print(table(figures))
