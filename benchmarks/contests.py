@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -16,7 +17,9 @@ import published
 import torch
 import work
 from clock import Program
+from flax import nnx
 from given import TABLES, Given, nchw, nhwc
+from jaxtyping import Array
 
 from mat_jax import attacks
 from mat_jax.attacks.encode import embed_images, embed_texts, unchanged
@@ -44,10 +47,8 @@ def first_pass(model, batch, key, *, threat, preset) -> Adversarial:
     return with_captions(unchanged(batch), batch, words, prepared, found)
 
 
-def one_step(model, batch, key, *, threat, preset) -> Adversarial:
-    """A step of `attacks.sga` on the images, away from captions as they are, scores included."""
-    threat = attacks.ThreatModel(eps=threat.eps, steps=1)
-    target = jnp.sum(embed_texts(model, batch.tokens), axis=1)
+def one_step(model, batch, target) -> Array:
+    """A step of `attacks.sga` on the images, away from the sum of their captions."""
 
     def climb(images, keys):
         views = scale_views(images, keys)
@@ -55,13 +56,10 @@ def one_step(model, batch, key, *, threat, preset) -> Adversarial:
         values = away(embeds, jnp.tile(target, (len(views), 1))).reshape(len(views), -1)
         return jnp.sum(values, axis=0), values[0]
 
-    images = attack_images(
-        lambda x: away(embed_images(model, x), target), batch, key, threat, preset,
-        default=step_size, one_sided=False, climb_fn=climb,
+    return attack_images(
+        lambda x: away(embed_images(model, x), target), batch, KEY, replace(THREAT, steps=1),
+        "official", default=step_size, one_sided=False, climb_fn=climb,
     )  # fmt: skip
-    encoded = jnp.full(len(images), 1 + len(work.SCALES))
-    stats = {"image_forwards": encoded, "image_backwards": encoded}
-    return unchanged(batch)._replace(images=images, stats=stats)
 
 
 class Contest:
@@ -246,13 +244,16 @@ class Step(SGA):
     `released` has weights that require gradients, as published; `frozen` has not.
     """
 
-    attack = staticmethod(one_step)
-
     def __init__(self, given: Given):
         super().__init__(given)
         self.images.steps = 1
-        texts = embed_texts(given.model, given.batch("strict").tokens)
-        self.target = torch.tensor(np.asarray(texts)).flatten(0, 1)
+        texts = embed_texts(given.model, self.batches["official"].tokens)
+        self.target, self.sums = torch.tensor(np.asarray(texts)).flatten(0, 1), texts.sum(1)
+        graph, self.state = nnx.split(given.model)
+        self.run = jax.jit(lambda state, *inputs: one_step(nnx.merge(graph, state), *inputs))
+
+    def step(self) -> Array:
+        return self.run(self.state, self.batches["official"], self.sums).block_until_ready()
 
     def released(self) -> torch.Tensor:
         given = self.given
@@ -271,7 +272,7 @@ class Step(SGA):
         return {
             "released": self.released,
             "released, frozen": self.frozen,
-            "mat_jax official": lambda: self.ours("official"),
+            "mat_jax official": self.step,
         }
 
     def agree(self) -> dict[str, Any]:
@@ -281,10 +282,10 @@ class Step(SGA):
             self.given.victim.count.clear()
             with self.drawn():
                 theirs[program.__name__] = nhwc(program())
-        found = self.ours("official")
-        apart = {name: _apart(found.images, images) for name, images in theirs.items()}
-        passes = {"released": _counted(self.given.victim.count), "official": _passes(found)}
-        report = {"pixels_apart": apart["released"], "passes": passes}
+        ours, count = self.step(), _counted(self.given.victim.count)
+        apart = {name: _apart(ours, images) for name, images in theirs.items()}
+        # As many of ours: five views an image.
+        report = {"pixels_apart": apart["released"], "passes": {"released": count}}
         require(max(apart.values()) <= SAME_PIXELS, f"pixels differ ({apart})", report)
         return report
 
