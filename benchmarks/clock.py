@@ -15,10 +15,15 @@ Program = Callable[[], Any]
 PAUSE = 0.3  # seconds between turns, in which the threads of the one before fall asleep
 
 
-def take_turns(programs: dict[str, Program], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each program, run in turn (every second round backwards), after a warm-up."""
+def take_turns(
+    programs: dict[str, Program], repeats: int, *, warm: bool = False
+) -> dict[str, list[float]]:
+    """Seconds of each program, run in turn (every second round backwards).
+
+    After a warm-up, unless the programs are `warm`.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in programs}
-    for program in programs.values():
+    for program in () if warm else programs.values():
         program()
     for turn in range(repeats):
         for name in list(programs)[:: 1 if turn % 2 == 0 else -1]:

@@ -116,11 +116,15 @@ def as_lists(words: Words) -> list[Caption]:
     ]
 
 
-def start(images: np.ndarray, ids: np.ndarray, key: jax.Array, eps: float) -> np.ndarray:
+def start(
+    images: np.ndarray, ids: np.ndarray, key: jax.Array, eps: float, *, one_sided: bool = False
+) -> np.ndarray:
     """The random start that `mat_jax.attacks.pgd` draws for these images."""
     keys = fold(fold(example_keys(key, jnp.asarray(ids)), jnp.int32(0)), jnp.int32(0))
-    draw = jax.vmap(lambda one: jax.random.uniform(one, images.shape[1:], minval=-eps, maxval=eps))
-    return np.clip(images + np.asarray(draw(keys)), 0, 1)
+    low = 0.0 if one_sided else -eps
+    draw = jax.vmap(lambda one: jax.random.uniform(one, images.shape[1:], minval=low, maxval=eps))
+    moved = images + np.asarray(draw(keys))
+    return moved if one_sided else np.clip(moved, 0, 1)
 
 
 def noise(images: np.ndarray, ids: np.ndarray, key: jax.Array, step: int, view: int) -> np.ndarray:
