@@ -78,8 +78,8 @@ def match_attack(
     those pairs whose cosine is among the largest. No paper's attack: the adaptive one that a
     model with a matching head must also withstand. It lowers a pair's own score, not its place
     among others, so it is no stronger than SGA on every model (scenes-blip, 32 scenes, 2/255, 10
-    steps: R@1 53/55 of texts/images, SGA 56/51, fused Co-Attack 47/46): measure all of them. `official` only keeps the last point and
-    replaces words by [UNK]; `strict` keeps the best.
+    steps: R@1 53/55 of texts/images, SGA 56/51, fused Co-Attack 47/46): measure all of them.
+    `official` only keeps the last point and replaces words by [UNK]; `strict` keeps the best.
 
     Raises:
         ValueError: the batch carries no words to substitute, or the model does not fuse.
