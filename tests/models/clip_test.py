@@ -129,8 +129,8 @@ class OneEarlier(nnx.Module):
     def __init__(self, tower):
         self.tower = tower
 
-    def __call__(self, ids, mask, at, layers):
-        return self.tower(ids, mask, at - 1, layers)
+    def __call__(self, ids, mask, at, layers, shift):
+        return self.tower(ids, mask, at - 1, layers, shift)
 
 
 def one_before_the_end(model):
