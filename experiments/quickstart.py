@@ -22,9 +22,9 @@ truthful`):
 | SGA         |  0.0 /  0.2 | 100/100 | 20.8 / 18.2 | 78/79 |  0.0 /  0.1  | 100/100 | 99/99 |
 | worst case  |  0.0 /  0.1 | 100/100 | 16.8 / 15.1 | 82/82 |              |         | |
 
-Figures with a star are from before `strict` took steps of 2.5 eps / steps; with half of that PGD left
-37.2 / 33.9 of the undefended 250, which is why the shares of PGD and Sep were then those published
-for CLIP ViT-B/16 on Flickr30k with the released step (SGA's README, 2/255: BERT-Attack 28/39, PGD
+Figures with a star are from before `strict` took steps of 2.5 eps / steps. With half of that, the
+released code's step, PGD left 37.2 / 33.9 of the undefended 250, and the shares of PGD and Sep were
+near those published for CLIP ViT-B/16 on Flickr30k (SGA's README, 2/255: BERT-Attack 28/39, PGD
 71/79, Sep 80/87, Co-Attack 93/96, SGA 99/99). MAT does not help against BERT-Attack alone: a false
 word is a false word. AdamW at 1e-4 left 12.8 / 8.2 under SGA. In a fresh clone, installation
 included, all this took 14 min 24 s on two cores.
