@@ -64,6 +64,7 @@ class Bench:
     shown: int
     quiet: bool
     encoder: SentenceEncoder | None = None
+    stop_beyond: int | None = None
 
     @property
     def corpus(self) -> Corpus:
@@ -93,6 +94,18 @@ class Bench:
         """The gallery with character edits instead of substitutes, for attacks that want them."""
         corpus = self.corpus
         return corpus.with_words(build_characters(corpus.caption_list, self.crafter.tokenizer))
+
+    @cached_property
+    def gallery(self) -> suite.Gallery:
+        """The clean gallery, for attacks that stop at images lost in it."""
+        model, tokenizer, corpus = self.crafter
+        found = []
+        for first in range(0, len(corpus), self.batch_size):
+            batch = corpus.batch(np.arange(first, first + self.batch_size) % len(corpus))
+            found.append((batch.ids, encode_images(model, np.asarray(batch.images)).unit))
+        ids, images = (np.concatenate(part)[: len(corpus)] for part in zip(*found, strict=True))
+        texts = encode_texts(model, tokenizer, self.clean).unit
+        return suite.Gallery(images, texts, ids, ids[self.owner], np.int32(self.stop_beyond or 0))
 
     def measure(self, attack: str, threat: ThreatModel) -> list[tuple[Row, Points]]:
         """One attack over the whole gallery, as each target finds it."""
@@ -148,6 +161,7 @@ class Bench:
         of = suite.SUITE[attack]
         corpus = self.characters if of.characters else self.corpus
         fn = suite.compiled(of.function, self.crafter.model, threat=threat, preset=self.preset)
+        more = {"gallery": self.gallery} if of.stops and self.stop_beyond else {}
         every = np.arange(len(corpus))
         asked = every if asked is None else asked
         order = np.concatenate([asked, np.setdiff1d(every, asked)])
@@ -163,7 +177,7 @@ class Bench:
             here = np.resize(np.roll(order, -first), self.batch_size)
             size = min(self.batch_size, len(asked) - first)
             batch = corpus.batch(here)
-            adv: Adversarial = jax.device_get(fn(batch, jax.random.key(self.seed)))
+            adv: Adversarial = jax.device_get(fn(batch, jax.random.key(self.seed), **more))
             verify(attack, batch, adv, threat, size, checks)
             strings = [_strings(corpus, int(here[b]), adv, b) for b in range(size)]
             _reread(self.crafter.tokenizer, strings, adv, checks)

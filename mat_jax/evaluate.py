@@ -96,6 +96,7 @@ def measure(
         threat=evaluation.threats,
         attacks=evaluation.attacks,
         suite=evaluation.suite,
+        stop_beyond=evaluation.stop_beyond,
         name=name,
         surrogate=surrogate,
         checks=evaluation.checks,
@@ -194,12 +195,18 @@ def _run(given: argparse.Namespace) -> str:
         batch_size=given.batch_size,
         seed=given.seed,
         checks=given.checks,
+        stop_beyond=given.stop_beyond,
     )
     targets, surrogates = _list(given.model), _list(given.surrogate or "")
     if surrogates and evaluation.suite is not None:
         raise ValueError(
             f"the suite {evaluation.suite!r} attacks what still stands of the model itself: leave "
             "out --suite, or --surrogate"
+        )
+    if surrogates and evaluation.stop_beyond is not None:
+        raise ValueError(
+            "what is lost on a surrogate need not be lost on the model: leave out --stop-beyond, "
+            "or --surrogate"
         )
     names = _names([*targets, *surrogates])
     attacked = surrogates or targets
@@ -292,6 +299,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, help="images attacked at once; default: 32")
     add("--seed", type=int, default=0)
     add("--checks", type=int, default=16, help="images that are checked first; 0 for none")
+    add(
+        "--stop-beyond",
+        type=int,
+        help="fast mode: leave images whose queries all have so many clean others before them",
+    )
     add("--out", required=True, help="folder for results.json, ranks.npz and index.html")
     return parser
 

@@ -46,6 +46,8 @@ class Evaluation:
         batch_size: images attacked at once; None takes the experiment's, or 32.
         seed: of random starts and of the bootstrap.
         shown: how many images the report shows.
+        stop_beyond: the fast mode: an attack leaves an image when so many clean others stand
+            before the right answer of each of its queries; None takes every step.
         checks: images on which `mat_jax.checks` looks at model and attack first; 0 for none.
 
     Raises:
@@ -74,6 +76,7 @@ class Evaluation:
     seed: int = 0
     shown: int = 4
     checks: int = 16
+    stop_beyond: int | None = None
 
     def __post_init__(self) -> None:
         if not self.radii:
@@ -81,7 +84,7 @@ class Evaluation:
         unknown = [name for name in self.attacks if name not in SUITE]
         if unknown:
             raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(SUITE)}")
-        for name in ("limit", "captions_per_image", "shortlist", "batch_size"):
+        for name in ("limit", "captions_per_image", "shortlist", "batch_size", "stop_beyond"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}: it must be at least 1, or left out")

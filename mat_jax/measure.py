@@ -43,6 +43,7 @@ def evaluate(
     encoder: SentenceEncoder | None = None,
     shown: int = 4,
     checks: int = 16,
+    stop_beyond: int | None = None,
     quiet: bool = False,
 ) -> Result:
     """Measure retrieval clean and under attacks, over all images and captions of a corpus.
@@ -74,10 +75,13 @@ def evaluate(
         encoder: judges how similar attacked captions are to the clean ones; None for no figure.
         shown: how many images the report shows, evenly spaced in the gallery.
         checks: images on which `mat_jax.checks` looks at model and attack first; 0 for none.
+        stop_beyond: attacks that can (`attacks.SUITE`) leave an image when each of its queries has
+            so many clean others before the right answer: the fast mode. None takes every step.
         quiet: no progress line.
 
     Raises:
-        ValueError: an unknown attack, or a text attack without candidates; a suite on a surrogate.
+        ValueError: an unknown attack, or a text attack without candidates; a suite on a surrogate;
+            stopping where a rank among clean others does not say that a query is lost.
         Broken: what `mat_jax.checks` cannot go on with, an attacked image outside its ball or the
             unit cube, a caption over its budget of words, or anything that is not a finite number.
     """
@@ -92,6 +96,7 @@ def evaluate(
         shown=shown,
         quiet=quiet,
         encoder=encoder,
+        stop_beyond=stop_beyond,
     )
     threats = (threat,) if isinstance(threat, ThreatModel) else tuple(threat)
     facts = {} if protocol is None else protocol
@@ -134,6 +139,8 @@ def measured(
         norm = threats[0].norm if threats else "linf"
         wanted += [one.attack for one in members(suite, norm=norm, fuses=matches_pairs(model))]
     check_request(wanted, model, corpus, threats)
+    if bench.stop_beyond is not None:
+        require_stopping(bench)
     if suite is not None and not bench.quiet:
         print(forecast(bench, suite, threats[0]), file=sys.stderr)
     first = bench.targets[0]
@@ -176,6 +183,19 @@ def measured(
     return found
 
 
+def require_stopping(bench: Bench) -> None:
+    """Refuse to stop early where being lost in the clean gallery says too little."""
+    why = None
+    if bench.preset == "official":
+        why = "preset 'official' takes every step of the released programs"
+    elif [target.model for target in bench.targets] != [bench.crafter.model]:
+        why = "what is lost on a surrogate need not be lost on the model"
+    elif matches_pairs(bench.crafter.model):
+        why = "this model ranks by its matching head, not by the cosine that attacks stop by"
+    if why:
+        raise ValueError(f"stop_beyond={bench.stop_beyond} cannot be used: {why}; leave it out")
+
+
 def _result(
     bench: Bench,
     target: Victim,
@@ -208,6 +228,7 @@ def _result(
             "interval": "95 %",
             "ties": "against the model",
             "batch_size": bench.batch_size,
+            **({"stop_beyond": bench.stop_beyond} if bench.stop_beyond else {}),
             "seed": bench.seed,
             "device": jax.devices()[0].device_kind,
             "versions": versions(),

@@ -6,13 +6,14 @@ from mat_jax.attacks.characters import leaf
 from mat_jax.attacks.co_attack import co_attack
 from mat_jax.attacks.compiled import compiled
 from mat_jax.attacks.dra import dra
+from mat_jax.attacks.early import Gallery
 from mat_jax.attacks.fused import co_attack_fused, match_attack
 from mat_jax.attacks.image import apgd_attack, fgsm_attack, none, pgd_attack, square_attack
 from mat_jax.attacks.mmcoa import mmcoa, mmcoa_joint, mmcoa_text
 from mat_jax.attacks.pgd import example_keys, fgsm, pgd
 from mat_jax.attacks.sa_aet import sa_aet
 from mat_jax.attacks.sep import bert_attack, sep
-from mat_jax.attacks.sga import sga
+from mat_jax.attacks.sga import sga, sga_plain
 from mat_jax.attacks.square import square
 from mat_jax.attacks.suite import SUITE, Attack
 from mat_jax.attacks.threat import ThreatModel
@@ -21,6 +22,7 @@ from mat_jax.attacks.vlp_attack import vlp_attack
 __all__ = [
     "SUITE",
     "Attack",
+    "Gallery",
     "ThreatModel",
     "apgd",
     "apgd_attack",
@@ -46,6 +48,7 @@ __all__ = [
     "sa_aet",
     "sep",
     "sga",
+    "sga_plain",
     "square",
     "square_attack",
     "vlp_attack",

@@ -3,8 +3,9 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
+from mat_jax.attacks.early import Gallery, lost_in
 from mat_jax.attacks.encode import embed_images, unchanged
-from mat_jax.attacks.image import attack_images, with_image_counts
+from mat_jax.attacks.image import attack_embeds, with_image_counts
 from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
 from mat_jax.attacks.text import kl
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
@@ -21,6 +22,7 @@ def co_attack(
     threat: ThreatModel,
     preset: Preset = "strict",
     alpha: float = ALPHA,
+    gallery: Gallery | None = None,
 ) -> Adversarial:
     """BERT-Attack on the captions, then PGD on the image, which maximises
 
@@ -31,6 +33,10 @@ def co_attack(
 
     `official`: the released loop attacks an image once for each of its captions and keeps the
     last, so the image is attacked against its last caption only; one-sided start, last iterate.
+
+    Args:
+        alpha: weight of the captions.
+        gallery: stop at an image that is lost in it (`early.lost_in`); None takes every step.
 
     Raises:
         ValueError: the batch carries no words to substitute.
@@ -45,13 +51,17 @@ def co_attack(
     weights = weights.astype(jnp.float32)
     weights = weights / jnp.maximum(jnp.sum(weights, axis=-1, keepdims=True), 1.0)
 
-    def loss(images: Array) -> Array:
-        embed = embed_images(model, images)
-        across = kl(found.unit, jnp.broadcast_to(embed[:, None], found.unit.shape))
-        return kl(clean, embed) + alpha * jnp.sum(weights * across, axis=-1)
+    def value(embeds: Array, rows: Array) -> Array:
+        texts = found.unit[rows]
+        across = kl(texts, jnp.broadcast_to(embeds[:, None], texts.shape))
+        return kl(clean[rows], embeds) + alpha * jnp.sum(weights[rows] * across, axis=-1)
 
-    images = attack_images(loss, batch, key, threat, preset)
-    result = with_image_counts(unchanged(batch)._replace(images=images), threat, preset)
+    lost = None
+    if gallery is not None:
+        lost = lost_in(gallery, found.unit, batch.present, batch.ids)
+    images, gradients = attack_embeds(model, value, batch, key, threat, preset, lost_fn=lost)
+    result = unchanged(batch)._replace(images=images)
+    result = with_image_counts(result, threat, preset, gradients=gradients)
     return with_captions(result, batch, words, prepared, found)
 
 

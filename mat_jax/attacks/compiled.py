@@ -1,14 +1,44 @@
 """An attack as one compiled call."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from mat_jax.attacks.threat import Preset, ThreatModel
-from mat_jax.records import Adversarial, Batch
+from mat_jax.data.words import TextFormat
+from mat_jax.records import Adversarial, Batch, Tokens
+
+STEP = 16  # texts are cut to multiples of it, so that there are few programs
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """`(batch, key) -> Adversarial` as one device call; `func` is the jitted function.
+
+    Texts go to the device as long as the longest of the batch may become under attack, and come
+    back at the length of the model: what encoders leave unread changes nothing, and of CLIP's 77
+    positions captions fill 20.
+    """
+
+    func: Callable[..., Adversarial]
+    state: Any
+    text_format: TextFormat
+    threat: ThreatModel
+
+    def __call__(self, batch: Batch, key: jax.Array, **more: Any) -> Adversarial:
+        return self.func(self.state, self.fitted(batch), key, **more)
+
+    def fitted(self, batch: Batch) -> Batch:
+        """The batch with its texts cut where nothing can stand, in multiples of `STEP` ids."""
+        room = longest(batch, self.text_format, self.threat.words)
+        room = min(-(-room // STEP) * STEP, batch.tokens.ids.shape[-1])
+        return batch._replace(tokens=jax.tree.map(lambda x: x[..., :room], batch.tokens))
 
 
 def compiled(
@@ -17,16 +47,35 @@ def compiled(
     *,
     threat: ThreatModel,
     preset: Preset = "strict",
-) -> Callable[..., Adversarial]:
+) -> Compiled:
     """`attack` on `model` as one device call, `(batch, key) -> Adversarial`.
 
     Weights are arguments of the compiled program, not constants inside it: batches of one shape
     share one compilation, and so do models of one architecture, before and after training.
     What an attack takes besides (`labels`) is named in the call and goes along as arrays.
-    `.func` of the result is the jitted function.
     """
     graph, state = nnx.split(model)
-    return partial(_program(attack, graph, threat, preset), state)
+    return Compiled(_program(attack, graph, threat, preset), state, model.text_format, threat)
+
+
+def longest(batch: Batch, text_format: TextFormat, changes: int) -> int:
+    """Ids that the longest text of the batch can have, start and end included, under attack.
+
+    Args:
+        batch: on the host.
+        text_format: of the model; its `mask` may stand in the place of one word.
+        changes: words of a caption that may change.
+    """
+    longest = int(np.sum(np.asarray(batch.tokens.mask), axis=-1).max(initial=0))
+    if batch.words is None:
+        return longest
+    lengths, others = np.asarray(batch.words.lengths), np.asarray(batch.words.substitute_lengths)
+    widest = others.max(axis=-1, initial=0)
+    widest = np.where(widest > 0, np.maximum(widest, len(text_format.mask)), 0)
+    growth = np.sort(np.maximum(widest - lengths, 0), axis=-1)[..., ::-1]
+    # One word is masked at a time even where none may change.
+    total = lengths.sum(axis=-1) + growth[..., : max(changes, 1)].sum(axis=-1)
+    return max(longest, 2 + int(total.max(initial=0)))
 
 
 @lru_cache(maxsize=64)
@@ -38,6 +87,18 @@ def _program(
     @jax.jit
     def run(state, batch: Batch, key, **more) -> Adversarial:
         model = nnx.merge(graph, state)
-        return attack(model, batch, key, threat=threat, preset=preset, **more)
+        whole, length = model.text_format, batch.tokens.ids.shape[-1]
+        model.text_format = replace(whole, length=length)
+        found = attack(model, batch, key, threat=threat, preset=preset, **more)
+        return found._replace(tokens=_padded(found.tokens, whole))
 
     return run
+
+
+def _padded(tokens: Tokens, text_format: TextFormat) -> Tokens:
+    """Tokens at the length of the model again."""
+    missing = text_format.length - tokens.ids.shape[-1]
+    wider = [(0, 0)] * (tokens.ids.ndim - 1) + [(0, missing)]
+    return Tokens(
+        jnp.pad(tokens.ids, wider, constant_values=text_format.pad), jnp.pad(tokens.mask, wider)
+    )

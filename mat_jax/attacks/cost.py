@@ -54,7 +54,7 @@ def passes(
     if SUITE[attack].characters:
         each = 1 + POSITIONS + len(CHARACTERS)  # at most
     elif SUITE[attack].on_text:
-        again = 1 + int(attack in ("sga", "dra", "sa_aet", "vlp_attack"))
+        again = 1 + int(attack in ("sga", "sga_plain", "dra", "sa_aet", "vlp_attack"))
         more = again * max(threat.words - 1, 0)
         each = 1 + open_words + threat.candidates * (1 + more)
         if attack == "match":  # every score depends on the image: both passes are whole
@@ -75,7 +75,7 @@ def _image_passes(attack: str, threat: ThreatModel, preset: Preset) -> tuple[int
             return starts * (proposals(threat) + 1), 0
         case "pgd" | "sep" | "co_attack" | "co_attack_fused":
             return 1 + starts * steps + judged, starts * steps
-        case "match":
+        case "match" | "sga_plain":
             return 2 + starts * steps + judged, starts * steps
         case "sga":
             return 2 + starts * steps * VIEWS + judged, starts * steps * VIEWS

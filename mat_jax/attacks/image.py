@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from mat_jax.attacks.apgd import apgd
+from mat_jax.attacks.early import Gallery, Lost, lost_in, pgd_until_lost
 from mat_jax.attacks.encode import embed_images, embed_texts, unchanged
 from mat_jax.attacks.losses import away, kl, margin
 from mat_jax.attacks.pgd import Loss, NoisyLoss, example_keys, fgsm, pgd
@@ -23,19 +25,33 @@ def none(
 
 
 def pgd_attack(
-    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+    model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
+    gallery: Gallery | None = None,
 ) -> Adversarial:
     """Maximise `KL(softmax(e) || softmax(e'))` between the clean and adversarial image embeddings.
 
     e is on the unit sphere. This is the image half of Sep-Attack ("adv 2" of the released
     Co-Attack; Zhang et al. 2022); no caption is used or changed.
+
+    Args:
+        gallery: stop at an image that is lost in it (`early.lost_in`); None takes every step.
     """
     require_preset(preset)
     clean = embed_images(model, batch.images)
-    result = attack_images(
-        lambda images: kl(clean, embed_images(model, images)), batch, key, threat, preset
-    )
-    return with_image_counts(unchanged(batch)._replace(images=result), threat, preset)
+    lost = None
+    if gallery is not None:
+        lost = lost_in(gallery, embed_texts(model, batch.tokens), batch.present, batch.ids)
+    images, gradients = attack_embeds(
+        model, lambda embeds, rows: kl(clean[rows], embeds), batch, key, threat, preset,
+        lost_fn=lost,
+    )  # fmt: skip
+    result = unchanged(batch)._replace(images=images)
+    return with_image_counts(result, threat, preset, gradients=gradients)
 
 
 def fgsm_attack(
@@ -160,9 +176,7 @@ def attack_images(
         batch.images,
         example_keys(key, batch.ids),
         eps=threat.eps,
-        step_size=(default or step_size)(threat, preset)
-        if threat.step_size is None
-        else threat.step_size,
+        step_size=_step_size(threat, preset, default),
         steps=threat.steps,
         norm=threat.norm,
         one_sided=one_sided and preset == "official",
@@ -172,17 +186,100 @@ def attack_images(
     )
 
 
+# `(embeds [n, embed], rows [n]) -> [n]`: what is climbed, of the batch's `rows`.
+OfEmbeds = Callable[[Array, Array], Array]
+# `(images [n, ...], keys [n]) -> [views, n, ...]`, the image itself first.
+Views = Callable[[Array, Array], Array]
+
+
+def attack_embeds(
+    model,
+    value_fn: OfEmbeds,
+    batch: Batch,
+    key: Key[Array, ""],
+    threat: ThreatModel,
+    preset: Preset,
+    *,
+    default: StepSize | None = None,
+    one_sided: bool = True,
+    views_fn: Views | None = None,
+    lost_fn: Lost | None = None,
+) -> tuple[Array, Int[Array, " batch"]]:
+    """`attack_images` for an objective of the image's embedding, and the gradients each took.
+
+    With `views_fn` the sum over the views is climbed, and the image itself is judged. With
+    `lost_fn` an image goes on only until it is lost (`early.pgd_until_lost`).
+    """
+
+    def look(images: Array, keys: Array, rows: Array) -> tuple[Array, Array, Array]:
+        views = images[None] if views_fn is None else views_fn(images, keys)
+        count, examples = views.shape[:2]
+        embeds = embed_images(model, views.reshape(-1, *images.shape[1:]))
+        values = value_fn(embeds, jnp.tile(rows, count)).reshape(count, examples)
+        plain = jax.lax.stop_gradient(embeds[:examples])
+        return jnp.sum(values, axis=0), jax.lax.stop_gradient(values[0]), plain
+
+    every = jnp.arange(batch.images.shape[0])
+    if lost_fn is None:
+        images = attack_images(
+            lambda images: value_fn(embed_images(model, images), every),
+            batch,
+            key,
+            threat,
+            preset,
+            default=default,
+            one_sided=one_sided,
+            climb_fn=None if views_fn is None else lambda x, keys: look(x, keys, every)[:2],
+        )
+        return images, jnp.full(len(every), threat.restarts * threat.steps, jnp.int32)
+    if preset != "strict":
+        raise ValueError(
+            f"preset {preset!r} takes every step of the released attack: give no gallery with it, "
+            "or preset='strict'"
+        )
+
+    def watch(images: Array, keys: Array, rows: Array) -> tuple[Array, Array, Array]:
+        climbed, value, plain = look(images, keys, rows)
+        return climbed, value, lost_fn(plain, rows)
+
+    return pgd_until_lost(
+        watch,
+        batch.images,
+        example_keys(key, batch.ids),
+        eps=threat.eps,
+        step_size=_step_size(threat, preset, default),
+        steps=threat.steps,
+        norm=threat.norm,
+        restarts=threat.restarts,
+    )
+
+
+def _step_size(threat: ThreatModel, preset: Preset, default: StepSize | None) -> float:
+    """The threat's, or the attack's own."""
+    if threat.step_size is not None:
+        return threat.step_size
+    return (default or step_size)(threat, preset)
+
+
 def with_image_counts(
-    result: Adversarial, threat: ThreatModel, preset: Preset, *, views: int = 1
+    result: Adversarial,
+    threat: ThreatModel,
+    preset: Preset,
+    *,
+    views: int = 1,
+    gradients: Int[Array, " batch"] | None = None,
 ) -> Adversarial:
-    """Add the encoder passes an image cost to the stats."""
+    """Add the encoder passes an image cost to the stats.
+
+    Args:
+        gradients: that each image took, each of all views; None for every step of the threat.
+    """
     judged = int(preset == "strict" or threat.restarts > 1)
-    gradients = threat.restarts * threat.steps * views
-    forwards = 1 + gradients + threat.restarts * judged
-    return _counted(result, forwards, gradients)
+    taken = threat.restarts * threat.steps if gradients is None else gradients
+    return _counted(result, 1 + taken * views + threat.restarts * judged, taken * views)
 
 
-def _counted(result: Adversarial, forwards: int, backwards: int) -> Adversarial:
+def _counted(result: Adversarial, forwards: int | Array, backwards: int | Array) -> Adversarial:
     batch = result.images.shape[0]
     stats = {
         "image_forwards": jnp.full(batch, forwards, jnp.int32),

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
+from mat_jax.attacks.early import Gallery, lost_in
 from mat_jax.attacks.encode import embed_images, unchanged
-from mat_jax.attacks.image import attack_images, with_image_counts
+from mat_jax.attacks.image import attack_embeds, with_image_counts
 from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
 from mat_jax.attacks.text import away
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
@@ -30,6 +30,7 @@ def sga(
     scales: Sequence[float] = SCALES,
     noise: float = NOISE,
     exact: int | None = None,
+    gallery: Gallery | None = None,
 ) -> Adversarial:
     """Captions away from the image, the image away from all of them, the captions once more.
 
@@ -46,6 +47,7 @@ def sga(
         scales: the views' sizes; none of them leaves the plain image.
         noise: standard deviation of the noise in the views.
         exact: substitutes of a word that are encoded, see `bert_attack`; None for all.
+        gallery: stop at an image that is lost in it (`early.lost_in`); None takes every step.
 
     Raises:
         ValueError: the batch carries no words to substitute.
@@ -64,30 +66,52 @@ def sga(
     present = batch.present.astype(jnp.float32)[..., None]
     target = jnp.sum(before.unit * present, axis=1)
 
-    def loss(images: Array) -> Array:
-        return away(embed_images(model, images), target)
+    def views(images: Array, keys: Array) -> Array:
+        return scale_views(images, keys, scales=scales, noise=noise)
 
-    def climb(images: Array, keys: Array) -> tuple[Array, Array]:
-        views = scale_views(images, keys, scales=scales, noise=noise)
-        count, examples = views.shape[:2]
-        embeds = embed_images(model, views.reshape(-1, *images.shape[1:]))
-        values = away(embeds, jnp.tile(target, (count, 1))).reshape(count, examples)
-        return jnp.sum(values, axis=0), jax.lax.stop_gradient(values[0])
-
-    images = attack_images(
-        loss,
+    lost = None
+    if gallery is not None:
+        lost = lost_in(gallery, before.unit, batch.present, batch.ids)
+    images, gradients = attack_embeds(
+        model,
+        lambda embeds, rows: away(embeds, target[rows]),
         batch,
         key,
         threat,
         preset,
         default=step_size,
         one_sided=False,
-        climb_fn=climb if len(scales) else None,
+        views_fn=views if len(scales) else None,
+        lost_fn=lost,
     )
     after = captions_against(images)
     result = with_image_counts(
-        unchanged(batch)._replace(images=images), threat, preset, views=1 + len(scales)
+        unchanged(batch)._replace(images=images),
+        threat,
+        preset,
+        views=1 + len(scales),
+        gradients=gradients,
     )
     # One more pass over the finished image, which guides the captions.
     result.stats["image_forwards"] += 1
     return with_captions(result, batch, words, prepared, after, before, exact=exact)
+
+
+def sga_plain(
+    model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
+    gallery: Gallery | None = None,
+) -> Adversarial:
+    """`sga` without resized views: a fifth of its image passes.
+
+    Views are there so that an attack carries over to models it has not seen. Where the model
+    attacked is the one measured, they are a cost; `benchmarks/README.md` compares.
+
+    Raises:
+        ValueError: the batch carries no words to substitute.
+    """
+    return sga(model, batch, key, threat=threat, preset=preset, scales=(), gallery=gallery)

@@ -11,7 +11,7 @@ from mat_jax.attacks.dra import dra
 from mat_jax.attacks.fused import co_attack_fused, match_attack
 from mat_jax.attacks.sa_aet import sa_aet
 from mat_jax.attacks.sep import bert_attack, sep
-from mat_jax.attacks.sga import sga
+from mat_jax.attacks.sga import sga, sga_plain
 from mat_jax.attacks.sga import step_size as sga_step_size
 from mat_jax.attacks.threat import ThreatModel
 from mat_jax.attacks.vlp_attack import step_size as vlp_step_size
@@ -34,6 +34,7 @@ class Attack(NamedTuple):
         characters: it changes characters, so a corpus needs a table of those edits.
         fuses: it needs a model that reads image and text together.
         norms: in which it works.
+        stops: it takes a `gallery`, and then leaves images that are lost in it (`early`).
     """
 
     function: Callable[..., Adversarial]
@@ -47,6 +48,7 @@ class Attack(NamedTuple):
     characters: bool = False
     fuses: bool = False
     norms: tuple[str, ...] = ("linf", "l2")
+    stops: bool = False
 
 
 # Those that are asked for by name; the first have step sizes of their own.
@@ -55,11 +57,16 @@ _both = partial(Attack, on_images=True, on_text=True, usual=False)
 
 SUITE = {
     "none": Attack(image.none, "clean"),
-    "pgd": Attack(image.pgd_attack, "PGD", on_images=True),
+    "pgd": Attack(image.pgd_attack, "PGD", on_images=True, stops=True),
     "bert_attack": Attack(bert_attack, "BERT-Attack", on_text=True),
     "sep": Attack(sep, "Sep-Attack", on_images=True, on_text=True, contains=("pgd", "bert_attack")),
     "co_attack": Attack(
-        co_attack, "Co-Attack", on_images=True, on_text=True, contains=("pgd", "bert_attack")
+        co_attack,
+        "Co-Attack",
+        on_images=True,
+        on_text=True,
+        contains=("pgd", "bert_attack"),
+        stops=True,
     ),
     "sga": Attack(
         sga,
@@ -68,6 +75,14 @@ SUITE = {
         on_text=True,
         contains=("pgd", "bert_attack"),
         step_size=sga_step_size,
+        stops=True,
+    ),
+    "sga_plain": _both(
+        sga_plain,
+        "SGA, no views",
+        contains=("pgd", "bert_attack"),
+        step_size=sga_step_size,
+        stops=True,
     ),
     "dra": _both(dra, "DRA", contains=("pgd", "bert_attack"), step_size=sga_step_size),
     "sa_aet": _both(sa_aet, "SA-AET", contains=("pgd", "bert_attack"), step_size=sga_step_size),
