@@ -63,30 +63,45 @@ def one_step(model, batch, target) -> Array:
 
 
 class Contest:
-    """One piece of work: `released()`, and `attack` of mat_jax under both presets."""
+    """One piece of work: `released()`, and `attack` of mat_jax under both presets.
+
+    `plain` is a cheaper attack beside them, `strict`.
+    """
 
     attack: Callable[..., Adversarial]
+    plain: Callable[..., Adversarial] | None = None
     released: Program
 
     def __init__(self, given: Given):
         self.given = given
         self.batches = {name: given.batch(table) for name, table in PRESETS.items()}
 
-    def ours(self, preset: Any) -> Adversarial:
+    @property
+    def ways(self) -> dict[str, Any]:
+        """What of ours takes part, and the preset of each."""
+        plain = {} if self.plain is None else {"plain": "strict"}
+        return {preset: preset for preset in PRESETS} | plain
+
+    def ours(self, way: str) -> Adversarial:
         """Our result, when it is there."""
-        run = attacks.compiled(type(self).attack, self.given.model, threat=THREAT, preset=preset)
+        preset = self.ways[way]
+        attack = type(self).plain if way == "plain" else type(self).attack
+        assert attack is not None
+        run = attacks.compiled(attack, self.given.model, threat=THREAT, preset=preset)
         return jax.block_until_ready(run(self.batches[preset], KEY))
 
     def programs(self) -> dict[str, Program]:
         """What takes turns."""
-        presets = {f"mat_jax {name}": lambda name=name: self.ours(name) for name in PRESETS}
-        return {"released": self.released, **presets}
+        ours = {f"mat_jax {way}": lambda way=way: self.ours(way) for way in self.ways}
+        return {"released": self.released, **ours}
 
     def same(self, images: Any, texts: list[str], passes: Counter) -> dict[str, Any]:
         """What both found; stops if they are not the same."""
         given, count = self.given, len(self.given.texts)
-        found = {name: self.ours(name) for name in PRESETS}
-        ours = {n: given.strings(found[n], table) for n, table in PRESETS.items()}
+        found = {way: self.ours(way) for way in self.ways}
+        ours = {
+            way: given.strings(found[way], PRESETS[preset]) for way, preset in self.ways.items()
+        }
         apart = [
             {"clean": clean, "released": a, "mat_jax": b}
             for clean, a, b in zip(given.texts, texts, ours["official"], strict=True)
@@ -95,7 +110,7 @@ class Contest:
         judged = {
             "clean": given.judged(given.clean, given.texts),
             "released": given.judged(images, texts),
-            **{name: given.judged(found[name].images, ours[name]) for name in PRESETS},
+            **{way: given.judged(found[way].images, ours[way]) for way in self.ways},
         }
         report = {
             "same_captions": 1 - len(apart) / count,
@@ -115,6 +130,7 @@ class SGA(Contest):
     """SGA as eval_clip-vit2clip-cnn.py runs it, all images in one batch (published: 8)."""
 
     attack = staticmethod(attacks.sga)
+    plain = staticmethod(attacks.sga_plain)
 
     def __init__(self, given: Given):
         super().__init__(given)

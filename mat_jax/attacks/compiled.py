@@ -32,6 +32,7 @@ class Compiled:
     threat: ThreatModel
 
     def __call__(self, batch: Batch, key: jax.Array, **more: Any) -> Adversarial:
+        """The attack's result, texts at the length they came in."""
         return self.func(self.state, self.fitted(batch), key, **more)
 
     def fitted(self, batch: Batch) -> Batch:
