@@ -15,13 +15,36 @@ from mat_jax import models
 from mat_jax.data.candidates import WordTable, build_words
 from mat_jax.records import Batch
 
-CAPTIONS = (
+FEW = (
     ("a red ball lies on green grass", "the small ball is on a lawn"),
     ("two brown dogs run across the beach", "dogs chase each other near water"),
     ("a woman rides her bicycle", "one cyclist in a yellow jacket"),
     ("three boats sail under dark clouds", None),
     ("it is in there", "an old man reads his paper"),  # the first has no attackable word
 )
+WHO = ("a girl", "an old sailor", "the tired clown", "two brown dogs", "a horse with a saddle")
+DOES = (
+    "looks at",
+    "runs towards",
+    "sits beside",
+    "jumps over",
+    "sleeps under",
+    "paints",
+    "hides in",
+)
+WHAT = ("a red fence", "the frozen lake", "three tall trees", "some hay", "an empty market stall")
+
+
+def several(image: int) -> tuple[str, ...]:
+    """Five captions of one image, of which no two are alike."""
+    return tuple(
+        f"{WHO[n]} {DOES[(image + n) % 7]} {WHAT[(2 * image + n) % 5]}"
+        + " at night" * (n == image % 5)
+        for n in range(5)
+    )
+
+
+CAPTIONS = (*FEW, *map(several, range(11)))  # 64
 
 
 @dataclass(frozen=True)
@@ -52,13 +75,14 @@ class World:
     def batch(self, table: WordTable) -> Batch:
         rows, count = [], 0
         for row in CAPTIONS:
-            rows.append([count + i if text else -1 for i, text in enumerate(row)])
+            texts = [*row, *[None] * (5 - len(row))]
+            rows.append([count + i if text else -1 for i, text in enumerate(texts)])
             count += sum(text is not None for text in row)
         rows = np.array(rows)
         tokens = self.tokenizer([*self.texts, ""])
         images = np.random.RandomState(0).rand(len(CAPTIONS), 32, 32, 3).astype(np.float32)
         batch = Batch(
-            ids=np.array([7, 3, 11, 2, 40], np.int32),
+            ids=np.array([7, 3, 11, 2, 40, *range(50, 61)], np.int32),
             images=images,
             tokens=jax.tree.map(lambda x: x[rows], tokens),
             present=rows >= 0,

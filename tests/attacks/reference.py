@@ -4,6 +4,7 @@ Nothing here is shared with the package but the list of function words. Captions
 models are transformers', one caption is attacked at a time, and randomness is handed in.
 """
 
+import functools
 import itertools
 
 import torch
@@ -36,14 +37,18 @@ class Reference:
         pooled = self.clip.vision_model(pixel_values=pixels).pooler_output
         return F.normalize(self.clip.visual_projection(pooled), dim=-1)
 
-    def text(self, strings):
+    def tokens(self, strings):
+        """As the model reads them: what does not fit is cut off."""
         length = self.clip.config.text_config.max_position_embeddings
-        tokens = self.clip_tokenizer(
+        return self.clip_tokenizer(
             strings, padding="max_length", truncation=True, max_length=length, return_tensors="pt"
         )
-        pooled = self.clip.text_model(**tokens).pooler_output
+
+    def text(self, strings):
+        pooled = self.clip.text_model(**self.tokens(strings)).pooler_output
         return F.normalize(self.clip.text_projection(pooled), dim=-1)
 
+    @functools.cache  # noqa: B019  # there is one of these in a run of the tests
     @torch.no_grad()
     def proposals(self, caption, k, official):
         """For each word of a caption its substitutes (BERT-Attack, section 3.2)."""
@@ -95,18 +100,23 @@ class Reference:
     def attack_text(self, caption, options, objective, *, budget, official):
         """BERT-Attack's walk; `objective([n, embed]) -> [n]` is maximised."""
         words, clean = caption.split(), self.text([caption])[0]
+        open_words = [i for i in range(len(words)) if options[i]]
         importance = {}
-        for i in range(len(words)):
-            if options[i]:
-                masked = words[:i] + (["[UNK]"] if official else []) + words[i + 1 :]
-                importance[i] = float(kl(clean, self.text([" ".join(masked)])[0]))
+        if open_words:
+            hole = ["[UNK]"] if official else []
+            masked = [" ".join(words[:i] + hole + words[i + 1 :]) for i in open_words]
+            values = kl(clean[None], self.text(masked))
+            importance = dict(zip(open_words, values.tolist(), strict=True))
         changes = 0
         for i in sorted(importance, key=lambda i: -importance[i]):
             if changes == budget:
                 break
             tries = [words[i], *options[i]]
             texts = [" ".join(words[:i] + [one] + words[i + 1 :]) for one in tries]
-            best = int(objective(self.text(texts)).argmax())
+            values = objective(self.text(texts))
+            best = int(values.argmax())
+            # Words behind the last that is read change nothing, but for rounding.
+            best = best if values[best] - values[0] > 1e-6 else 0
             words[i] = tries[best]
             changes += best > 0
         return " ".join(words)
