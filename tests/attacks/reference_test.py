@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mat_jax import attacks
+from mat_jax.data.stop_words import STOP_WORDS
 
 ALIGNMENT = {"strict": "fixed", "official": "official"}
 KEY = 5
@@ -108,6 +109,8 @@ def test_bert_attack(world, reference, attacked, preset, threat, budget):
                 official=preset == "official",
             )
             assert ours[image][slot] == theirs
+            pairs = zip(caption.split(), ours[image][slot].split(), strict=True)
+            assert all(word == put for word, put in pairs if word in STOP_WORDS)
 
 
 def test_pgd_and_sep(world, reference, attacked, preset, threat):
