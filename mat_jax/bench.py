@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Float
 
 from mat_jax import attacks as suite
 from mat_jax.attacks import ThreatModel
@@ -89,6 +90,12 @@ class Bench:
         return [clean_caption(text) for text in self.corpus.caption_list]
 
     @cached_property
+    def spoken(self) -> Float[Array, "captions embed"]:
+        """All captions of the gallery on the unit sphere, as the crafter reads them unattacked."""
+        crafter = self.crafter
+        return jnp.asarray(encode_texts(crafter.model, crafter.tokenizer, self.clean).unit)
+
+    @cached_property
     def characters(self) -> Corpus:
         """The gallery with character edits instead of substitutes, for attacks that want them."""
         corpus = self.corpus
@@ -163,7 +170,10 @@ class Bench:
             here = np.resize(np.roll(order, -first), self.batch_size)
             size = min(self.batch_size, len(asked) - first)
             batch = corpus.batch(here)
-            adv: Adversarial = jax.device_get(fn(batch, jax.random.key(self.seed)))
+            more = {}
+            if of.gallery:
+                more = {"texts": self.spoken, "positive": self.owner[None] == here[:, None]}
+            adv: Adversarial = jax.device_get(fn(batch, jax.random.key(self.seed), **more))
             verify(attack, batch, adv, threat, size, checks)
             strings = [_strings(corpus, int(here[b]), adv, b) for b in range(size)]
             _reread(self.crafter.tokenizer, strings, adv, checks)

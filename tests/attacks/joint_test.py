@@ -12,7 +12,7 @@ from mat_jax import attacks
 from mat_jax.attacks.encode import embed_images, embed_texts
 from mat_jax.attacks.text import kl
 from mat_jax.records import Batch, Tokens
-from tests.attacks.toy import Toy, assert_within, toy_batch
+from tests.attacks.toy import Toy, assert_within, gallery_of, toy_batch
 
 EPS = 4 / 255
 
@@ -28,7 +28,8 @@ def call(name, preset, threat):
 
 def run(name, batch, preset="strict", **threat):
     threat = attacks.ThreatModel(**{"eps": EPS, "steps": 4, **threat})
-    return call(name, preset, threat)(batch, jax.random.key(0))
+    more = gallery_of(batch) if attacks.SUITE[name].gallery else {}
+    return call(name, preset, threat)(batch, jax.random.key(0), **more)
 
 
 both = pytest.mark.parametrize("preset", ["strict", "official"])

@@ -112,6 +112,16 @@ def tiny(family):
     return found
 
 
+def gallery_of(batch):
+    """The captions of a batch as a gallery, in the form attacks are handed one."""
+    owner = np.repeat(np.arange(len(batch.images)), batch.present.sum(axis=1))
+    texts = Toy().encode_text(jax.tree.map(lambda x: x[batch.present], batch.tokens)).unit
+    return {
+        "texts": np.asarray(texts),
+        "positive": owner[None] == np.arange(len(batch.images))[:, None],
+    }
+
+
 def assert_within(threat, batch, adv):
     """What a threat model allows and no more, of the images and of every word; nothing is NaN."""
     images = np.asarray(adv.images)
