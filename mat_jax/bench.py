@@ -97,7 +97,7 @@ class Bench:
 
     @cached_property
     def gallery(self) -> suite.Gallery:
-        """The clean gallery, for attacks that stop at images lost in it."""
+        """The clean gallery as the crafter sees it, for attacks that ask what is lost in it."""
         model, tokenizer, corpus = self.crafter
         found = []
         for first in range(0, len(corpus), self.batch_size):
@@ -105,7 +105,8 @@ class Bench:
             found.append((batch.ids, encode_images(model, np.asarray(batch.images)).unit))
         ids, images = (np.concatenate(part)[: len(corpus)] for part in zip(*found, strict=True))
         texts = encode_texts(model, tokenizer, self.clean).unit
-        return suite.Gallery(images, texts, ids, ids[self.owner], np.int32(self.stop_beyond or 0))
+        parts = images, texts, ids, ids[self.owner], np.int32(self.stop_beyond or 0)
+        return suite.Gallery(*map(jnp.asarray, parts))
 
     def measure(self, attack: str, threat: ThreatModel) -> list[tuple[Row, Points]]:
         """One attack over the whole gallery, as each target finds it."""
@@ -161,7 +162,8 @@ class Bench:
         of = suite.SUITE[attack]
         corpus = self.characters if of.characters else self.corpus
         fn = suite.compiled(of.function, self.crafter.model, threat=threat, preset=self.preset)
-        more = {"gallery": self.gallery} if of.stops and self.stop_beyond else {}
+        wanted = of.gallery or (of.stops and self.stop_beyond)
+        more = {"gallery": self.gallery} if wanted else {}
         every = np.arange(len(corpus))
         asked = every if asked is None else asked
         order = np.concatenate([asked, np.setdiff1d(every, asked)])

@@ -34,7 +34,7 @@ from mat_jax.measure import Victim, evaluate
 from mat_jax.parser import Parser
 from mat_jax.results import Matrix, Result
 from mat_jax.saving import save, writable
-from mat_jax.table import format_matrix, format_table
+from mat_jax.table import format_cautions, format_matrix, format_table
 from mat_jax.transfer import cells, columns, transfer
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Victim",
     "compare",
     "evaluate",
+    "format_cautions",
     "format_table",
     "measure",
     "prepare",
@@ -233,16 +234,10 @@ def _run(given: argparse.Namespace) -> str:
         }
     path = compare(results, out, matrix=found)
     every = results if found is None else cells(found)
-    several = len(every) > 1
-    flags = "".join(
-        f"note: {name + ': ' if several else ''}{flag}\n"
-        for name, result in every.items()
-        for flag in result.cautions
-    )
     tables = format_table(results)
-    if found is not None and several:
+    if found is not None and len(every) > 1:
         tables = f"{tables}\n\n{format_matrix(found)}"
-    return f"{flags}report: {path}\n\n{tables}"
+    return f"{format_cautions(every)}report: {path}\n\n{tables}"
 
 
 def _names(given: Sequence[str]) -> dict[str, str]:

@@ -17,6 +17,9 @@ from mat_jax.protocol import protocol_of
 from mat_jax.results import WORST_CASE, Row, eps_text
 from mat_jax.tasks.retrieval import worst
 
+# Of its protocol, what is told of a member of a worst case.
+TOLD = ("steps", "proposals", "restarts", "passes_per_image")
+
 
 def worst_of(measured: Sequence[Row], threat: ThreatModel) -> Row:
     """The worst case over the rows of one table: the largest rank of each query in any of them.
@@ -195,11 +198,10 @@ def _measured(member: Member, threat: ThreatModel, preset: Preset, rows: Sequenc
 
 def _as_member(row: Row) -> dict[str, Any]:
     """A row measured in full, as a member of the worst case."""
-    told = ("steps", "restarts", "passes_per_image")
     return {
         "attack": row.attack,
         "attacked": len(row.ranks.tr),
-        **{name: row.protocol[name] for name in told if name in row.protocol},
+        **{name: row.protocol[name] for name in TOLD if name in row.protocol},
     }
 
 
@@ -208,11 +210,10 @@ def _told(
 ) -> dict[str, Any]:
     """A member of a suite, as `_as_member` has it."""
     same = protocol_of(member.attack, member.threat(threat), preset, attacked, passes)
-    told = ("steps", "restarts", "passes_per_image")
     return {
         "attack": member.attack,
         "attacked": attacked,
-        **{name: same[name] for name in told if name in same},
+        **{name: same[name] for name in TOLD if name in same},
     }
 
 

@@ -47,7 +47,7 @@ def protocol_of(
             "norm": threat.norm,
             "eps": threat.eps,
             "eps_text": eps_text(threat.eps),
-            "steps": of.steps(threat),
+            "proposals" if of.searches else "steps": of.steps(threat),
         }
         if of.step_size:
             own = threat.step_size is None

@@ -118,7 +118,8 @@ def fit(
         measured["after"] = measure("after", trained)
         page = evaluate.compare(measured, workdir / "report")
         if not quiet:
-            print(f"report: {page}\n\n{evaluate.format_table(measured)}")
+            cautions = evaluate.format_cautions(measured)
+            print(f"{cautions}report: {page}\n\n{evaluate.format_table(measured)}")
     return trained
 
 

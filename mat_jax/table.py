@@ -1,10 +1,11 @@
 """Results as plain text, for the end of a run in a terminal."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mat_jax.results import Matrix, Result, eps_text
+from mat_jax.results import Matrix, Result, Row, eps_text
 
 
 def format_table(results: Mapping[str, Result], eps: float | None = None) -> str:
@@ -52,10 +53,8 @@ def headline_protocol(result: Result, eps: float | None) -> str:
     threat = {k: v for row in result.at(eps) for k, v in row.protocol.items() if v is not None}
     parts = [f"{common['gallery']}: {common['images']} images, {common['captions']} captions"]
     if eps is not None:
-        rows = [row.protocol for row in result.at(eps)]
-        steps = sorted({row["steps"] for row in rows if "steps" in row})
-        told = f", {' to '.join(str(n) for n in dict.fromkeys((*steps[:1], *steps[-1:])))} steps"
-        parts.append(f"{threat.get('norm')} eps={eps_text(eps)}{told if steps else ''}")
+        told = _steps(result.at(eps))
+        parts.append(f"{threat.get('norm')} eps={eps_text(eps)}{', ' if told else ''}{told}")
     if threat.get("words"):
         parts.append(f"{threat['words']} word(s) of {threat.get('candidates')} candidates")
     if threat.get("characters"):
@@ -65,6 +64,30 @@ def headline_protocol(result: Result, eps: float | None) -> str:
     if threat.get("suite"):
         parts.append(f"suite {threat['suite']}")
     return "; ".join(parts)
+
+
+def _steps(rows: Sequence[Row]) -> str:
+    """What most rows took, and those that took something else: `10 steps (fgsm: 1 step)`."""
+    taken = {
+        row.attack: f"{count} {unit if count != 1 else unit[:-1]}"
+        for row in rows
+        for unit in ("steps", "proposals")
+        if (count := row.protocol.get(unit)) is not None
+    }
+    if not taken:
+        return ""
+    ((usual, _),) = Counter(taken.values()).most_common(1)
+    others = [f"{attack}: {told}" for attack, told in taken.items() if told != usual]
+    return f"{usual} ({', '.join(others)})" if others else usual
+
+
+def format_cautions(results: Mapping[str, Result]) -> str:
+    """Every sentence that asks for care, a line each; of several models, whose it is."""
+    return "".join(
+        f"note: {f'{name}: ' if len(results) > 1 else ''}{caution}\n"
+        for name, result in results.items()
+        for caution in result.cautions
+    )
 
 
 def format_matrix(matrix: Matrix) -> str:

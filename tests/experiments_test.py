@@ -92,7 +92,7 @@ def compiled_for_long(file):
         for file in FILES
     ],
 )
-def test_two_steps(file, tmp_path, little_world, photographs):
+def test_two_steps(file, tmp_path, little_world, photographs, capsys):
     function = experiments.load(file)
     known = experiments.parameters(function)
     small = {
@@ -112,7 +112,8 @@ def test_two_steps(file, tmp_path, little_world, photographs):
     if experiment.evaluation is not None:  # each attack is compiled for minutes
         clean = dataclasses.replace(experiment.evaluation, attacks=("none",), checks=2)
         experiment = dataclasses.replace(experiment, evaluation=clean)
-    mat_jax.fit(experiment, tmp_path / "run", mesh=1, settings=settings, quiet=True)
+    quiet = experiment.evaluation is None
+    mat_jax.fit(experiment, tmp_path / "run", mesh=1, settings=settings, quiet=quiet)
     lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
     assert all(np.isfinite(json.loads(line)["loss"]) for line in lines)
     model, _ = models.load(tmp_path / "run/export")
@@ -120,6 +121,9 @@ def test_two_steps(file, tmp_path, little_world, photographs):
     if experiment.evaluation is not None:
         results = json.loads((tmp_path / "run/report/results.json").read_text())
         assert results and (tmp_path / "run/report/index.html").stat().st_size > 10_000
+        said = capsys.readouterr().out
+        for name in ("before", "after"):
+            assert f"note: {name}: Only" in said
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

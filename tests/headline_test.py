@@ -58,6 +58,7 @@ class Reader(nnx.Module):
 
     def __init__(self):
         self.one = nnx.Param(jnp.ones(()))
+        self.text_format = FORMAT
 
     def _at(self, angle):
         return jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1) * self.one[...]
@@ -113,9 +114,8 @@ def planned(monkeypatch, plan):
 def greys(**settings):
     corpus = Corpus.prepare(Greys(), read, image_size=2)
     given = {"attacks": (), "suite": "quick", "batch_size": 4, "shown": 6, "quiet": True}
-    return evaluate.evaluate(
-        Reader(), corpus, tokenizer=read, threat=ThreatModel(eps=1.0), **{**given, **settings}
-    )
+    given["threat"] = ThreatModel(eps=1.0)
+    return evaluate.evaluate(Reader(), corpus, tokenizer=read, **{**given, **settings})
 
 
 def test_a_suite_attacks_what_stands_in_fixed_shapes_and_keeps_the_worst(monkeypatch, asked):
@@ -179,6 +179,21 @@ def test_a_member_measured_in_full_is_not_run_again(monkeypatch, asked):
     planned(monkeypatch, {"fgsm": {0: 0.3}, "pgd": {1: 0.5}})
     greys(attacks=("fgsm",))
     assert [attack for attack, _ in asked] == ["none", "fgsm", "pgd"]
+
+
+def test_the_margin_leads_every_picture_to_the_caption_of_another():
+    """Neighbours are 0.1 apart, so that from 0.06 away another number is nearer than one's own.
+
+    Away from its captions the last picture may flee upwards as well, where no other number is.
+    """
+    threat = ThreatModel(eps=0.06, steps=10)
+    result = greys(attacks=("apgd", "apgd_margin"), suite=None, checks=0, threat=threat)
+    left = {row.attack: row.ranks.recall("tr", 1) for row in result.rows}
+    assert left["none"] == 1 and left["apgd_margin"] == 0 <= left["apgd"]
+    assert result.row("apgd_margin").protocol["passes_per_image"] == {
+        "image_forwards": 11,
+        "image_backwards": 10,
+    }
 
 
 def test_nothing_attacked_has_no_worst_case(monkeypatch):

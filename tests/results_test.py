@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mat_jax.attacks import ThreatModel
 from mat_jax.evaluate import compare
+from mat_jax.protocol import protocol_of
 from mat_jax.results import eps_text
 from mat_jax.saving import writable, writing
-from mat_jax.table import format_table
+from mat_jax.table import format_cautions, format_table
 from tests.made_up import made_up
 
 
@@ -106,13 +108,22 @@ def test_table_holds_the_models_side_by_side(results):
 def test_the_first_line_tells_of_all_steps(results):
     one = results["before"]
     assert "linf eps=2/255, 10 steps; 1 word(s)" in format_table({"one": one}).splitlines()[0]
-    rows = [
-        replace(r, protocol={**r.protocol, "steps": 1}) if r.attack == "pgd" else r
-        for r in one.rows
-    ]
-    assert "2/255, 1 to 10 steps; 1 word(s)" in format_table(
-        {"one": replace(one, rows=tuple(rows))}
-    )
+    few = replace(one.row("pgd"), protocol={**one.row("pgd").protocol, "steps": 1})
+    blind = protocol_of("square", ThreatModel(steps=3), "strict", 40, {})
+    blind = replace(one.row("pgd"), attack="square", protocol=blind)
+    rows = [few if row.attack == "pgd" else row for row in one.rows]
+    told = format_table({"one": replace(one, rows=(*rows, blind))})
+    # Square tries fifty proposals for each step, and takes none.
+    assert "2/255, 10 steps (pgd: 1 step, square: 150 proposals); 1 word(s)" in told
+    assert "steps" not in blind.protocol
+
+
+def test_cautions_are_said_of_whom_they_are(results):
+    one = results["before"]
+    flagged = "note: <steps>: before & more steps break more."
+    assert format_cautions({"one": one}).splitlines() == [f"note: {one.flags[0]}", flagged]
+    both = format_cautions(results)
+    assert both.startswith("note: before: ") and "note: after: <steps>: " in both
 
 
 def test_several_eps_make_several_tables():

@@ -8,7 +8,14 @@ from mat_jax.attacks.compiled import compiled
 from mat_jax.attacks.dra import dra
 from mat_jax.attacks.early import Gallery
 from mat_jax.attacks.fused import co_attack_fused, match_attack
-from mat_jax.attacks.image import apgd_attack, fgsm_attack, none, pgd_attack, square_attack
+from mat_jax.attacks.image import (
+    apgd_attack,
+    apgd_margin_attack,
+    fgsm_attack,
+    none,
+    pgd_attack,
+    square_attack,
+)
 from mat_jax.attacks.mmcoa import mmcoa, mmcoa_joint, mmcoa_text
 from mat_jax.attacks.pgd import example_keys, fgsm, pgd
 from mat_jax.attacks.sa_aet import sa_aet
@@ -26,6 +33,7 @@ __all__ = [
     "ThreatModel",
     "apgd",
     "apgd_attack",
+    "apgd_margin_attack",
     "apgd_targeted",
     "bert_attack",
     "co_attack",

@@ -44,7 +44,7 @@ class Compiled:
 
 def compiled(
     attack: Callable[..., Adversarial],
-    model: nnx.Module,
+    model: Any,
     *,
     threat: ThreatModel,
     preset: Preset = "strict",

@@ -50,7 +50,8 @@ def passes(
         open_words: words of a caption that have candidates.
     """
     forwards, backwards = _image_passes(attack, threat, preset)
-    each = float(attack in ("fgsm", "apgd", "square"))  # away from captions, which are read once
+    # Away from captions, or to those of a gallery: they are read once.
+    each = float(attack in ("fgsm", "apgd", "apgd_margin", "square"))
     if SUITE[attack].characters:
         each = 1 + POSITIONS + len(CHARACTERS)  # at most
     elif SUITE[attack].on_text:
@@ -69,7 +70,7 @@ def _image_passes(attack: str, threat: ThreatModel, preset: Preset) -> tuple[int
     match attack:
         case "fgsm":
             return 1, 1
-        case "apgd":
+        case "apgd" | "apgd_margin":
             return starts * (steps + 1), starts * steps
         case "square":
             return starts * (proposals(threat) + 1), 0

@@ -72,8 +72,35 @@ def apgd_attack(
     Its step sizes are its own; both presets are the same.
     """
     require_preset(preset)
+    return _by_apgd(away_from_captions(model, batch), batch, key, threat)
+
+
+def apgd_margin_attack(
+    model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
+    gallery: Gallery,
+) -> Adversarial:
+    """Maximise `gallery_margin` by APGD: what text retrieval asks, in the gallery at hand.
+
+    Away from one's own captions is no particular way; this one leads to the nearest caption of
+    another image. Of captions that look for their image (IR) it promises nothing. The gallery is
+    one for all images, so that the batch does not matter. Both presets are the same.
+
+    Args:
+        gallery: before any attack.
+    """
+    require_preset(preset)
+    own = gallery.text_ids[None, :] == batch.ids[:, None]
+    return _by_apgd(gallery_margin(model, gallery.texts, own), batch, key, threat)
+
+
+def _by_apgd(loss_fn: Loss, batch: Batch, key: Array, threat: ThreatModel) -> Adversarial:
     images = apgd(
-        away_from_captions(model, batch),
+        loss_fn,
         batch.images,
         example_keys(key, batch.ids),
         eps=threat.eps,

@@ -29,12 +29,14 @@ class Attack(NamedTuple):
         on_text: it changes words, so a corpus needs candidates.
         contains: attacks that it should do at least the damage of.
         step_size: of its image part, unless the threat says; None: its own, and not to be set.
-        steps: of its image part.
+        steps: of its image part; of a search, its proposals.
         usual: measured unless the attacks are named.
         characters: it changes characters, so a corpus needs a table of those edits.
         fuses: it needs a model that reads image and text together.
         norms: in which it works.
-        stops: it takes a `gallery`, and then leaves images that are lost in it (`early`).
+        stops: handed a `gallery` (`early.Gallery`), it leaves images that are lost in it.
+        gallery: it does nothing without one.
+        searches: it takes no gradient: what others call steps are its proposals.
     """
 
     function: Callable[..., Adversarial]
@@ -49,6 +51,8 @@ class Attack(NamedTuple):
     fuses: bool = False
     norms: tuple[str, ...] = ("linf", "l2")
     stops: bool = False
+    gallery: bool = False
+    searches: bool = False
 
 
 # Those that are asked for by name; the first have step sizes of their own.
@@ -92,5 +96,9 @@ SUITE = {
     "leaf": Attack(leaf, "LEAF", on_text=True, usual=False, characters=True),
     "fgsm": _image(image.fgsm_attack, "FGSM", steps=lambda threat: 1),
     "apgd": _image(image.apgd_attack, "APGD", contains=("fgsm", "square")),
-    "square": _image(image.square_attack, "Square", steps=image.proposals, norms=("linf",)),
+    # It contains none: it climbs what TR asks alone, and others may do more to IR.
+    "apgd_margin": _image(image.apgd_margin_attack, "APGD (margin)", gallery=True),
+    "square": _image(
+        image.square_attack, "Square", steps=image.proposals, norms=("linf",), searches=True
+    ),
 }

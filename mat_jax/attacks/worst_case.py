@@ -59,6 +59,7 @@ SUITES: dict[str, tuple[Member, ...]] = {
         Member("co_attack", 20),
         Member("match", 20),
         Member("apgd", 50),
+        Member("apgd_margin", 50),
         Member("sga", 20),
     ),
     "thorough": (
@@ -70,6 +71,7 @@ SUITES: dict[str, tuple[Member, ...]] = {
         Member("dra", 20),
         Member("sa_aet", 20),
         Member("apgd", 100, 3),
+        Member("apgd_margin", 100, 3),
         Member("sga", 50, 2),
         Member("square", 100),
     ),

@@ -9,9 +9,18 @@ from mat_jax.checks.adaptive import adaptive, white_box
 from mat_jax.checks.gradients import differences, scale, vanishing
 from mat_jax.checks.planted import known_answer, planted
 from mat_jax.checks.preconditions import preconditions
+from mat_jax.checks.ranking import ranking
 from mat_jax.checks.rows import kept, no_square, together
 from mat_jax.checks.sample import Sample, open_question
-from mat_jax.checks.strength import Trials, black_box, converged, order, radius, rising
+from mat_jax.checks.strength import (
+    Trials,
+    black_box,
+    converged,
+    order,
+    radius,
+    repeated,
+    rising,
+)
 from mat_jax.progress import Progress
 from mat_jax.records import Tokens
 from mat_jax.results import Check, Row
@@ -48,7 +57,7 @@ def before(
     sample = Sample.of(model, corpus, threat, count, seed)
     progress = Progress("checks", len(sample), quiet=quiet)
     progress.show(0)
-    found = preconditions(sample, _captions(corpus))
+    found = [*preconditions(sample, _captions(corpus)), ranking(sample)]
     if target is not None:
         other = Sample.of(*target, threat, count, seed)
         found += [
@@ -77,6 +86,7 @@ def of_the_attack(sample: Sample) -> list[Check]:
         vanishing(sample),
         differences(sample),
         scale(sample),
+        repeated(trials),
         rising(trials),
         order(trials),
         radius(trials),

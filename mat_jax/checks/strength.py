@@ -38,10 +38,16 @@ class Trials:
         return self.sample.margin(self.sample.leap())
 
     @cached_property
+    def pictures(self) -> np.ndarray:
+        """[sample, height, width, 3] what the attack makes."""
+        return np.asarray(self.sample.climb())
+
+    @cached_property
     def longer(self) -> np.ndarray:
         """[3, sample] after once, twice and four times the steps, from the same start."""
-        steps = self.sample.threat.steps
-        return np.stack([self.sample.margin(self.sample.climb(steps=n * steps)) for n in (1, 2, 4)])
+        sample, steps = self.sample, self.sample.threat.steps
+        further = [sample.climb(steps=n * steps) for n in (2, 4)]
+        return np.stack([sample.margin(images) for images in (self.pictures, *further)])
 
     @cached_property
     def again(self) -> np.ndarray:
@@ -56,6 +62,20 @@ class Trials:
     def right(self, margins: np.ndarray) -> int:
         """How many are still right."""
         return int((margins < -TIE).sum())
+
+
+def repeated(trials: Trials) -> Check:
+    """The same seed makes the same pictures, bit for bit."""
+    sample = trials.sample
+    differ = trials.pictures != np.asarray(sample.climb())
+    count = int(differ.any(axis=(1, 2, 3)).sum())
+    said = f"With the same seed the attack makes the same {len(sample)} pictures, bit for bit."
+    if count:
+        said = (
+            f"With the same seed the attack makes {count} of {len(sample)} pictures otherwise: "
+            "the device or the model is not deterministic, and numbers will vary a little."
+        )
+    return judged("same seed, same pictures", not count, said, differ=count, of=len(sample))
 
 
 def rising(trials: Trials) -> Check:

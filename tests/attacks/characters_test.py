@@ -28,7 +28,7 @@ class Spelling(nnx.Module):
         return [10 + ord(letter) for letter in word]
 
     def encode_text(self, tokens):
-        each = self.table[...][jnp.arange(24)[None], tokens.ids]
+        each = self.table[...][jnp.arange(tokens.ids.shape[1])[None], tokens.ids]
         embed = jnp.sum(each * tokens.mask[..., None].astype(jnp.float32), axis=1)
         return TextFeatures(embed[:, None], embed, tokens.mask)
 

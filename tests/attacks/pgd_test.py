@@ -113,22 +113,13 @@ def test_a_loss_without_gradient_moves_nothing(norm):
     np.testing.assert_array_equal(adv, images)
 
 
-def test_best_never_falls_with_more_steps_or_restarts():
+def test_best_is_no_worse_than_the_last():
     images, loss = pixels(), curved()
     # Steps this long overshoot, so that the last point is not the best.
-    values = [
-        np.asarray(loss(attack(loss, images, steps=steps, step_size=EPS, best=True)))
-        for steps in (1, 2, 5, 12)
-    ]
-    assert all((later >= earlier - 1e-5).all() for earlier, later in itertools.pairwise(values))
-    values = [
-        np.asarray(loss(attack(loss, images, steps=3, best=True, restarts=restarts)))
-        for restarts in (1, 2, 4)
-    ]
-    assert all((later >= earlier - 1e-5).all() for earlier, later in itertools.pairwise(values))
-    assert (values[-1] > values[0] + 1e-3).any()
-    last = np.asarray(loss(attack(loss, images, steps=12, step_size=EPS)))
-    best = np.asarray(loss(attack(loss, images, steps=12, step_size=EPS, best=True)))
+    best, last = (
+        np.asarray(loss(attack(loss, images, steps=12, step_size=EPS, best=best)))
+        for best in (True, False)
+    )
     assert (best >= last - 1e-5).all() and (best > last + 1e-3).any()
 
 
@@ -302,7 +293,7 @@ def test_points_are_those_of_foolbox(norm, eps):
     def theirs(x):
         return torch.tensor(np.asarray(x)).permute(0, 3, 1, 2)
 
-    for step in (1, 2, steps - 1):
+    for step in range(1, steps):
         attack = type("Attack", (Given, kind), {"start": theirs(start)})(
             abs_stepsize=eps / 3, steps=step, random_start=True
         )

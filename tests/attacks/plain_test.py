@@ -14,7 +14,7 @@ from mat_jax import attacks
 from mat_jax.attacks.dra import MIX, weights
 from mat_jax.attacks.sa_aet import shared_direction
 from tests.attacks.plain import Plain, kl, nce, shrink
-from tests.attacks.toy import Toy, toy_batch
+from tests.attacks.toy import Toy, assert_within, toy_batch
 
 KEY, STEPS, EPS = 0, 4, 4 / 255
 THREAT = attacks.ThreatModel(eps=EPS, steps=STEPS)
@@ -26,7 +26,11 @@ both = pytest.mark.parametrize("preset", ["strict", "official"])
 @functools.cache
 def run(name, preset):
     call = attacks.compiled(attacks.SUITE[name].function, Toy(), threat=THREAT, preset=preset)
-    return call(toy_batch(), jax.random.key(KEY))
+    for seed in (1, 0):
+        batch = toy_batch(seed=seed)
+        adv = call(batch, jax.random.key(KEY))
+        assert_within(THREAT, batch, adv)
+    return adv
 
 
 def read():
@@ -245,9 +249,10 @@ def test_co_attack_fused(preset):
         assert_same_image(adv.images[i], theirs)
 
 
-def test_match_attack():
+@both
+def test_match_attack(preset):
     batch, cleans, captions, options = read()
-    adv = run("match", "strict")
+    adv, official = run("match", preset), preset == "official"
     for i, clean in enumerate(cleans):
 
         def attacked(x, i=i):
@@ -255,7 +260,7 @@ def test_match_attack():
                 return -plain.score(x, edit)
 
             pairs = zip(captions[i], options[i], strict=True)
-            return [plain.walk(w, o, worse, worse, mask=()) for w, o in pairs]
+            return [plain.walk(w, o, worse, worse, mask=MASKS[preset]) for w, o in pairs]
 
         first = attacked(clean)
 
@@ -264,7 +269,7 @@ def test_match_attack():
 
         theirs = plain.ascend(
             clean, start_of(batch.images[i], batch.ids[i]), loss,
-            eps=EPS, size=EPS / 4, steps=STEPS, official=False,
+            eps=EPS, size=EPS / 4, steps=STEPS, official=official,
         )  # fmt: skip
         assert_same_image(adv.images[i], theirs)
         after = attacked(theirs)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mat_jax import attacks
+from mat_jax.data.stop_words import STOP_WORDS
 
 ALIGNMENT = {"strict": "fixed", "official": "official"}
 KEY = 5
@@ -114,6 +115,8 @@ def test_bert_attack(world, reference, attacked, preset, threat, budget):
                 official=preset == "official",
             )
             assert_same_texts(reference, [ours[image][slot]], [theirs])
+            left = ours[image][slot].split()
+            assert all(word in left for word in caption.split() if word in STOP_WORDS)
 
 
 def test_pgd_and_sep(world, reference, attacked, preset, threat):

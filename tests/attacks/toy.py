@@ -12,6 +12,7 @@ import numpy as np
 from flax import nnx
 
 from mat_jax import models
+from mat_jax.attacks import Gallery
 from mat_jax.data.words import TextFormat, compose
 from mat_jax.records import Batch, ImageFeatures, TextFeatures, Words
 
@@ -110,3 +111,35 @@ def tiny(family):
     found = models.files.build(config, 0)
     found.text_format = Toy().text_format
     return found
+
+
+def gallery_of(batch):
+    """A batch as a gallery, in the form attacks are handed one."""
+    texts = Toy().encode_text(jax.tree.map(lambda x: x[batch.present], batch.tokens)).unit
+    images = Toy().encode_image(batch.images).unit
+    owner = np.repeat(batch.ids, batch.present.sum(axis=1))
+    return {"gallery": Gallery(images, texts, batch.ids, owner, np.int32(0))}
+
+
+def assert_within(threat, batch, adv):
+    """What a threat model allows and no more, of the images and of every word; nothing is NaN."""
+    images = np.asarray(adv.images)
+    assert np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1
+    delta = (images - batch.images).reshape(len(images), -1)
+    size = np.abs(delta).max(1) if threat.norm == "linf" else np.linalg.norm(delta, axis=1)
+    assert size.max() <= threat.eps * (1 + 1e-5) + 1e-6
+    choice = np.asarray(adv.choice)
+    changed, pick = choice >= 0, np.maximum(choice, 0)[..., None]
+    assert changed.sum(-1).max() <= threat.words
+    np.testing.assert_array_equal(changed.sum(-1), adv.stats["changed"])
+    # A word that may not change has no substitutes, and what was chosen exists.
+    there = np.take_along_axis(np.asarray(batch.words.substitute_lengths), pick, -1)[..., 0]
+    assert (there[changed] > 0).all()
+    # A word of the toy is one id, and the first comes after the start: all others stand.
+    expected = np.array(batch.tokens.ids)
+    put = np.take_along_axis(np.asarray(batch.words.substitutes)[..., 0], pick, -1)[..., 0]
+    expected[..., 1:5] = np.where(changed, put, expected[..., 1:5])
+    np.testing.assert_array_equal(adv.tokens.ids, expected)
+    for value in adv.stats.values():
+        assert value.shape in {batch.ids.shape, batch.present.shape}
+        assert np.isfinite(np.asarray(value)).all()

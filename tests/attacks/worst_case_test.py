@@ -20,7 +20,7 @@ from mat_jax.attacks.worst_case import (
     updated,
     worse,
 )
-from tests.attacks.toy import Toy, toy_batch
+from tests.attacks.toy import Toy, gallery_of, toy_batch
 
 OWNER = np.array([0, 0, 1, 2, 2])  # captions of three images
 
@@ -162,10 +162,13 @@ USED = sorted({one.attack for suite in SUITES.values() for one in suite} | {"pgd
 def test_image_passes_are_those_the_attack_reports(attack, preset, restarts):
     threat = ThreatModel(eps=0.1, steps=3, restarts=restarts)
 
+    more = gallery_of(toy_batch()) if attacks.SUITE[attack].gallery else {}
+
     # The counts hang on no pixel: what would compute the rest is not compiled.
     @jax.jit
     def counts(batch, key):
-        found = attacks.SUITE[attack].function(Toy(), batch, key, threat=threat, preset=preset)
+        of = attacks.SUITE[attack]
+        found = of.function(Toy(), batch, key, threat=threat, preset=preset, **more)
         names = ("image_forwards", "image_backwards")
         return [found.stats.get(name, jnp.zeros(4, jnp.int32)) for name in names]
 

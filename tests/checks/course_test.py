@@ -3,13 +3,16 @@
 from dataclasses import replace
 from functools import cache
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from jax.experimental import io_callback
 
 from mat_jax.checks.course import of_the_attack
 from mat_jax.checks.gradients import differences, scale, vanishing
 from mat_jax.checks.planted import known_answer, planted
-from mat_jax.checks.strength import Trials, converged
+from mat_jax.checks.strength import Trials, converged, repeated
 from tests.checks.toys import (
     Perceptron,
     as_it_is,
@@ -78,6 +81,19 @@ def test_an_attack_that_returns_the_clean_image_does_not_find_what_was_planted()
     assert (planted(sample).verdict, planted(sample).figures["found"]) == ("flagged", 0)
     assert known_answer(sample).figures["share"] == 0
     assert known_answer(sample).verdict == "flagged"
+
+
+def test_an_attack_that_is_luck_is_flagged():
+    """Its own random numbers, not those of the seed."""
+    draw = np.random.default_rng(0)
+
+    def lucky(loss_fn, images, key, *, eps, **_):
+        shape = jax.ShapeDtypeStruct(images.shape, jnp.float32)
+        noise = io_callback(lambda: draw.random(images.shape, np.float32), shape)
+        return jnp.clip(images + eps * (2 * noise - 1), 0.0, 1.0)
+
+    found = repeated(Trials(replace(ordinary(), attack=lucky)))
+    assert found.verdict == "flagged" and found.figures["differ"] == len(ordinary())
 
 
 def test_short_steps_have_not_converged():
