@@ -135,7 +135,7 @@ def batch_for(defense: Any, model: models.CLIP, size: int) -> Batch:
 def open_words(batch: Batch) -> float:
     """Words with substitutes, of the caption that has most."""
     assert batch.words is not None
-    return int(np.asarray(batch.words.substitute_lengths > 0).any(-1).sum(-1).max())
+    return float(np.asarray(batch.words.substitute_lengths > 0).any(-1).sum(-1).max())
 
 
 def table(figures: dict[str, Any]) -> str:

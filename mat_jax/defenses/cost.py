@@ -100,15 +100,16 @@ def passes(defense: Any, *, batch_size: int, open_words: float = 7.0, captions: 
         case LEAF():  # the clean caption by both models, and the attacked one
             found = Passes(text_forwards=3 + defense.positions + len(CHARACTERS), text_updates=1)
         case FARELEAF():
-            halves = (passes(one, batch_size=batch_size) for one in (defense.fare, defense.leaf))
-            found = Passes(*map(sum, zip(*halves, strict=True)))
+            image = passes(defense.fare, batch_size=batch_size)
+            text = passes(defense.leaf, batch_size=batch_size)
+            found = Passes(*(one + other for one, other in zip(image, text, strict=True)))
         case _:
             raise ValueError(
                 f"the passes of {type(defense).__name__} are not counted: add it to defenses.cost"
             )
-    vision, text = (bool(defense.trains((tower,))) for tower in ("vision", "text"))
     return found._replace(
-        image_updates=found.image_updates * vision, text_updates=found.text_updates * text
+        image_updates=found.image_updates * defense.trains(("vision",)),
+        text_updates=found.text_updates * defense.trains(("text",)),
     )
 
 

@@ -115,7 +115,7 @@ def test_a_step_makes_the_passes_that_were_counted(name):
     rows.clear()
     step(begin, reference, batch(getattr(defense, "texts", 1)))
     jax.effects_barrier()
-    counted = passes(defense, batch_size=BATCH, open_words=3)
+    counted = passes(defense, batch_size=BATCH, open_words=3.0)
     assert rows["image forward"] / BATCH == pytest.approx(counted.image_forwards)
     assert rows["text forward"] / BATCH == pytest.approx(counted.text_forwards)
     assert rows["text backward"] / BATCH == pytest.approx(counted.text_updates)
