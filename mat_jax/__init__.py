@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mat_jax.experiment import Evaluation as Evaluation
 from mat_jax.experiment import Experiment as Experiment
+from mat_jax.lora import LoRA as LoRA
 
 if TYPE_CHECKING:
     from mat_jax import attacks as attacks
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Evaluation",
     "Experiment",
+    "LoRA",
     "attacks",
     "data",
     "defenses",

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import optax
 
 from mat_jax.evaluation import Evaluation
+from mat_jax.lora import LoRA
 
 __all__ = ["Evaluation", "Experiment", "bind", "describe", "load", "parse"]
 
@@ -34,12 +35,14 @@ class Experiment:
             returns one.
         defense: a frozen dataclass of `mat_jax.defenses`: what is maximised inside, minimised
             outside, and which weights train.
-        optimizer: any Optax transformation.
+        optimizer: any Optax transformation; `optimizers.averaged` of one, and the run exports and
+            measures the mean of its weights.
         steps: number of updates.
         batch_size: images an update sees, over all devices together.
         seed: of initial weights, data order and attacks.
         schedule: the optimizer's learning-rate schedule, only to be logged as `lr`.
         substitutes: `data.Substitutes(...)` where the defence attacks text, else None.
+        lora: adapters that train in the place of the weights; None trains the weights themselves.
         evaluation: measure before and after, and write a report; None for neither.
         log_every: steps between two lines of `metrics.jsonl`.
         checkpoint_every: steps between two checkpoints.
@@ -55,6 +58,7 @@ class Experiment:
     seed: int = 0
     schedule: Callable[[Any], Any] | None = None
     substitutes: Any = None
+    lora: LoRA | None = None
     evaluation: Evaluation | None = None
     log_every: int = 10
     checkpoint_every: int = 200

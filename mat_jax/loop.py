@@ -17,9 +17,10 @@ from mat_jax import state as states
 from mat_jax.checkpoint import Checkpoints
 from mat_jax.experiment import Experiment
 from mat_jax.metrics import Recorder, require_finite
+from mat_jax.optimizers import average_of
 from mat_jax.records import Batch
 from mat_jax.state import Weights
-from mat_jax.step import compile_step
+from mat_jax.step import clamp_scale, compile_step
 
 
 class Stopped(Exception):
@@ -122,6 +123,8 @@ def train(
 ) -> Any:
     """Train, or go on training, and return the model; checkpoints and metrics in `workdir`.
 
+    The model has the mean of the weights if the optimizer keeps one (`optimizers.averaged`).
+
     Args:
         experiment: what to run.
         model: the model as the experiment starts from it; left as it is.
@@ -133,10 +136,13 @@ def train(
     Raises:
         Stopped: on SIGTERM or SIGINT, after saving.
     """
-    layout, weights = states.flatten(model)
-    state = states.create(weights, experiment.optimizer, experiment.defense.trains, experiment.seed)
+    layout, original = states.flatten(model)
+    weights, trains = original, experiment.defense.trains
+    if experiment.lora is not None:
+        layout, weights, trains = experiment.lora.put_on(layout, original, trains, experiment.seed)
+    state = states.create(weights, experiment.optimizer, trains, experiment.seed)
     shardings = meshes.state_shardings(mesh, state)
-    reference = _reference(experiment, weights, mesh)
+    reference = _reference(experiment, original, mesh)
     checkpoints = Checkpoints(
         workdir / "checkpoints", every=experiment.checkpoint_every, keep=experiment.keep
     )
@@ -176,7 +182,9 @@ def train(
                     if caught and step < experiment.steps:
                         checkpoints.wait()
                         raise Stopped(caught[0], step, workdir)
-    return layout.model({**state.trained, **state.frozen})
+    average = average_of(state.optimizer)
+    trained = state.trained if average is None else clamp_scale(average)
+    return layout.model({**trained, **state.frozen})
 
 
 def _reference(experiment: Experiment, weights: Weights, mesh: Mesh) -> Weights | None:

@@ -1,7 +1,11 @@
-"""An optimizer Optax has the parts of: Muon for the blocks' matrices, AdamW for the rest."""
+"""Optimizers Optax has the parts of: Muon beside AdamW; any of them with a mean of the weights."""
 
+import math
 from collections.abc import Hashable
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import optax
 import optax.contrib
 
@@ -31,3 +35,59 @@ def muon_adamw(
         "adamw": optax.adamw(schedule, b2=0.98, weight_decay=weight_decay),
     }
     return optax.chain(optax.clip_by_global_norm(clip), optax.partition(parts, labels))
+
+
+class Averaged(NamedTuple):
+    """What `averaged` remembers."""
+
+    optimizer: Any
+    count: jax.Array  # updates so far
+    average: Any  # as the weights that train
+
+
+def averaged(
+    optimizer: optax.GradientTransformation, decay: float = 0.999
+) -> optax.GradientTransformation:
+    r"""The same optimizer, which keeps a mean of the weights that the later ones count more in.
+
+    $$\bar w_n = \frac{1 - d}{1 - d^n} \sum_{k=1}^n d^{n-k} w_k$$
+
+    with $w_k$ the weights after update k, an exponential moving average (EMA) with the correction
+    that Adam's moments have: the weights before training are not in it, however short the run.
+    Updates are those of `optimizer`. A run whose optimizer has an average exports and measures it;
+    checkpoints carry it, so that a run that goes on has the same, bit for bit.
+
+    Wrap the whole optimizer: weights are averaged after the updates that this one returns.
+
+    Args:
+        optimizer: any Optax transformation.
+        decay: d, above 0 and below 1; about 1 / (1 - d) updates count.
+    """
+    if not 0 < decay < 1:
+        raise ValueError(f"decay {decay} must be above 0 and below 1: 0.999 is usual")
+    rate = math.log(decay)
+
+    def init(weights: Any) -> Averaged:
+        return Averaged(
+            optimizer.init(weights), jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, weights)
+        )
+
+    def update(updates: Any, state: Averaged, params: Any = None) -> tuple[Any, Averaged]:
+        if params is None:
+            raise ValueError("an average of the weights needs them: call update with params")
+        updates, memory = optimizer.update(updates, state.optimizer, params)
+        count = state.count + 1
+        # (1 - d) / (1 - d^n), exactly 1 at the first update.
+        share = jnp.expm1(jnp.float32(rate)) / jnp.expm1(rate * count.astype(jnp.float32))
+        moved: Any = optax.apply_updates(params, updates)
+        average = optax.incremental_update(moved, state.average, share)
+        return updates, Averaged(memory, count, average)
+
+    return optax.GradientTransformation(init, update)  # type: ignore[arg-type]
+
+
+def average_of(memory: Any) -> Any:
+    """The mean of the weights in an optimizer's state, None if it keeps none."""
+    parts = jax.tree.leaves(memory, is_leaf=lambda part: isinstance(part, Averaged))
+    found = [part.average for part in parts if isinstance(part, Averaged)]
+    return found[0] if found else None

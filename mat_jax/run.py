@@ -248,6 +248,7 @@ def _facts(experiment: Experiment, source: Any) -> dict[str, Any]:
         "data": f"{getattr(source, 'name', type(source).__name__)} ({len(source)} images)",
         "defense": _text(experiment.defense),
         "substitutes": _text(experiment.substitutes),
+        "lora": _text(experiment.lora),
         "steps": experiment.steps,
         "batch_size": experiment.batch_size,
         "seed": experiment.seed,

@@ -9,6 +9,7 @@ import optax
 from jax.sharding import Mesh
 
 from mat_jax import mesh as meshes
+from mat_jax.lora import Merging
 from mat_jax.records import Batch
 from mat_jax.state import Layout, State, Weights
 
@@ -20,7 +21,7 @@ MIN_TEMP = 0.001  # ALBEF's clamp
 
 
 def compile_step(
-    layout: Layout,
+    layout: Layout | Merging,
     defense: Any,
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
@@ -35,8 +36,14 @@ def compile_step(
     and the optimizer's update. Weights are arguments, never constants; the state is donated, so its
     memory is used again. The key of a step is folded from the run's key and the step's number.
 
-    Metrics are those of the defence plus `loss`, `grad_norm` and, with a schedule, `lr`.
+    A defence with `replays` above 1 makes so many updates with the batch, and between two of them
+    `images' = defense.climb(images, images', slope)`, with the slope of the loss along the pixels
+    from the backward pass of the update before (see `MAT`).
+
+    Metrics are those of the defence plus `loss`, `grad_norm` and, with a schedule, `lr`; of
+    several updates, the last one's.
     """
+    replays = getattr(defense, "replays", 1)
 
     def step(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
         # Lets a defence work device by device where it has no need of the whole batch.
@@ -49,25 +56,48 @@ def compile_step(
         with jax.named_scope("perturb"):
             model = layout.model({**state.trained, **state.frozen})
             batch_adv = jax.lax.stop_gradient(defense.perturb(model, original, batch, key))
+        key = jax.random.fold_in(key, 1)
 
-        def objective(trained: Weights) -> tuple[jax.Array, Metrics]:
+        def objective(trained: Weights, images: jax.Array, key: jax.Array) -> Any:
             model = layout.model({**trained, **state.frozen})
-            losses, metrics = defense.loss(
-                model, original, batch, batch_adv, jax.random.fold_in(key, 1)
-            )
+            attacked = batch_adv._replace(images=images)
+            losses, metrics = defense.loss(model, original, batch, attacked, key)
             return jnp.mean(losses), metrics
 
-        with jax.named_scope("gradient"):
-            value_and_grad = jax.value_and_grad(objective, has_aux=True)
-            (loss, metrics), gradient = value_and_grad(state.trained)
-        metrics = {"loss": loss, **metrics, "grad_norm": optax.tree.norm(gradient)}
-        # Optimizers are the user's, and Optax's own need JAX's usual promotion of types.
-        with jax.numpy_dtype_promotion("standard"), jax.named_scope("optimizer"):
-            updates, memory = optimizer.update(gradient, state.optimizer, state.trained)
-            updated: Any = optax.apply_updates(state.trained, updates)
-            trained = clamp_scale(updated)
-            if schedule is not None:
-                metrics["lr"] = jnp.asarray(schedule(state.step))
+        def learn(
+            trained: Weights, memory: Any, images: jax.Array, key: jax.Array, count: jax.Array
+        ) -> tuple[Weights, Any, Metrics, jax.Array]:
+            """The update after `count` others, and the loss's slope along the pixels.
+
+            Where nobody asks for the slope, it is not computed.
+            """
+            with jax.named_scope("gradient"):
+                value_and_grad = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
+                (loss, metrics), (gradient, slope) = value_and_grad(trained, images, key)
+            metrics = {"loss": loss, **metrics, "grad_norm": optax.tree.norm(gradient)}
+            # Optimizers are the user's, and Optax's own need JAX's usual promotion of types.
+            with jax.numpy_dtype_promotion("standard"), jax.named_scope("optimizer"):
+                updates, memory = optimizer.update(gradient, memory, trained)
+                updated: Any = optax.apply_updates(trained, updates)
+                trained = clamp_scale(updated)
+                if schedule is not None:
+                    metrics["lr"] = jnp.asarray(schedule(count))
+            return trained, memory, metrics, slope
+
+        def replay(carry: tuple[Weights, Any, jax.Array], index: jax.Array) -> Any:
+            trained, memory, images = carry
+            once = jax.random.fold_in(key, index)
+            trained, memory, metrics, slope = learn(
+                trained, memory, images, once, state.step * replays + index
+            )
+            return (trained, memory, defense.climb(batch.images, images, slope)), metrics
+
+        start = state.trained, state.optimizer, batch_adv.images
+        if replays == 1:
+            trained, memory, metrics, _ = learn(*start, key, state.step)
+        else:
+            (trained, memory, _), each = jax.lax.scan(replay, start, jnp.arange(replays))
+            metrics = jax.tree.map(lambda x: x[-1], each)
         return State(state.step + 1, state.key, trained, state.frozen, memory), metrics
 
     return jax.jit(

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mat_jax.attacks.ball import project, uphill
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.contrastive import share_changed
 from mat_jax.defenses.inner import TextObjective, attack_images, attack_texts
@@ -36,10 +37,25 @@ class MAT:
     other. What the paper calls strategies are `strategy` inside and `pairs` and `part` outside.
     BLIP's captioner trains too, with words=0: its loss is `outer.captioning`, inside and outside.
 
+    `replays` m above 1 is a faster form, after Free-AT (Shafahi et al. 2019, arXiv:1904.12843,
+    algorithm 1): m updates with each batch, with one forward and one backward pass each, from which
+    the weights and the pixels both get their gradient. With $t'$ and $x_0$ from 1 and 2,
+
+    $$(g, h) = \nabla_{\theta, x} L(\theta_j; x_j, t'), \quad
+      \theta_{j+1} = \theta_j - \mathrm{optimizer}(g), \quad
+      x_{j+1} = \Pi(x_j + \mathrm{step\_size}\; \mathrm{sign}\, h), \quad j = 0 .. m - 1$$
+
+    So an update is made at the point where the last pixel gradient was taken, and that gradient
+    serves the next update. (With one update nothing would be left for it to serve: that is MAT with
+    one step less.) Of a pair, m updates cost m passes forward and backward, those of `steps`
+    besides and one text attack; as many of MAT's cost m times the latter two (`defenses.cost`).
+    With steps=0 it is Free-AT, from a random start for each batch. The optimizer's schedule counts
+    updates: m a step.
+
     Args:
         eps: radius of the image perturbation, pixels being in [0, 1].
-        steps: PGD steps.
-        step_size: length of a PGD step; None is 1.25 eps / steps.
+        steps: PGD steps, before the first update.
+        step_size: length of a PGD step; None is 1.25 eps / (steps + replays - 1).
         norm: "linf" or "l2".
         words: words replaced in a caption; 0 leaves text alone.
         candidates: substitutes tried for a word.
@@ -47,6 +63,7 @@ class MAT:
         strategy: order, opponents and objective of the attacks, and the share of texts attacked.
         pairs: the pairs learnt from, with their weights.
         part: the weights that train: "all", "vision", "text" or "projections".
+        replays: updates made with a batch.
     """
 
     eps: float = 2 / 255
@@ -59,6 +76,7 @@ class MAT:
     strategy: Strategy = Strategy()
     pairs: Pairs = Pairs()
     part: Part = "all"
+    replays: int = 1
 
     needs_reference = False
 
@@ -74,11 +92,19 @@ class MAT:
         if self.text_objective not in ("away", "kl"):
             raise ValueError(f"text_objective is 'away' or 'kl', got {self.text_objective!r}")
         require_part(self.part)
+        if self.replays < 1:
+            raise ValueError(f"replays {self.replays}: a batch makes 1 update or more")
 
     @property
     def captions(self) -> bool:
         """Captioners train too, who have no text tower to attack words by."""
         return not self.words
+
+    @property
+    def step(self) -> float:
+        """The length of a PGD step."""
+        moves = max(self.steps + self.replays - 1, 1)
+        return 1.25 * self.eps / moves if self.step_size is None else self.step_size
 
     def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
         """The adversarial pairs, move by move of the strategy; any number of captions an image."""
@@ -112,9 +138,14 @@ class MAT:
             key,
             eps=self.eps,
             steps=self.steps,
-            step_size=self.step_size,
+            step_size=self.step,
             norm=self.norm,
         )
+
+    def climb(self, clean: Array, images: Array, slope: Array) -> Array:
+        """The images after a PGD step up the slope of the outer loss (`replays`)."""
+        moved = images + self.step * uphill(slope, self.norm)
+        return project(moved, clean, self.eps, self.norm)
 
     def loss(
         self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray

@@ -7,14 +7,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from mat_jax.attacks.ball import inside, project, uphill
+from mat_jax.attacks.ball import inside, inverse, per_image, project, uphill
 from mat_jax.attacks.encode import embed_texts
-from mat_jax.attacks.pgd import example_keys, fold
+from mat_jax.attacks.pgd import NoisyLoss, example_keys, fold
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.inner import attack_images
 from mat_jax.records import Batch, unit
 
 Neighbours = Literal["uniform", "trajectory"]
+Attack = Literal["pgd", "nesterov"]
 
 
 class Targets(NamedTuple):
@@ -45,8 +46,18 @@ class MAVA:
     From the paper: a, b, c, N, M, ten PGD steps, eps (also 4/255); SGD with momentum 0.9 and
     weight decay 1e-4, lr 1e-4 for CLIP. The step of 1/255, features on the sphere and $g_0$ are the
     released code's. beta is not printed: 1.5 is that of the code's second routine. Our choices: PGD
-    starts at random (the code's has Nesterov momentum and starts at the image), and neighbours are
-    drawn anew at each step. For the captioner, which has no text tower, set `cms=0` (equation 8).
+    starts at random, and neighbours are drawn anew at each step. For the captioner, which has no
+    text tower, set `cms=0` (equation 8).
+
+    The released attack is `attack="nesterov"` (NI-FGSM, Lin et al. 2020, arXiv:1908.06281, with a
+    decay of 1): from the clean image, the slope is taken where the momentum v leads, which is not
+    cut to the ball, and is divided by its mean size,
+
+    $$g = \nabla(x_k + \mathrm{step}\, v_k), \quad v_{k+1} = v_k + g / \mathrm{mean}|g|, \quad
+      x_{k+1} = \Pi(x_k + \mathrm{step}\, \mathrm{sign}\, v_{k+1})$$
+
+    With `neighbours="trajectory"` besides it is the release's, but for a third term of its inner
+    objective, $\|f(x') - g_0(t)\|_2^2$, which on the sphere is 2 + 2 CMS and is left out.
 
     Args:
         eps: radius of the image perturbation, pixels being in [0, 1].
@@ -60,6 +71,7 @@ class MAVA:
         beta: how far neighbours lie, in units of eps.
         neighbours: "uniform" as above, or as released "trajectory": one image, the mean of the
             last N + 1 points of PGD's way, stands for $x'$ and all its neighbours.
+        attack: "pgd", or as released "nesterov".
         texts: M, captions drawn of an image; None for all.
     """
 
@@ -73,6 +85,7 @@ class MAVA:
     count: int = 3
     beta: float = 1.5
     neighbours: Neighbours = "uniform"
+    attack: Attack = "pgd"
     texts: int | None = 5
 
     needs_reference = True
@@ -82,6 +95,10 @@ class MAVA:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
         if self.neighbours not in ("uniform", "trajectory"):
             raise ValueError(f"neighbours are uniform or trajectory, got {self.neighbours!r}")
+        if self.attack not in ("pgd", "nesterov"):
+            raise ValueError(f"attack is 'pgd' or 'nesterov', got {self.attack!r}")
+        if self.attack == "nesterov" and not self.steps:
+            raise ValueError("steps=0 leaves nothing of attack='nesterov': give 1 or more")
         least = 1 if self.neighbours == "uniform" else 0
         if self.count < least:
             raise ValueError(f"count={self.count} neighbours: expected {least} or more")
@@ -105,29 +122,31 @@ class MAVA:
     def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
         """Images driven from their captions and from where the original had them."""
         targets = self._targets(reference, batch)
-        keys = example_keys(key, batch.ids)
 
         def values(images: Array) -> Array:
-            """Without neighbours: what `trajectory` climbs."""
+            """Without neighbours."""
             return self._inner(model, images[None], targets, batch)
 
         def climb(images: Array, keys: Array) -> tuple[Array, Array]:
-            found = self._inner(model, self._around(images, keys), targets, batch)
+            if self.neighbours == "trajectory":
+                found = values(images)
+            else:
+                found = self._inner(model, self._around(images, keys), targets, batch)
             return found, found
 
-        if self.neighbours == "trajectory":
-            start = inside(batch.images, fold(keys, jnp.int32(0)), self.eps, self.norm)
-            return batch._replace(images=self._trajectory(values, batch.images, start))
-        images = attack_images(
-            values,
-            batch,
-            key,
-            eps=self.eps,
-            steps=self.steps,
-            step_size=self.step,
-            norm=self.norm,
-            climb_fn=climb,
-        )
+        if self.neighbours == "trajectory" or self.attack == "nesterov":
+            images = self._walk(climb, batch.images, example_keys(key, batch.ids))
+        else:
+            images = attack_images(
+                values,
+                batch,
+                key,
+                eps=self.eps,
+                steps=self.steps,
+                step_size=self.step,
+                norm=self.norm,
+                climb_fn=climb,
+            )
         return batch._replace(images=images)
 
     def loss(
@@ -186,17 +205,30 @@ class MAVA:
         cms, vsse = self._terms(model, around, targets, batch)
         return cms + vsse
 
-    def _trajectory(self, values: Any, clean: Array, start: Array) -> Array:
-        """The mean of the last N + 1 points of PGD's way."""
-        gradient = jax.grad(lambda x: jnp.sum(values(x)))
+    def _walk(self, climb_fn: NoisyLoss, clean: Array, keys: Key[Array, " batch"]) -> Array:
+        """Where the attack ends: the last point, of a trajectory the mean of the last N + 1."""
+        gradient = jax.grad(lambda x, keys: jnp.sum(climb_fn(x, keys)[0]))
+        nesterov = self.attack == "nesterov"
+        start = clean
+        if not nesterov:
+            start = inside(clean, fold(keys, jnp.int32(0)), self.eps, self.norm)
 
-        def step(x: Array, _: None) -> tuple[Array, Array]:
-            x = project(x + self.step * uphill(gradient(x), self.norm), clean, self.eps, self.norm)
-            return x, x
+        def step(carry: tuple[Array, Array], index: Array) -> tuple[tuple[Array, Array], Array]:
+            x, velocity = carry
+            # Without momentum, `velocity` stays zero.
+            slope = gradient(x + self.step * velocity, fold(keys, index + 1))
+            if nesterov:
+                size = jnp.mean(jnp.abs(slope), axis=(1, 2, 3))
+                slope = velocity = velocity + slope * per_image(inverse(size))
+            x = project(x + self.step * uphill(slope, self.norm), clean, self.eps, self.norm)
+            return (x, velocity), x
 
-        before = self.steps - self.count - 1
-        x = jax.lax.fori_loop(0, before, lambda _, x: step(x, None)[0], start)
-        return jnp.mean(jax.lax.scan(step, x, length=self.count + 1)[1], axis=0)
+        last = self.count + 1 if self.neighbours == "trajectory" else 1
+        before = self.steps - last
+        carry = start, jnp.zeros_like(start)
+        carry = jax.lax.fori_loop(0, before, lambda index, carry: step(carry, index)[0], carry)
+        points = jax.lax.scan(step, carry, before + jnp.arange(last))[1]
+        return jnp.mean(points, axis=0)
 
 
 def distance(one: Float[Array, "*_ embed"], other: Float[Array, "*_ embed"]) -> Array:

@@ -11,6 +11,7 @@ import pytest
 
 from mat_jax import defenses, mesh, state
 from mat_jax.attacks.losses import info_nce
+from mat_jax.data.characters import CHARACTERS
 from mat_jax.defenses.contrastive import one_to_many
 from mat_jax.defenses.inner import (
     WithCleanTexts,
@@ -85,6 +86,14 @@ def qt_aft(clean, found):
     return fare(clean, found) + 10 * (np.log(np.exp(logits).sum(1)) - np.diagonal(logits))
 
 
+def itr(clean, found):
+    return nce(found, found.tokens)
+
+
+def leaf(clean, found):
+    return ((text(found.tokens)[:, 0] - text(clean.tokens, ORIGINAL)[:, 0]) ** 2).sum(1)
+
+
 def all_texts(clean, found):
     embeds = jnp.asarray(text(found.tokens), jnp.float32)
     return np.asarray(one_to_many(jnp.float32(image(found)), embeds, MODEL.scale, clean.ids))
@@ -93,7 +102,12 @@ def all_texts(clean, found):
 PGD = {"eps": EPS, "steps": 8, "step_size": EPS / 4}
 STILL = defenses.MAT(**PGD, words=0)  # compiling a text attack takes seconds
 CLIMBS = {
+    "mat": (defenses.MAT(**PGD), itr),
     "tecoa": (defenses.TeCoA(PROMPTS, **PGD), classes),
+    "tecoa_itr": (defenses.TeCoAITR(**PGD), itr),
+    "fare": (defenses.FARE(**PGD), fare),
+    "leaf": (defenses.LEAF(), leaf),
+    "fare_leaf": (defenses.FARELEAF(defenses.FARE(**PGD)), lambda *x: fare(*x) + leaf(*x)),
     "mmcoa": (defenses.MMCoA(PROMPTS, **PGD, words=0), classes),
     "pmg_aft": (defenses.PMGAFT(PROMPTS, **PGD), classes),
     "tga_zsr": (defenses.TGAZSR(PROMPTS, **PGD), classes),
@@ -101,12 +115,36 @@ CLIMBS = {
     "qt_aft": (defenses.QTAFT(**PGD), qt_aft),
     "mava": (defenses.MAVA(**PGD, texts=2), mava),
     "mava_trajectory": (defenses.MAVA(**PGD, texts=2, neighbours="trajectory"), mava),
+    "mava_released": (
+        defenses.MAVA(**PGD, texts=2, neighbours="trajectory", attack="nesterov"),
+        mava,
+    ),
     "mat_plus": (defenses.MATPlus(mat=STILL, texts=2), all_texts),
 }
+# The weights that a defence trains; of the others, which have one tower, the image's.
+BOTH = ("mat", "tecoa_itr", "mmcoa", "mat_plus", "fare_leaf", "fine_tune")
 
 
-def captions_of(defense):
-    return getattr(defense, "texts", 1)
+def batch_of(defense, seed=0):
+    """As many captions as it asks for, and for LEAF's two, edits in the place of substitutes."""
+    found = batch(getattr(defense, "texts", 1), seed)
+    if not isinstance(defense, defenses.LEAF | defenses.FARELEAF):
+        return found
+    rng = np.random.default_rng(seed)
+    shape = *found.words.lengths.shape, 2 * len(CHARACTERS)
+    edits = jnp.asarray(rng.integers(3, 30, (*shape, 1)).astype(np.int32))
+    lengths = jnp.ones(shape, jnp.int32)
+    words = found.words._replace(substitutes=edits, substitute_lengths=lengths)
+    return found._replace(words=words)
+
+
+def test_every_defence_is_here():
+    """`MaskedWords` is none, and has a file of its own."""
+    exported = {name for name, one in vars(defenses).items() if hasattr(one, "perturb")}
+    here = {type(defense).__name__ for defense, _ in CLIMBS.values()}
+    assert here | {"FineTune", "MaskedWords"} == exported
+    clean = batch()
+    assert defenses.FineTune().perturb(MODEL, None, clean, KEY) is clean
 
 
 @pytest.mark.parametrize("name", CLIMBS)
@@ -114,19 +152,22 @@ def test_the_maximisation_raises_its_objective(name):
     defense, objective = CLIMBS[name]
     maximise = jax.jit(defense.perturb)
     for seed in (0, 1):
-        clean = batch(captions_of(defense), seed)
+        clean = batch_of(defense, seed)
         found = maximise(MODEL, ORIGINAL, clean, KEY)
         assert np.abs(found.images - clean.images).max() <= EPS + 1e-6
         assert found.images.min() >= 0 and found.images.max() <= 1
-        np.testing.assert_array_equal(found.tokens.ids, clean.tokens.ids)
+        assert np.any(found.tokens.ids != clean.tokens.ids) == bool(defense.words)
         assert objective(clean, found).sum() > objective(clean, clean).sum() + 0.05
 
 
-@pytest.mark.parametrize("name", [*CLIMBS, "mat"])
+OTHERS = {"vision": replace(STILL, part="vision"), "fine_tune": defenses.FineTune()}
+
+
+@pytest.mark.parametrize("name", [*CLIMBS, *OTHERS])
 def test_what_does_not_train_stays_bit_for_bit(name):
-    defense = CLIMBS[name][0] if name in CLIMBS else replace(STILL, part="vision")
+    defense = CLIMBS[name][0] if name in CLIMBS else OTHERS[name]
     trains = defense.trains
-    if name == "mat":  # a part goes by the names of real models
+    if hasattr(defense, "part"):  # a part goes by the names of real models
         trains = lambda path: defense.trains((path[0].removesuffix("_weights"),))  # noqa: E731
     layout, weights = state.flatten(MODEL)
     optimizer = optax.sgd(1e-2)
@@ -134,14 +175,14 @@ def test_what_does_not_train_stays_bit_for_bit(name):
     reference = state.flatten(ORIGINAL)[1]
     kept = jax.tree.map(np.array, (begin.frozen, reference, begin.trained))
     step = compile_step(layout, defense, optimizer, mesh.make(1), begin)
-    clean = batch(captions_of(defense))
-    end, metrics = step(begin, reference if defense.needs_reference else None, clean)
+    clean, end, metrics = batch_of(defense), begin, {}
+    for _ in range(2):
+        end, metrics = step(end, reference if defense.needs_reference else None, clean)
     assert np.isfinite(metrics["loss"]) and metrics["grad_norm"] > 0
     jax.tree.map(np.testing.assert_array_equal, (end.frozen, reference), kept[:2])
     assert all(np.any(np.asarray(leaf) != kept[2][key]) for key, leaf in end.trained.items())
-    # Those that hold their text tower hold its words, and all train the image's.
-    assert ("text_weights" in end.trained) == (name in ("mmcoa", "mat_plus"))
-    assert "vision_weights" in end.trained
+    assert ("text_weights" in end.trained) == (name in (*BOTH, "leaf"))
+    assert ("vision_weights" in end.trained) == (name != "leaf")
 
 
 def test_the_two_attacks_of_mmcoa_are_apart():
@@ -277,6 +318,7 @@ def test_the_parts_of_a_model():
             "leave mat.strategy.objective",
         ),
         (lambda: defenses.MAVA(count=0), "expected 1 or more"),
+        (lambda: defenses.MAVA(attack="nesterov", steps=0), "leaves nothing"),
         (lambda: defenses.MAVA(count=10, neighbours="trajectory"), "as many steps"),
         (lambda: defenses.MMCoA(PROMPTS, image_weight=0.0, text_weight=0.0), "learn nothing"),
         (lambda: defenses.Prompts(("one",)), "make no choice"),

@@ -1,0 +1,169 @@
+"""What a step of training costs, in passes through the two towers, counted from the settings."""
+
+from typing import Any, NamedTuple
+
+from mat_jax.data.characters import CHARACTERS
+from mat_jax.defenses.fare import FARE
+from mat_jax.defenses.fine_tune import FineTune
+from mat_jax.defenses.inner import WithCleanTexts, far_from_clean, kl_from_clean
+from mat_jax.defenses.leaf import FARELEAF, LEAF
+from mat_jax.defenses.mat import MAT
+from mat_jax.defenses.mat_plus import MATPlus
+from mat_jax.defenses.mava import MAVA
+from mat_jax.defenses.mmcoa import MMCoA
+from mat_jax.defenses.pmg_aft import PMGAFT
+from mat_jax.defenses.qt_aft import QTAFT
+from mat_jax.defenses.sim_clip import SimCLIP
+from mat_jax.defenses.tecoa import TeCoA
+from mat_jax.defenses.tecoa_itr import TeCoAITR
+from mat_jax.defenses.tga_zsr import TGAZSR
+
+
+class Passes(NamedTuple):
+    """Passes for one example of the batch; those of the frozen original are among the forwards."""
+
+    image_forwards: float = 0.0
+    image_backwards: float = 0.0  # to the pixels alone
+    image_updates: float = 0.0  # backward to the weights
+    text_forwards: float = 0.0
+    text_updates: float = 0.0
+
+    def relative(self, image: float, text: float) -> float:
+        r"""The cost over that of a plain fine-tuning step, whose forward and backward make 1.
+
+        $$\frac{w_i (F_i + B_i + 2 U_i) + w_t (F_t + 2 U_t)}{3 (w_i + w_t)}$$
+
+        with a forward pass of an image (a caption) costing $w_i$ ($w_t$): a dense layer is one
+        product forward, one backward to its input, and two to input and weights. If images were
+        all that costs, MAT would be 1 + 2/3 `steps`; captions add a third of their share for each
+        that is scored. Optimizers, fusion and all but the towers are left out.
+        """
+        images = self.image_forwards + self.image_backwards + 2 * self.image_updates
+        texts = self.text_forwards + 2 * self.text_updates
+        return (image * images + text * texts) / (3 * (image + text))
+
+
+def passes(defense: Any, *, batch_size: int, open_words: float = 7.0, captions: int = 5) -> Passes:
+    """The passes of one step, with all its `replays`, of a model that compares and does not fuse.
+
+    What one model encodes twice in a step counts once: the compiler sees that it is the same. A
+    word attack encodes a caption without each of its open words, and with each candidate for the
+    most important one; where no candidate harms, more words are visited than counted. A tower that
+    does not train needs no backward pass to its weights.
+
+    Args:
+        defense: any of `mat_jax.defenses` but `MaskedWords`.
+        batch_size: among so many examples the class prompts are shared.
+        open_words: words with candidates, of the caption of the batch that has most.
+        captions: of an image, where the defence takes all.
+
+    Raises:
+        ValueError: a defence that nobody has counted.
+    """
+    prompts = len(defense.prompts.texts) / batch_size if hasattr(defense, "prompts") else 0.0
+    steps = getattr(defense, "steps", 0)
+    match defense:
+        case FineTune():
+            found = Passes(1, 0, 1, 1, 1)
+        case TeCoAITR():
+            found = Passes(steps + 1, steps, 1, 1, 1)
+        case MAT():
+            found = _mat(defense, open_words)
+        case MATPlus():
+            count = captions if defense.texts is None else defense.texts
+            if defense.use == "pairs":
+                found = Passes(*(count * x for x in _mat(defense.mat, open_words)))
+            else:
+                found = _mat(defense.mat, open_words, count)
+        case MMCoA():
+            found = _mmcoa(defense, prompts, open_words)
+        case TeCoA():
+            found = Passes(steps + 1, steps, 1, prompts)
+        case PMGAFT() | TGAZSR():  # x', x, and one of them by the original
+            found = Passes(steps + 3, steps, 2, prompts)
+        case FARE():
+            found = Passes(steps + 2, steps, 1)
+        case SimCLIP():
+            twins = 2 if defense.twin == "trained" else 1
+            found = Passes(steps + 1 + twins, steps, twins)
+        case QTAFT():
+            found = Passes(steps + 2, steps, 1, 1)
+        case MAVA():
+            count = captions if defense.texts is None else defense.texts
+            around = defense.count if defense.neighbours == "uniform" else 1
+            found = Passes(
+                2 + (steps + 1) * around,
+                steps * around,
+                1 + around,
+                count if defense.cms else 0,
+            )
+        case LEAF():  # the clean caption by both models, and the attacked one
+            found = Passes(text_forwards=3 + defense.positions + len(CHARACTERS), text_updates=1)
+        case FARELEAF():
+            image = passes(defense.fare, batch_size=batch_size)
+            text = passes(defense.leaf, batch_size=batch_size)
+            found = Passes(*(one + other for one, other in zip(image, text, strict=True)))
+        case _:
+            raise ValueError(
+                f"the passes of {type(defense).__name__} are not counted: add it to defenses.cost"
+            )
+    return found._replace(
+        image_updates=found.image_updates * defense.trains(("vision",)),
+        text_updates=found.text_updates * defense.trains(("text",)),
+    )
+
+
+def _mat(mat: MAT, open_words: float, texts: int = 1) -> Passes:
+    """Of MAT, with so many captions for an image."""
+    images, captions = set[str](), set[str]()  # what is encoded once
+    image, caption = "clean", "clean"  # as they stand
+    climbed = scored = 0.0
+    for turn, move in enumerate(mat.strategy.order):
+        opponents = (image, caption) if mat.strategy.against == "attacked" else ("clean", "clean")
+        if move == "image":
+            objective = mat.strategy.objective
+            if isinstance(objective, WithCleanTexts):
+                objective = objective.objective
+                captions.add("clean")
+            if objective in (kl_from_clean, far_from_clean):
+                images.add("clean")
+            else:
+                captions.add(opponents[1])
+            climbed, image = climbed + mat.steps, f"attacked in turn {turn}"
+        elif mat.words:
+            captions.add("clean")
+            if mat.text_objective == "away":
+                images.add(opponents[0])
+            scored += open_words + mat.candidates * mat.words
+            caption = f"attacked in turn {turn}"
+    pairs, again = mat.pairs, mat.replays - 1
+    seen = _chosen((image, pairs.both + pairs.image), ("clean", pairs.text + pairs.clean))
+    read = _chosen((caption, pairs.both + pairs.text), ("clean", pairs.image + pairs.clean))
+    return Passes(
+        image_forwards=climbed + len(images.union(seen)) + again * len(set(seen)),
+        image_backwards=climbed,
+        image_updates=(1 + again) * len(seen),
+        text_forwards=texts * (scored + len(captions.union(read)) + again * len(set(read))),
+        text_updates=texts * (1 + again) * len(read),
+    )
+
+
+def _mmcoa(mmcoa: MMCoA, prompts: float, open_words: float) -> Passes:
+    """Of MMCoA: each half has an attacked side and a clean one."""
+    image, text = bool(mmcoa.image_weight), bool(mmcoa.text_weight)
+    attacked = bool(text and mmcoa.words)
+    scored = (open_words + mmcoa.candidates * mmcoa.words) * attacked
+    # The clean caption is read by the first half, or by the attack on it; the other by the second.
+    read = (image or attacked or text) + attacked
+    return Passes(
+        image_forwards=mmcoa.steps * image + image + text,
+        image_backwards=mmcoa.steps * image,
+        image_updates=image + text,
+        text_forwards=prompts * image + scored + read,
+        text_updates=image + text,
+    )
+
+
+def _chosen(*weights: tuple[str, float]) -> list[str]:
+    """What the outer loss encodes; each has a backward pass of its own."""
+    return [name for name, weight in weights if weight]

@@ -1,0 +1,133 @@
+"""Defences on models that fuse image and text: ALBEF (TCL is the same model), BLIP, its captioner.
+
+One compilation each: what is maximised is measured inside the step.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from mat_jax import defenses, mesh, models, state
+from mat_jax.attacks.losses import info_nce, squared_distance
+from mat_jax.defenses.inner import against_all_texts, against_texts
+from mat_jax.defenses.matching import matching
+from mat_jax.defenses.outer import captioning
+from mat_jax.records import Batch, Tokens
+from mat_jax.step import compile_step
+
+VIT = models.ViTConfig(width=8, layers=1, heads=2)
+BERT = {"vocab_size": 40, "length": 6, "width": 8, "heads": 2}
+MED = models.BertConfig(layers=1, segments=0, **BERT)
+CONFIGS = {
+    "albef": models.ALBEFConfig(
+        16, 8, VIT, models.BertConfig(layers=2, **BERT), first_fusion=1, embed=8
+    ),
+    "blip": models.BLIPConfig(16, 8, VIT, MED, embed=8),
+    "captioner": models.BLIPConfig(16, 8, VIT, MED, task="captioning"),
+}
+PGD = {"eps": 0.1, "steps": 3, "step_size": 0.05}
+# Attacks on words are those of any model: `models/specs_test.py` has them with these families.
+STILL = defenses.MAT(**PGD, words=0)
+DEFENSES = {
+    "mat": defenses.MAT(**PGD, words=0, part="vision"),
+    "mat_plus": defenses.MATPlus(mat=STILL, texts=2),
+    "tecoa_itr": defenses.TeCoAITR(**PGD),
+    "fare": defenses.FARE(**PGD),
+    "mava": defenses.MAVA(**PGD, texts=2, count=1),
+}
+WRITES = {
+    "mat": DEFENSES["mat"],
+    "mat_plus": DEFENSES["mat_plus"],
+    "mava": defenses.MAVA(**PGD, texts=2, count=1, cms=0.0),
+}
+CASES = [(f, n) for f in ("albef", "blip") for n in DEFENSES] + [("captioner", n) for n in WRITES]
+
+
+def batch(captions, count=4, length=6):
+    one, two = jax.random.split(jax.random.key(0))
+    ids = jax.random.randint(one, (count, captions, length), 5, 38)
+    images = jax.random.uniform(two, (count, 16, 16, 3))
+    mask = jnp.ones((count, captions, length), bool)
+    return Batch(jnp.arange(count), images, Tokens(ids, mask), jnp.ones((count, captions), bool))
+
+
+def maximised(defense, model, original, clean, found):
+    """What the images of a defence climb, one value an image."""
+    image = model.encode_image(found.images)
+    if isinstance(defense, defenses.MATPlus):
+        return against_all_texts(model, clean, found.tokens)(image)
+    if isinstance(defense, defenses.FARE):
+        return squared_distance(image.embed, original.encode_image(clean.images).embed)
+    if isinstance(defense, defenses.MAVA):
+        total = squared_distance(image.unit, original.encode_image(clean.images).unit)
+        for m in range(2 if defense.cms else 0):
+            text = original.encode_text(jax.tree.map(lambda x, m=m: x[:, m], clean.tokens))
+            total = total - 0.5 * jnp.sum(image.unit * text.unit, axis=-1)
+        return total
+    return against_texts(model, clean, found.tokens)(image)
+
+
+def learnt(model, found, key):
+    """What pairs are learnt by: comparing and matching, or writing; matching by itself."""
+    image, tokens = model.encode_image(found.images), jax.tree.map(lambda x: x[:, 0], found.tokens)
+    if hasattr(model, "caption_logits"):
+        return jnp.mean(captioning(model.caption_logits(image, tokens), tokens)), jnp.float32(0)
+    text = model.encode_text(tokens)
+    matched = jnp.mean(matching(model, image, text, key, found.ids))
+    return jnp.mean(info_nce(image.embed, text.embed, model.scale, found.ids)) + matched, matched
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A defence that tells besides what its attack reached."""
+
+    defense: Any
+
+    def perturb(self, model, reference, batch, key):
+        return self.defense.perturb(model, reference, batch, key)
+
+    def loss(self, model, reference, batch, batch_adv, key):
+        losses, metrics = self.defense.loss(model, reference, batch, batch_adv, key)
+        for name, found in (("clean", batch), ("attacked", batch_adv)):
+            reached = maximised(self.defense, model, reference, batch, found)
+            pair, matched = learnt(model, found, key)
+            told = {"reached": jnp.sum(reached), "learnt": pair, "matched": matched}
+            metrics |= {f"{name} {what}": jax.lax.stop_gradient(x) for what, x in told.items()}
+        return losses, metrics
+
+
+@pytest.mark.parametrize(("family", "name"), CASES)
+def test_the_attack_raises_its_objective_and_what_does_not_train_stays(family, name):
+    defense = (WRITES if family == "captioner" else DEFENSES)[name]
+    layout, weights = state.flatten(models.files.build(CONFIGS[family], 0))
+    reference = state.flatten(models.files.build(CONFIGS[family], 1))[1]
+    optimizer = optax.sgd(0.05)
+    begin = state.create(weights, optimizer, defense.trains, 0)
+    kept = jax.tree.map(np.array, (begin.frozen, reference, begin.trained))
+    step = compile_step(layout, Watched(defense), optimizer, mesh.make(1), begin)
+    clean, now = batch(getattr(defense, "texts", 1)), begin
+    for _ in range(2):
+        now, told = step(now, reference, clean)
+        assert told["attacked reached"] > told["clean reached"]
+        assert told["grad_norm"] > 0
+        if name in ("mat", "tecoa_itr"):
+            # The pairs that are learnt, hard negatives too, are the attacked ones.
+            assert float(told["loss"]) == pytest.approx(float(told["attacked learnt"]), rel=1e-5)
+            if family != "captioner":
+                assert told["attacked matched"] != told["clean matched"]
+                matched = float(told["attacked matched"])
+                assert float(told["matching"]) == pytest.approx(matched, rel=1e-5)
+    jax.tree.map(np.testing.assert_array_equal, (now.frozen, reference), kept[:2])
+    moved = {n for n, leaf in now.trained.items() if np.any(np.asarray(leaf) != kept[2][n])}
+    assert "vision.patch.kernel" in moved
+    held = {"mat": {"vision"}, "fare": {"vision"}, "mava": {"vision"}}.get(name)
+    if held is not None:
+        assert {n.split(".")[0].removesuffix("_proj") for n in now.trained} == held
+    else:
+        heads = {"captioner": "mlm", "blip": "itm_head", "albef": "itm_head"}
+        assert any(n.startswith(heads[family]) for n in moved)
