@@ -1,4 +1,4 @@
-"""A folder of partners: `manifest.json`, the pictures it names, and `augment.json`, how it was made.
+"""A folder of partners: `manifest.json`, pictures, and `augment.json`, how they were made.
 
 `manifest.json` is the field's retrieval JSON, a list of rows
 `{"image": path, "image_id": id, "caption": [the originals]}`, with two more keys,
@@ -91,7 +91,7 @@ def _entry(row: Any, place: str, folder: Path) -> Entry:
     if not isinstance(row, dict) or not isinstance(row.get("image"), str):
         raise ValueError(f'{place} is {row!r}; expected {{"image": path, "image_id": id, ...}}')
     captions = row.get("caption")
-    texts = {
+    texts: dict[str, Any] = {
         "caption": [captions] if isinstance(captions, str) else captions,
         "partner_captions": row.get("partner_captions", []),
         "partner_images": row.get("partner_images", []),
@@ -110,7 +110,8 @@ def _entry(row: Any, place: str, folder: Path) -> Entry:
 
 def _relative(path: Path, folder: Path) -> str:
     """The way from the folder to a file, also to one beside or above it."""
-    return Path(os.path.relpath(path, folder)).as_posix()
+    there = os.path.join(os.path.realpath(path.parent), path.name)  # links would mislead ".."
+    return Path(os.path.relpath(there, os.path.realpath(folder))).as_posix()
 
 
 def _json(path: Path) -> Any:
