@@ -17,7 +17,7 @@ def rand_augment(
     key: Key[Array, "*one_or_batch"],
     *,
     ops: int = 2,
-    magnitude: float | Float[Array, ""] = 9,
+    magnitude: int | float | Float[Array, ""] = 9,
 ) -> Float[Array, "batch height width 3"]:
     r"""Images after `ops` operations each, $o_n(\dots o_1(x))$, drawn with replacement.
 
@@ -48,11 +48,12 @@ def _augmented(images: Array, keys: Array, share: Array, *, ops: int) -> Array:
     share = share.astype(images.dtype)
 
     def one(image: Array, key: Array) -> Array:
-        for step in range(ops):
-            which, side = jax.random.split(jax.random.fold_in(key, step))
+        def step(number: Array, image: Array) -> Array:
+            which, side = jax.random.split(jax.random.fold_in(key, number))
             drawn = jax.random.randint(which, (), 0, len(functions))
             back = signed[drawn] & jax.random.bernoulli(side)
-            image = jax.lax.switch(drawn, functions, image, jnp.where(back, -share, share))
-        return image
+            return jax.lax.switch(drawn, functions, image, jnp.where(back, -share, share))
+
+        return jax.lax.fori_loop(0, ops, step, image)
 
     return jax.vmap(one)(images, keys)

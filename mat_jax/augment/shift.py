@@ -106,7 +106,7 @@ def _sketch(x: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
     """Dark lines where the picture changes, on paper that is tinted with its colours."""
     down, across = np.gradient(_grey(x)[..., 0])
     lines = np.clip(6 * np.hypot(down, across), 0, 1)[..., None]
-    paper = np.float32(0.75) + np.float32(0.25) * x
+    paper = np.float32(0.5) + np.float32(0.5) * x
     return (paper * (1 - lines) + np.float32(0.15) * lines).astype(np.float32)
 
 

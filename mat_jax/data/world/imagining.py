@@ -44,11 +44,13 @@ def imagine(caption: str, rng: np.random.Generator) -> Scene:
         raise ValueError(f"no scene of four things in four quarters is like {caption!r}")
     order = orders[rng.integers(len(orders))]
     ground, shade = _choose(rng, reading.grounds), _choose(rng, reading.shades)
-    things: list[Thing] = []
-    for quarter, claim in enumerate(order):
-        taken = [thing.kind for thing in things]
-        things.append(_thing(rng, quarter, claim, taken, _colour_of(ground, shade)))
-    return Scene(ground, shade, tuple(things), int(rng.integers(2**31)))
+    things: dict[int, Thing] = {}
+    # The most particular first: what is left open must not take the kind that another needs.
+    for quarter in sorted(range(len(order)), key=lambda q: len(order[q].kinds)):
+        taken = [thing.kind for thing in things.values()]
+        things[quarter] = _thing(rng, quarter, order[quarter], taken, _colour_of(ground, shade))
+    drawn = tuple(thing for _, thing in sorted(things.items()))
+    return Scene(ground, shade, drawn, int(rng.integers(2**31)))
 
 
 def reimagine(
