@@ -1,7 +1,5 @@
 """RandAugment (Cubuk et al. 2020): a few operations drawn at random, all of one magnitude."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,11 +36,11 @@ def rand_augment(
         raise ValueError(f"magnitude={magnitude} is off the scale; choose 0 to {LARGEST}")
     keys = key if key.ndim else jax.random.split(key, len(images))
     share = jnp.asarray(magnitude, jnp.float32) / LARGEST
-    return _augmented(jnp.asarray(images), keys, share, ops=ops)
+    return _augmented(jnp.asarray(images), keys, share, jnp.asarray(ops))
 
 
-@partial(jax.jit, static_argnames="ops")
-def _augmented(images: Array, keys: Array, share: Array, *, ops: int) -> Array:
+@jax.jit
+def _augmented(images: Array, keys: Array, share: Array, ops: Array) -> Array:
     functions = [operation.function for operation in OPERATIONS.values()]
     signed = jnp.asarray([operation.signed for operation in OPERATIONS.values()])
     share = share.astype(images.dtype)

@@ -43,16 +43,16 @@ PIL = {
     "autocontrast": lambda share: ImageOps.autocontrast,
     "equalize": lambda share: ImageOps.equalize,
     # 255 (1 - share) is no whole number for any share used here.
-    "solarize": lambda share: lambda image: ImageOps.solarize(
-        image, int(np.ceil(255 * (1 - share)))
+    "solarize": lambda share: (
+        lambda image: ImageOps.solarize(image, int(np.ceil(255 * (1 - share))))
     ),
     "posterize": lambda share: lambda image: ImageOps.posterize(image, 8 - round(4 * share)),
     "colour": enhanced(ImageEnhance.Color),
     "contrast": enhanced(ImageEnhance.Contrast),
     "brightness": enhanced(ImageEnhance.Brightness),
     "sharpness": enhanced(ImageEnhance.Sharpness),
-    "rotate": lambda share: lambda image: image.rotate(
-        30 * share, Image.Resampling.NEAREST, fillcolor=GREY
+    "rotate": lambda share: (
+        lambda image: image.rotate(30 * share, Image.Resampling.NEAREST, fillcolor=GREY)
     ),
     "shear_x": lambda share: warped(fixed((1, 0.3 * share, 0)), fixed((0, 1, 0))),
     "shear_y": lambda share: warped(fixed((1, 0, 0)), fixed((0.3 * share, 1, 0))),
