@@ -11,7 +11,8 @@ from mat_jax.models import load
 
 def test_the_world_knows_what_a_word_stands_before():
     (found,) = of_the_world(["a dark cat and two boats on dark sand at the left"])
-    options = dict(zip("a dark cat and two boats on dark2 sand at the left".split(), found))
+    names = "a dark cat and two boats on dark2 sand at the left".split()
+    options = dict(zip(names, found, strict=True))
     # A dark cat is of four colours, which only words of more colours cover.
     assert options["dark"] == [] and options["dark2"] == ["dim", "deep", "soft"]
     assert set(options["cat"]) >= {"kitten", "kitty", "animal", "creature"}
