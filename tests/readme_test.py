@@ -23,10 +23,11 @@ def test_linked_files_exist() -> None:
         assert (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "convert"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "convert", "augment"])
 def test_options_exist(name: str) -> None:
     """Every `--option` shown in a command is one the program has."""
-    source = (ROOT / "mat_jax" / f"{name}.py").read_text()
+    package = ROOT / "mat_jax" / name / "__main__.py"
+    source = (package if package.is_file() else ROOT / "mat_jax" / f"{name}.py").read_text()
     commands = re.findall(rf"python -m mat_jax\.{name}((?:\\\n|[^\n])*)", README)
     assert commands
     for option in {o for command in commands for o in re.findall(r"--[a-z-]+", command)}:

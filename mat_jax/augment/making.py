@@ -1,0 +1,204 @@
+"""Making partners: chunk by chunk, each on disk before the next, so that nothing is made twice."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mat_jax.augment import shift
+from mat_jax.augment.manifest import HEADER, MANIFEST, Entry, Manifest, read_manifest, row
+from mat_jax.augment.pictures import stem
+from mat_jax.augment.recipe import Recipe
+from mat_jax.augment.ways import WAYS, Job, Make, Partner
+from mat_jax.data.retrieval_json import RetrievalJson
+from mat_jax.progress import Progress
+from mat_jax.saving import writable, writing
+
+_PARTS = ".parts"
+
+
+def make(recipe: Recipe, out: str | Path, *, quiet: bool = False) -> Manifest:
+    """Make the partners of all images and write them to a folder.
+
+    The folder gets `manifest.json` last, after the pictures it names; until then what is finished
+    lies in `.parts`. Called again with the same recipe it goes on, to the same files byte by byte;
+    with another one it refuses. Partner k of an image depends on the recipe, the image's number in
+    its source and k, on nothing else.
+
+    Args:
+        recipe: of what, and how.
+        out: the folder.
+        quiet: no progress line.
+
+    Raises:
+        ValueError: a recipe that cannot be, or another one's folder.
+        OSError: the folder cannot be written.
+    """
+    if recipe.how not in WAYS:
+        raise ValueError(f"unknown way {recipe.how!r}; choose from {', '.join(WAYS)}")
+    way, out = WAYS[recipe.how], Path(out)
+    settings = recipe.told(way.knobs)
+    source = recipe.source()
+    if not len(source):
+        raise ValueError(f"the source {source.name!r} is empty; expected at least one image")
+    originals = 1 if recipe.how == "i2t_human" and recipe.originals is None else recipe.originals
+    entries, ids = _entries(source, recipe, originals, out)
+    header = {
+        **settings,
+        "source": source.name,
+        "images": len(entries),
+        "originals": originals,
+        "digest": _digest(entries),
+        "batch_size": recipe.batch_size,
+    }
+    if _known(out, header):
+        return read_manifest(out)
+    builder = way.build(source, entries, recipe)
+    with writing(writable(out) / HEADER) as file:
+        file.write(_text(header))
+    progress = Progress(recipe.how, len(entries), quiet=quiet)
+    parts = []
+    for start in range(0, len(entries), recipe.batch_size):
+        part = out / _PARTS / f"{start:08d}.json"
+        stop = min(start + recipe.batch_size, len(entries))
+        if not part.is_file():
+            _write(range(start, stop), source, entries, ids, recipe, builder, part, out)
+        parts.append(part)
+        progress.show(stop)
+    rows = [one for part in parts for one in json.loads(part.read_text(encoding="utf-8"))]
+    with writing(out / MANIFEST) as file:
+        file.write(_text(rows))
+    shutil.rmtree(out / _PARTS)
+    for left in out.glob("*/.*.png.*"):  # of a run that was killed while it wrote
+        left.unlink()
+    return read_manifest(out)
+
+
+def jobs(recipe: Recipe, ids: Sequence[int], index: int) -> list[Job]:
+    """The partners of one image that are to be made; some of another image, if so asked."""
+    found = []
+    for number in range(recipe.count):
+        seed = (recipe.seed, ids[index], number)
+        rng = np.random.default_rng((*seed, 1))  # another stream than the partner's own
+        strange = rng.random() < recipe.misaligned and len(ids) > 1
+        step = int(rng.integers(1, len(ids))) if strange else 0
+        found.append(Job((index + step) % len(ids), number, seed))
+    return found
+
+
+def _write(
+    indices: range,
+    source: Any,
+    entries: Sequence[Entry],
+    ids: Sequence[int],
+    recipe: Recipe,
+    build: Make,
+    part: Path,
+    out: Path,
+) -> None:
+    """Make the partners of some images; their rows are written when all pictures are."""
+    asked = [(index, job) for index in indices for job in jobs(recipe, ids, index)]
+    made = build([job for _, job in asked])
+    captions: dict[int, list[str]] = {index: [] for index in indices}
+    images: dict[int, list[Path]] = {index: [] for index in indices}
+    for (index, job), partner in zip(asked, made, strict=True):
+        partner = _shifted(partner, recipe, job)
+        if isinstance(partner, str):
+            captions[index].append(partner)
+        elif partner is not None:
+            name = f"{stem(entries[index].image_id)}_{job.number}.png"
+            images[index].append(_picture(partner, out / "partners" / name))
+    rows = []
+    for index in indices:
+        entry = entries[index]
+        if not isinstance(source, RetrievalJson):
+            _picture(source[index].image, entry.image)
+        entry = replace(
+            entry, partner_captions=tuple(captions[index]), partner_images=tuple(images[index])
+        )
+        rows.append(row(entry, out))
+    with writing(part) as file:
+        file.write(_text(rows))
+
+
+def _shifted(partner: Partner, recipe: Recipe, job: Job) -> Partner:
+    if not recipe.shift or partner is None:
+        return partner
+    if isinstance(partner, str):
+        return shift.reword(partner, recipe.shift, np.random.default_rng((*job.seed, 2)))
+    return shift.restyle(partner, recipe.style, recipe.shift)
+
+
+def _entries(
+    source: Any, recipe: Recipe, originals: int | None, out: Path
+) -> tuple[list[Entry], list[int]]:
+    """The images with their originals and no partner yet, and the numbers draws derive from."""
+    entries, numbers = [], []
+    own = _own_ids(recipe.data) if isinstance(source, RetrievalJson) else None
+    for index in range(len(source)):
+        if isinstance(source, RetrievalJson):
+            number, captions, path = index, source.captions(index), source.paths[index]
+        else:
+            example = source[index]
+            number, captions = example.image_id, example.captions
+            path = out / "images" / f"{number}.png"
+        image_id = number if own is None else own[index]
+        entries.append(Entry(image_id=image_id, image=path, captions=tuple(captions[:originals])))
+        numbers.append(number)
+    names: dict[str, Any] = {}
+    for entry in entries:
+        name = stem(entry.image_id)
+        if name in names:
+            raise ValueError(
+                f"image_ids {names[name]!r} and {entry.image_id!r} would give files of one name: "
+                "rename one"
+            )
+        names[name] = entry.image_id
+    return entries, numbers
+
+
+def _own_ids(path: Any) -> list[int | str] | None:
+    """The `image_id` of each image of an annotation file, its position where it has none."""
+    if not isinstance(path, str | Path):
+        return None
+    rows = json.loads(Path(path).read_text(encoding="utf-8"))
+    keys = dict.fromkeys(r.get("image_id", ("image", r["image"])) for r in rows)
+    return [i if isinstance(key, tuple) else key for i, key in enumerate(keys)]
+
+
+def _known(out: Path, header: dict[str, Any]) -> bool:
+    """Whether the folder is finished; an error if it is another recipe's."""
+    if not (out / HEADER).is_file():
+        if (out / MANIFEST).is_file():
+            raise ValueError(f"{str(out)!r} holds a manifest of others: choose another folder")
+        return False
+    before = json.loads((out / HEADER).read_text(encoding="utf-8"))
+    for key in {**before, **header}:
+        if before.get(key) != header.get(key):
+            raise ValueError(
+                f"{str(out)!r} holds partners made with {key}={before.get(key)!r}, not "
+                f"{header.get(key)!r}: choose another folder, or delete that one"
+            )
+    return (out / MANIFEST).is_file()
+
+
+def _picture(pixels: np.ndarray, path: Path) -> Path:
+    with writing(path) as file:
+        Image.fromarray(pixels).save(file, "PNG")
+    return path
+
+
+def _digest(entries: Sequence[Entry]) -> str:
+    """A short hash of the originals: a folder does not go on with captions that were edited."""
+    known = json.dumps([[str(entry.image_id), *entry.captions] for entry in entries])
+    return hashlib.sha256(known.encode()).hexdigest()[:16]
+
+
+def _text(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()

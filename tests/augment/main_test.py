@@ -1,0 +1,57 @@
+"""`python -m mat_jax.augment`: one line about what was written, or one sentence about why not."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mat_jax.augment import read_manifest
+from mat_jax.augment.__main__ import main
+
+
+@pytest.fixture
+def test_set(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number in range(2):
+        picture = np.full((6, 6, 3), 60 * number, np.uint8)
+        Image.fromarray(picture).save(tmp_path / f"photos/{number}.png")
+        Image.fromarray(picture + 9).save(tmp_path / f"photos/{number}_0.png")
+    rows = [{"image": f"{n}.png", "caption": ["a dog", "a hound", "a beast"]} for n in range(2)]
+    (tmp_path / "test.json").write_text(json.dumps(rows))
+    return ["--data", str(tmp_path / "test.json"), "--images", str(tmp_path / "photos")]
+
+
+def test_captions_and_pictures(test_set, tmp_path, capsys):
+    out = tmp_path / "human"
+    assert main([*test_set, "--how", "i2t_human", "--count", "4", "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}: 4 captions beside 2 images\n"
+    assert read_manifest(out)[1].partner_captions == ("a hound", "a beast")
+    header = json.loads((out / "augment.json").read_text())
+    assert (header["how"], header["count"], header["originals"]) == ("i2t_human", 4, 1)
+    assert (header["images"], header["source"]) == (2, "test")
+    out = tmp_path / "drawn"
+    given = ["--how", "t2i", "--file", str(tmp_path / "photos"), "--count", "3", "--shift", "1"]
+    assert main([*test_set, *given, "--style", "night", "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}: 2 pictures beside 2 images\n"
+    entry = read_manifest(out)[1]
+    # 69 grey levels become (69 / 255) ** 1.5 of each colour's share.
+    night = np.round(255 * (69 / 255) ** 1.5 * np.array([0.5, 0.6, 0.85]))
+    np.testing.assert_array_equal(np.asarray(Image.open(entry.partner_images[0]))[0, 0], night)
+    assert entry.partner_images[0].name == "1_0.png" and len(entry.captions) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--how", "nothing"], "argument --how: invalid choice: 'nothing'"),
+        (["--count", "0"], "count is 0: it must be at least 1"),
+        (["--how", "eda", "--wrong", "0.5"], "wrong=0.5 does nothing for eda"),
+        (["--data", "gone.json"], "'gone.json' needs its image root: give --images"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path, capsys, arguments, message):
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith(f"error: {message}")
+    assert said.err.count("\n") == 1 and not (tmp_path / "out").exists()

@@ -1,0 +1,208 @@
+"""Partners on disk: the same whether made at once or with a stop, and as aligned as asked."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mat_jax.augment import Recipe, making, read_manifest, ways
+from mat_jax.augment.making import make
+from mat_jax.augment.shift import plain
+from mat_jax.data.world import Scenes, content, is_true, rewrite
+from mat_jax.data.world import make as scene_of
+from mat_jax.data.world.builder import SceneExample
+from mat_jax.data.world.draw import render
+
+
+class Few(Scenes):
+    """Some scenes from their seeds, without files."""
+
+    def __init__(self, count=6):
+        super().__init__("few", None, count)
+
+    def __getitem__(self, index):
+        return example(range(len(self))[index])
+
+
+@cache
+def example(index):
+    scene, texts = scene_of("val", index)
+    return SceneExample(render(scene, 16), texts, 100 + index, scene)
+
+
+def tree(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def captions_of(how, folder, scenes=24, **settings):
+    """(scene number, its originals, a partner) for every partner."""
+    recipe = Recipe(data=Few(scenes), how=how, **settings)
+    manifest = make(recipe, folder, quiet=True)
+    return [
+        (i, e.captions, text) for i, e in enumerate(manifest.entries) for text in e.partner_captions
+    ]
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Three photographs of two sizes, two captions each, in the training form."""
+    (tmp_path / "root").mkdir()
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(3):
+        pixels = rng.integers(0, 256, (20, 24 + 4 * (number % 2), 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"root/{number}.png")
+        for text in (f"a dog number {number}", f"animal number {number} runs"):
+            rows.append({"image": f"{number}.png", "caption": text, "image_id": f"f-{number}"})
+    (tmp_path / "train.json").write_text(json.dumps(rows))
+    return {"data": tmp_path / "train.json", "images": tmp_path / "root"}
+
+
+@pytest.mark.parametrize("how", ["t_i2i", "eda"])
+def test_a_stop_makes_no_difference(tmp_path, monkeypatch, how):
+    recipe = Recipe(data=Few(), how=how, count=2, batch_size=2)
+    whole = make(recipe, tmp_path / "whole", quiet=True)
+    draws = []
+
+    class Stopping(making.Progress):
+        def show(self, done):
+            draws.append(done)
+            if len(draws) == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(making, "Progress", Stopping)
+    with pytest.raises(KeyboardInterrupt):
+        make(recipe, tmp_path / "parts", quiet=True)
+    with pytest.raises(FileNotFoundError, match="run its command again"):
+        read_manifest(tmp_path / "parts")
+    # What a killed process may leave of a picture is swept away.
+    (tmp_path / "parts/images/.x.png.123").write_bytes(b"half")
+    asked = []
+    monkeypatch.setattr(making, "jobs", lambda *a, jobs=making.jobs: asked.append(a[2]) or jobs(*a))
+    again = make(recipe, tmp_path / "parts", quiet=True)
+    assert asked == [4, 5]  # the last two images; the first four were made
+    assert tree(tmp_path / "parts") == tree(tmp_path / "whole")
+    assert again.header == whole.header and len(again) == 6
+    before = (tmp_path / "parts/manifest.json").stat().st_mtime_ns
+    make(recipe, tmp_path / "parts", quiet=True)
+    assert (tmp_path / "parts/manifest.json").stat().st_mtime_ns == before
+
+
+def test_a_folder_of_another_recipe_is_refused(tmp_path):
+    make(Recipe(data=Few(2), count=1), tmp_path, quiet=True)
+    with pytest.raises(ValueError, match="made with count=1, not 2: choose another folder"):
+        make(Recipe(data=Few(2), count=2), tmp_path, quiet=True)
+    (tmp_path / "augment.json").unlink()
+    with pytest.raises(ValueError, match="holds a manifest of others"):
+        make(Recipe(data=Few(2), count=1), tmp_path, quiet=True)
+
+
+def test_fewer_partners_are_the_first_of_more(tmp_path):
+    many = captions_of("langrw", tmp_path / "4", 5, count=4, originals=1)
+    few = captions_of("langrw", tmp_path / "2", 5, count=2, originals=1)
+    assert few == [one for at, one in enumerate(many) if at % 4 < 2]
+
+
+def test_human_captions_are_the_others(tmp_path):
+    found = captions_of("i2t_human", tmp_path, 8, count=6)
+    for index in range(8):
+        texts = Few(8).captions(index)
+        own = [text for i, _, text in found if i == index]
+        assert [o for i, o, _ in found if i == index] == [texts[:1]] * 6
+        assert tuple(own[:4]) == texts[1:] and len(set(own)) == 6
+
+
+def test_misaligned_partners_belong_to_others(tmp_path):
+    world = Few(24)
+    for share in (0.0, 0.3, 1.0):
+        found = captions_of("i2t_human", tmp_path / str(share), misaligned=share)
+        strange = [text not in world.captions(index) for index, _, text in found]
+        assert abs(np.mean(strange) - share) < (0.13 if share == 0.3 else 1e-9)
+        everything = {text for index in range(24) for text in world.captions(index)}
+        assert {text for _, _, text in found} <= everything
+
+
+def test_mistaken_facts_make_partners_false(tmp_path):
+    truths = []
+    for wrong in (0.0, 0.5):
+        found = captions_of("i2t_human", tmp_path / str(wrong), wrong=wrong)
+        truths.append(np.mean([is_true(text, Few(24)[i].scene) for i, _, text in found]))
+    assert truths[0] > 0.75 and truths[1] < 0.15
+
+
+def test_a_shift_is_apart_from_alignment(tmp_path):
+    found = captions_of("langrw", tmp_path / "shift", 10, shift=1.0, count=1)
+    same = captions_of("langrw", tmp_path / "none", 10, count=1)
+    assert [plain(text) for _, _, text in found] == [text for _, _, text in same]
+    assert not any(text == other for (*_, text), (*_, other) in zip(found, same, strict=True))
+    for _, originals, text in same:
+        assert content(text) == content(originals[0]) and text != originals[0]
+
+
+def test_pictures_are_of_the_captions(tmp_path, monkeypatch):
+    """T2I draws what `imagine` imagines, and what is on disk are those pixels."""
+    drawn = []
+    monkeypatch.setattr(
+        ways, "render", lambda scene, size: drawn.append(scene) or render(scene, size)
+    )
+    recipe = Recipe(data=Few(4), how="t2i", count=2, originals=2)
+    manifest = make(recipe, tmp_path, quiet=True)
+    for index, entry in enumerate(manifest.entries):
+        scenes = drawn[2 * index : 2 * index + 2]
+        assert len(entry.captions) == 2  # and they take turns
+        for scene, caption, path in zip(scenes, entry.captions, entry.partner_images, strict=True):
+            assert is_true(caption, scene)
+            np.testing.assert_array_equal(np.asarray(Image.open(path)), render(scene, 16))
+        np.testing.assert_array_equal(np.asarray(Image.open(entry.image)), Few(4)[index].image)
+
+
+def test_photographs(photographs, tmp_path):
+    manifest = make(Recipe(**photographs, how="i2t_human", count=4), tmp_path / "out", quiet=True)
+    assert [entry.image_id for entry in manifest.entries] == ["f-0", "f-1", "f-2"]
+    assert manifest[1].captions == ("a dog number 1",)
+    assert manifest[1].partner_captions == ("animal number 1 runs",)
+    assert manifest[1].image.samefile(photographs["images"] / "1.png")
+    assert not (tmp_path / "out/images").exists()  # photographs are not copied
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"how": "langrw"}, r"langrw knows what scenes hold, but not .*: give rewrites \(--file\)"),
+        ({"how": "t2i"}, r"give pictures \(--file\) or a diffusion model"),
+        ({"how": "eda"}, r"give a word file \(--file\) or a masked language model"),
+        ({"how": "i2t_cap"}, r"give a captioner \(--model\)"),
+        ({"how": "i2t_human", "wrong": 0.1}, "wrong mistakes facts of scenes"),
+        ({"how": "eda", "strength": 0.1}, "strength=0.1 does nothing for eda: leave it out"),
+        ({"how": "backtranslation"}, "unknown way 'backtranslation'; choose from eda, langrw"),
+    ],
+)
+def test_what_photographs_do_not_tell(photographs, tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        make(Recipe(**photographs, **settings), tmp_path / "out", quiet=True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"misaligned": 1.5}, "misaligned=1.5 is no share; choose 0 to 1"),
+        ({"count": 0}, "count is 0: it must be at least 1, or left out"),
+        ({"seed": -1}, "seed is -1: it must be 0 or more"),
+        ({"style": "oil"}, "unknown style 'oil'; choose from pastel"),
+        ({"decode": "best"}, "unknown decode 'best'; choose nucleus"),
+        ({"model": "a", "file": "b"}, "from a model or from a file, not both"),
+    ],
+)
+def test_a_recipe_that_cannot_be(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**settings)
+
+
+def test_rewriting_is_what_langrw_does(tmp_path):
+    (index, originals, text), *_ = captions_of("langrw", tmp_path, 1, count=1, seed=3)
+    assert text == rewrite(originals[0], np.random.default_rng((3, 100 + index, 0)))
+    assert Path(tmp_path / "augment.json").is_file()
