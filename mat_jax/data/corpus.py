@@ -211,10 +211,12 @@ class Corpus:
         partner_images: Any = None
         if pictures is not None and pictures.shape[1]:
             partner_images = _floats(
-                np.stack([
-                    [self._picture(int(i), int(n)) for n in row]
-                    for i, row in zip(indices, pictures, strict=True)
-                ])
+                np.stack(
+                    [
+                        [self._picture(int(i), int(n)) for n in row]
+                        for i, row in zip(indices, pictures, strict=True)
+                    ]
+                )
             )
         return Batch(
             ids=ids,

@@ -53,7 +53,7 @@ class Table:
         return " ".join("cat" if choice[i] >= 0 else word for i, word in enumerate(words))
 
 
-@dataclassclass Counted(list):
+class Counted(list):
     """A list that counts what is taken out of it."""
 
     def __init__(self, pictures: list[np.ndarray], taken: list[int]) -> None:
@@ -65,7 +65,7 @@ class Table:
         return super().__getitem__(number)
 
 
-
+@dataclass
 class Memory:
     """A source in memory; image i is of the grey value i, and remembers being read."""
 
@@ -83,7 +83,7 @@ class Memory:
         return Example(np.full((6, 4, 3), index, np.uint8), self.texts[index], 100 + index)
 
 
-
+@dataclass
 class Rich(Memory):
     """With partners; picture n of image i is of the grey value 10 + 10 i + n."""
 
@@ -183,7 +183,7 @@ def test_large_sets_are_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> N
     assert source.reads == [3, 3, 3]
 
 
-@pytestdef rich(**settings) -> Corpus:
+def rich(**settings) -> Corpus:
     return Corpus.prepare(Rich(TEXTS), Tokenizer(), image_size=2, **settings)
 
 
@@ -218,7 +218,7 @@ def test_partner_pictures_and_the_image_itself_in_their_place() -> None:
     assert corpus.batch([2, 0]).partner_images is None
 
 
-.mark.parametrize("room, originals, partners", [(72, 1, 1), (71, 1, 3), (35, 3, 3)])
+@pytest.mark.parametrize("room, originals, partners", [(72, 1, 1), (71, 1, 3), (35, 3, 3)])
 def test_images_and_partners_are_kept_within_one_room(
     monkeypatch: pytest.MonkeyPatch, room: int, originals: int, partners: int
 ) -> None:
@@ -235,7 +235,7 @@ def test_images_and_partners_are_kept_within_one_room(
     assert len(corpus.source.decoded) == 3 * partners
 
 
-.mark.parametrize(
+@pytest.mark.parametrize(
     "texts, words",
     [
         ([], "'memory' is empty"),

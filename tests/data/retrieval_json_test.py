@@ -116,8 +116,16 @@ def test_limit_counts_images(root: Path) -> None:
             FileNotFoundError,
             r"image 'a/9.png' of .*set\.json' is not under the image root .*images'; check",
         ),
-        ([{"image": "a/1.png", "caption": "c", "partner_captions": "d"}], ValueError, "'d'; expected"),
-        ([{"image": "a/1.png", "caption": "c", "partner_captions": ["."]}], ValueError, "without w"),
+        (
+            [{"image": "a/1.png", "caption": "c", "partner_captions": "d"}],
+            ValueError,
+            "'d'; expected",
+        ),
+        (
+            [{"image": "a/1.png", "caption": "c", "partner_captions": ["."]}],
+            ValueError,
+            "without w",
+        ),
         ([{"image": "a/1.png", "caption": "c", "partner_images": [3]}], ValueError, "a list of te"),
         (
             [{"image": "a/1.png", "caption": "c", "partner_images": ["a/8.png"]}],
