@@ -5,6 +5,7 @@ Dimension names, used in every annotation of the package:
 =============  ==========================================================
 `batch`        images of a batch
 `captions`     captions of one image (padded; `Batch.present` says which are real)
+`pictures`     partner images of one image
 `length`       token positions of a caption
 `words`        word slots of a caption (padded)
 `candidates`   substitutes of one word (padded)
@@ -75,7 +76,8 @@ class Words(NamedTuple):
 class Batch(NamedTuple):
     """One batch of images with their captions.
 
-    `words` is None where no text is attacked, `labels` where the source has no classes.
+    `words` is None where no text is attacked, `labels` where the source has no classes,
+    `partner_images` where there is one picture an image, as in all but one-to-many training.
     """
 
     ids: Int[Array, " batch"]
@@ -84,6 +86,7 @@ class Batch(NamedTuple):
     present: Bool[Array, "batch captions"]
     words: Words | None = None  # [batch, captions, words, ...]
     labels: Int[Array, " batch"] | None = None  # the class of each image
+    partner_images: Float[Array, "batch pictures height width 3"] | None = None
 
 
 class Adversarial(NamedTuple):

@@ -82,6 +82,7 @@ def fit(
         batch_size=experiment.batch_size,
         seed=experiment.seed,
         captions=getattr(experiment.defense, "texts", 1),
+        images=getattr(experiment.defense, "images", 0),
     )
     if policy == "never":
         _remove_run(workdir)
@@ -136,7 +137,9 @@ def _corpus(
     """The training corpus, with substitution candidates where the defence attacks text."""
     size = getattr(model.config, "image_size", 1)  # a language model sees no picture
     fit = model.pixels.fit if hasattr(model, "pixels") else "crop"
-    corpus = data.Corpus.prepare(source, tokenizer, image_size=size, fit=fit)
+    # Partners of the data are for those who train from one to many, `defenses.MATPlus`.
+    partners = getattr(experiment.defense, "partners", False)
+    corpus = data.Corpus.prepare(source, tokenizer, image_size=size, fit=fit, partners=partners)
     substitutes = experiment.substitutes if experiment.defense.words else None
     return data.attackable(corpus, substitutes, tokenizer, progress=not quiet)
 

@@ -30,11 +30,13 @@ def compile_step(
 ) -> Step:
     """One update, compiled once: `step(state, reference, batch) -> (state, metrics)`.
 
-    First the inner maximisation `batch' = defense.perturb(model, reference, batch, key)`, whose
-    gradients are taken with respect to the pixels only; then the gradient of
-    `mean(defense.loss(model, reference, batch, batch', key'))` with respect to the trained weights,
-    and the optimizer's update. Weights are arguments, never constants; the state is donated, so its
-    memory is used again. The key of a step is folded from the run's key and the step's number.
+    A defence that has `extend(batch, key'')` is first asked for more of the batch, views of its
+    images for example. Then comes the inner maximisation
+    `batch' = defense.perturb(model, reference, batch, key)`, whose gradients are taken with respect
+    to the pixels only; then the gradient of `mean(defense.loss(model, reference, batch, batch',
+    key'))` with respect to the trained weights, and the optimizer's update. Weights are arguments,
+    never constants; the state is donated, so its memory is used again. The key of a step is folded
+    from the run's key and the step's number.
 
     A defence with `replays` above 1 makes so many updates with the batch, and between two of them
     `images' = defense.climb(images, images', slope)`, with the slope of the loss along the pixels
@@ -53,6 +55,8 @@ def compile_step(
     def update(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         original = None if reference is None else layout.model(reference)
+        extend = getattr(defense, "extend", None)
+        batch = batch if extend is None else extend(batch, jax.random.fold_in(key, 2))
         with jax.named_scope("perturb"):
             model = layout.model({**state.trained, **state.frozen})
             batch_adv = jax.lax.stop_gradient(defense.perturb(model, original, batch, key))

@@ -1,6 +1,5 @@
 """Images and captions ready to be batched: tokens and word tables made, pixels on demand."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
@@ -10,7 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from mat_jax.data.clean import clean_caption
-from mat_jax.data.images import Fit, resize
+from mat_jax.data.images import Fit
+from mat_jax.data.pixels import Originals, Partners
 from mat_jax.data.source import Source
 from mat_jax.data.words import TextFormat
 from mat_jax.records import Batch, Tokens, Words
@@ -53,6 +53,10 @@ class Corpus:
     Captions are held one a row, image by image; `rows[i, m]` is the row of caption m of image i,
     -1 where the image has fewer captions than others. Such an absent caption comes as an empty
     one (`start end`) with `present` False.
+
+    A corpus with partners has more texts an image: of `texts[i]` the first `own[i]` are its own
+    captions, and `partner_texts[i]` are the places of its partners, some of which may be own
+    captions as well. `pictures` are its partner pictures. Both are None without such partners.
     """
 
     source: Source
@@ -62,7 +66,10 @@ class Corpus:
     tokens: Tokens  # [rows + 1, length]; the last row is the empty caption
     table: CandidateTable | None = None
     labels: Int[np.ndarray, " images"] | None = None  # where the source has `label(i)`
-    images: "_Images" = field(repr=False)
+    own: Int[np.ndarray, " images"]
+    partner_texts: tuple[tuple[int, ...], ...] | None = field(default=None, repr=False)
+    images: Originals = field(repr=False)
+    pictures: Partners | None = field(default=None, repr=False)
 
     @classmethod
     def prepare(
@@ -74,6 +81,7 @@ class Corpus:
         fit: Fit = "crop",
         captions_per_image: int | None = None,
         words: CandidateTable | None = None,
+        partners: bool = False,
     ) -> "Corpus":
         """Tokenize all captions of a source; images are decoded when first asked for.
 
@@ -86,6 +94,8 @@ class Corpus:
                 None keeps all.
             words: substitution candidates, one row for each caption of the result's
                 `caption_list`; None where no text is attacked, or `with_words` follows.
+            partners: take the partners of the source too, where it has some; without, nothing of
+                them is seen.
 
         Raises:
             ValueError: an empty source, a caption without words, or a table of other captions.
@@ -97,11 +107,16 @@ class Corpus:
             )
         if not len(source):
             raise ValueError(f"the source {source.name!r} is empty; expected at least one image")
-        images = _Images(source, image_size, fit)
+        images = Originals(source, image_size, fit, CACHE_BYTES)
         texts = tuple(
             _checked(images.captions(i)[:captions_per_image], i, source.name)
             for i in range(len(source))
         )
+        own = np.array([len(t) for t in texts], dtype=np.int32)
+        partner_texts = pictures = None
+        if partners:
+            texts, partner_texts = _with_partners(source, texts)
+            pictures = _pictures(source, image_size, fit, CACHE_BYTES - images.store.kept)
         counts = np.array([len(t) for t in texts], dtype=np.int32)
         slots = np.arange(counts.max(), dtype=np.int32)[None, :]
         first = (np.cumsum(counts) - counts)[:, None].astype(np.int32)
@@ -114,7 +129,10 @@ class Corpus:
             rows=rows,
             tokens=_with_empty(tokens, tokenizer.text_format),
             labels=_labels(source),
+            own=own,
+            partner_texts=partner_texts,
             images=images,
+            pictures=pictures,
         )
         return corpus if words is None else corpus.with_words(words)
 
@@ -138,7 +156,7 @@ class Corpus:
 
     @property
     def caption_count(self) -> int:
-        """Captions of the image that has the most."""
+        """Captions of the image that has the most, partners among them."""
         return self.rows.shape[1]
 
     @property
@@ -147,7 +165,7 @@ class Corpus:
         return [text for captions in self.texts for text in captions]
 
     def captions(self, index: int) -> tuple[str, ...]:
-        """The captions of one image."""
+        """The captions of one image, then its partners."""
         return self.texts[index]
 
     def adversarial_caption(self, index: int, caption: int, choice: Sequence[int]) -> str:
@@ -170,12 +188,15 @@ class Corpus:
         self,
         indices: Sequence[int] | Int[np.ndarray, " batch"],
         slots: Int[np.ndarray, "batch captions"] | None = None,
+        pictures: Int[np.ndarray, "batch pictures"] | None = None,
     ) -> Batch:
         """Put images and captions together as one batch of numpy arrays.
 
         Args:
             indices: positions of the images.
             slots: which captions of each image, -1 for an absent one; None takes all.
+            pictures: which partner pictures of each image, -1 for the image itself once more; None
+                takes none.
         """
         indices = np.asarray(indices, dtype=np.int64)
         rows = self.rows[indices]
@@ -187,6 +208,16 @@ class Corpus:
         images: Any = _floats(np.stack([image for image, _ in pairs]))
         present: Any = rows >= 0
         labels: Any = None if self.labels is None else self.labels[indices]
+        partner_images: Any = None
+        if pictures is not None and pictures.shape[1]:
+            partner_images = _floats(
+                np.stack(
+                    [
+                        [self._picture(int(i), int(n)) for n in row]
+                        for i, row in zip(indices, pictures, strict=True)
+                    ]
+                )
+            )
         return Batch(
             ids=ids,
             images=images,
@@ -194,49 +225,47 @@ class Corpus:
             present=present,
             words=None if self.table is None else self.table.take(rows),
             labels=labels,
+            partner_images=partner_images,
         )
 
+    def _picture(self, index: int, number: int) -> UInt8[np.ndarray, "height width 3"]:
+        if number < 0 or self.pictures is None:
+            return self.image(index)
+        return self.pictures.get(index, number)
 
-class _Images:
-    """Decoded images of a source, kept in memory when they all fit.
 
-    Several threads may ask at once: two may decode the same image, to the same pixels. An image
-    is marked as known only after its pixels are in place.
-    """
+def _with_partners(
+    source: Any, texts: tuple[tuple[str, ...], ...]
+) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[int, ...], ...] | None]:
+    """Captions with the partners behind them, and where partners are; None if there are none."""
+    if not hasattr(source, "partner_captions"):
+        return texts, None
+    joined = [_joined(own, source.partner_captions(i)) for i, own in enumerate(texts)]
+    places = tuple(found for _, found in joined)
+    checked = tuple(_checked(both, i, source.name) for i, (both, _) in enumerate(joined))
+    return checked, places if any(places) else None
 
-    def __init__(self, source: Source, size: int, fit: Fit) -> None:
-        self.source, self.size, self.fit = source, size, fit
-        shape = (len(source), size, size, 3)
-        fits = int(np.prod(shape)) <= CACHE_BYTES
-        # Pages of an empty array take no memory before they are written.
-        self.pixels = np.empty(shape, np.uint8) if fits else None
-        self.ids = np.zeros(len(source), np.int32)
-        self.known = np.zeros(len(source), np.bool_)
-        self.lock = threading.Lock()
 
-    def get(self, index: int) -> tuple[np.ndarray, int]:
-        """Pixels and id of an image."""
-        if self.pixels is not None and self.known[index]:
-            return self.pixels[index], int(self.ids[index])
-        example = self.source[index]
-        return self._keep(index, example.image, example.image_id), example.image_id
+def _joined(
+    captions: tuple[str, ...], partners: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The texts of one image, none of the partners twice, and the places of its partners."""
+    texts, known = list(captions), {}
+    for place, text in enumerate(captions):
+        known.setdefault(clean_caption(text), place)
+    places = []
+    for text in partners:
+        place = known.setdefault(clean_caption(text), len(texts))
+        if place == len(texts):
+            texts.append(text)
+        places.append(place)
+    return tuple(texts), tuple(dict.fromkeys(places))
 
-    def captions(self, index: int) -> tuple[str, ...]:
-        """Captions of an image, by the cheapest way the source offers."""
-        if hasattr(self.source, "captions"):
-            return tuple(self.source.captions(index))
-        example = self.source[index]
-        if self.pixels is not None:  # the image came along, so keep it
-            self._keep(index, example.image, example.image_id)
-        return tuple(example.captions)
 
-    def _keep(self, index: int, image: np.ndarray, image_id: int) -> np.ndarray:
-        pixels = resize(image, self.size, self.fit)
-        if self.pixels is not None:
-            with self.lock:
-                self.pixels[index], self.ids[index] = pixels, image_id
-                self.known[index] = True
-        return pixels
+def _pictures(source: Any, size: int, fit: Fit, room: int) -> Partners | None:
+    """The partner pictures of a source, if it has some."""
+    found = Partners(source, size, fit, room) if hasattr(source, "partner_images") else None
+    return found if found is not None and found.counts.any() else None
 
 
 def _checked(captions: tuple[str, ...], index: int, name: str) -> tuple[str, ...]:

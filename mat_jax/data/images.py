@@ -1,7 +1,9 @@
 """Images from files to arrays of one size."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -9,6 +11,19 @@ from PIL import Image
 
 # How an image becomes a square: see `resize`.
 Fit = Literal["crop", "press", "align"]
+
+
+@dataclass(frozen=True)
+class ImageFiles(Sequence):
+    """Image files as their pixels, each decoded when it is asked for."""
+
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        return read_image(self.paths[index])
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:

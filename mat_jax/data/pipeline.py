@@ -1,6 +1,7 @@
 """The stream of training batches."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import grain
 import numpy as np
@@ -9,32 +10,47 @@ from mat_jax.data.corpus import Corpus
 from mat_jax.records import Batch
 
 
+class Draw(NamedTuple):
+    """What a visit to an image brings: places of its texts and of its partner pictures."""
+
+    index: int
+    slots: np.ndarray  # [captions], -1 for none
+    pictures: np.ndarray  # [images], -1 for the image itself
+
+
 def pipeline(
     corpus: Corpus,
     *,
     batch_size: int,
     seed: int,
     captions: int | None = 1,
+    images: int = 0,
     threads: int = 2,
     ahead: int = 4,
 ) -> grain.DatasetIterator[Batch]:
     """Endless batches of a corpus: every image once an epoch, in a new order each epoch.
 
     Batches run across the end of an epoch, so none is smaller and no image is left out. Which
-    batch comes when depends only on the corpus, `batch_size`, `captions` and `seed`: the iterator's
-    `get_state()` is its position, and `set_state()` goes there.
+    batch comes when depends only on the corpus, `batch_size`, `captions`, `images` and `seed`: the
+    iterator's `get_state()` is its position, and `set_state()` goes there.
+
+    Of a corpus with partner texts the first text of an image is a caption of its own, the one
+    that would be drawn without partners, and all others are partners. An image with fewer partner
+    pictures than asked for comes again itself.
 
     Args:
         corpus: prepared images and captions.
         batch_size: images in a batch.
-        seed: decides the order, and which captions are drawn.
-        captions: captions drawn of an image at each visit, without repetition; None takes all,
+        seed: decides the order, and which captions and partners are drawn.
+        captions: texts drawn of an image at each visit, without repetition; None takes all,
             in their order.
+        images: partner pictures drawn of an image at each visit, without repetition.
         threads: threads that prepare batches.
         ahead: batches prepared before they are asked for.
 
     Returns:
-        A grain iterator of `Batch`, of numpy arrays with `captions` captions an image.
+        A grain iterator of `Batch`, of numpy arrays with `captions` captions an image and
+        `images` partner pictures.
     """
     if not 1 <= batch_size <= len(corpus):
         raise ValueError(
@@ -43,21 +59,30 @@ def pipeline(
         )
     if captions is not None and captions < 1:
         raise ValueError(f"captions={captions} leaves no caption; give at least 1, or None for all")
+    if images < 0:
+        raise ValueError(f"images={images} partner pictures: give 0 or more")
+    if images and corpus.pictures is None:
+        raise ValueError(
+            f"images={images} asks for partner pictures and {corpus.name!r} has none: make some "
+            "with python -m mat_jax.augment, or give images=0"
+        )
 
-    def draw(index: int, rng: np.random.Generator) -> tuple[int, np.ndarray]:
-        count = len(corpus.captions(index))
+    def draw(index: int, rng: np.random.Generator) -> Draw:
         if captions is None:
-            slots = np.where(
-                np.arange(corpus.caption_count) < count, np.arange(corpus.caption_count), -1
-            )
+            count = len(corpus.captions(index))
+            every = np.arange(corpus.caption_count)
+            slots = np.where(every < count, every, -1)
         else:
-            slots = np.full(captions, -1)
-            drawn = rng.permutation(count)[:captions]
-            slots[: len(drawn)] = drawn
-        return index, slots
+            slots = _filled(_texts(corpus, index, rng), captions)
+        there = 0 if corpus.pictures is None else corpus.pictures.counts[index]
+        return Draw(index, slots, _filled(rng.permutation(there), images))
 
-    def assemble(drawn: Sequence[tuple[int, np.ndarray]]) -> Batch:
-        return corpus.batch([i for i, _ in drawn], np.stack([slots for _, slots in drawn]))
+    def assemble(drawn: Sequence[Draw]) -> Batch:
+        return corpus.batch(
+            [one.index for one in drawn],
+            np.stack([one.slots for one in drawn]),
+            np.stack([one.pictures for one in drawn]),
+        )
 
     batches = (
         grain.MapDataset.range(len(corpus))
@@ -69,3 +94,19 @@ def pipeline(
     )
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
     return iter(batches.to_iter_dataset(options))
+
+
+def _texts(corpus: Corpus, index: int, rng: np.random.Generator) -> np.ndarray:
+    """The texts of an image in a random order, with partners one of its own before them."""
+    own = rng.permutation(int(corpus.own[index]))
+    if corpus.partner_texts is None:
+        return own
+    others = [place for place in corpus.partner_texts[index] if place != own[0]]
+    return np.array([own[0], *rng.permutation(others)], dtype=own.dtype)
+
+
+def _filled(places: np.ndarray, count: int) -> np.ndarray:
+    """The first `count`, and -1 where there are not so many."""
+    found = np.full(count, -1)
+    found[: len(places)] = places[:count]
+    return found

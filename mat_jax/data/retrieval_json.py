@@ -4,20 +4,22 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mat_jax.data.clean import clean_caption
-from mat_jax.data.images import read_image
+from mat_jax.data.images import ImageFiles, read_image
 from mat_jax.data.source import Example
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalJson:
-    """Images named by a JSON file, with their captions; pixels are read when asked for."""
+    """Images named by a JSON file, with captions and partners; pixels are read when asked for."""
 
     name: str
     paths: tuple[Path, ...]
     texts: tuple[tuple[str, ...], ...]
+    partner_texts: tuple[tuple[str, ...], ...]
+    partner_paths: tuple[tuple[Path, ...], ...]
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -30,6 +32,14 @@ class RetrievalJson:
         """The captions of an image, without reading the image."""
         return self.texts[index]
 
+    def partner_captions(self, index: int) -> tuple[str, ...]:
+        """The partners of its captions, none of them twice."""
+        return self.partner_texts[index]
+
+    def partner_images(self, index: int) -> ImageFiles:
+        """Its partner pictures, each read when it is asked for."""
+        return ImageFiles(self.partner_paths[index])
+
 
 def retrieval_json(path: str | Path, images: str | Path, limit: int | None = None) -> RetrievalJson:
     """Read the annotation files that ALBEF, TCL, BLIP, Co-Attack and SGA train and test with.
@@ -40,8 +50,13 @@ def retrieval_json(path: str | Path, images: str | Path, limit: int | None = Non
     - training: `[{"image": "train/1.jpg", "caption": "a dog", "image_id": 17}, ...]`, where rows
       of the same `image_id` (any number or string) become one image with several captions.
 
-    Images and captions keep the order of the file. An `image_id` of the source is the position
-    of the image in it.
+    Rows of either form may also have partners, further texts and pictures of the image, as
+    `python -m mat_jax.augment` writes them: `"partner_captions": [text, ...]` and
+    `"partner_images": [path, ...]`. Those of all rows of an image are put together. Only MAT+ looks
+    at them (`data.Source`).
+
+    Images, captions and partners keep the order of the file. An `image_id` of the source is the
+    position of the image in it.
 
     Args:
         path: the JSON file.
@@ -50,31 +65,43 @@ def retrieval_json(path: str | Path, images: str | Path, limit: int | None = Non
 
     Raises:
         FileNotFoundError: the file, the image root or an image is not there.
-        ValueError: the file is not of this form, holds no rows, or a caption has no words.
+        ValueError: the file is not of this form, holds no rows, or a text has no words.
     """
     path, root = Path(path), Path(images)
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit} leaves no image; give at least 1, or None for all")
-    grouped: dict[Any, tuple[str, list[str]]] = {}
+    grouped: dict[Any, _Row] = {}
     for number, row in enumerate(_rows(path)):
         place = f"{str(path)!r}, row {number}"
-        image, captions = _parse(row, place)
-        key = _hashable(row.get("image_id", ("image", image)), place)
-        known, texts = grouped.setdefault(key, (image, []))
-        if known != image:
+        found = _parse(row, place)
+        key = _hashable(row.get("image_id", ("image", found.image)), place)
+        known = grouped.setdefault(key, _Row(found.image, [], [], []))
+        if known.image != found.image:
             raise ValueError(
-                f"{place}: image_id {key!r} stands for {known!r} and for {image!r}; "
+                f"{place}: image_id {key!r} stands for {known.image!r} and for {found.image!r}; "
                 "give each image its own image_id"
             )
-        texts.extend(captions)
+        for texts, more in zip(known[1:], found[1:], strict=True):
+            texts.extend(more)
     groups = list(grouped.values())[:limit]
-    names = [image for image, _ in groups]
-    _check_files(names, root, path)
+    names = [row.image for row in groups]
+    _check_files(names + [name for row in groups for name in row.partner_images], root, path)
     return RetrievalJson(
         name=path.stem,
         paths=tuple(root / name for name in names),
-        texts=tuple(tuple(texts) for _, texts in groups),
+        texts=tuple(tuple(row.captions) for row in groups),
+        partner_texts=tuple(tuple(dict.fromkeys(row.partner_captions)) for row in groups),
+        partner_paths=tuple(
+            tuple(root / name for name in dict.fromkeys(row.partner_images)) for row in groups
+        ),
     )
+
+
+class _Row(NamedTuple):
+    image: str
+    captions: list[str]
+    partner_captions: list[str]
+    partner_images: list[str]
 
 
 def _rows(path: Path) -> list[Any]:
@@ -102,8 +129,7 @@ def _rows(path: Path) -> list[Any]:
     return rows
 
 
-def _parse(row: Any, place: str) -> tuple[str, list[str]]:
-    """The image path and the captions of one row."""
+def _parse(row: Any, place: str) -> _Row:
     if not isinstance(row, dict):
         raise ValueError(f'{place} is {row!r}; expected {{"image": path, "caption": text}}')
     image, captions = row.get("image"), row.get("caption")
@@ -114,13 +140,22 @@ def _parse(row: Any, place: str) -> tuple[str, list[str]]:
         raise ValueError(f'{place} has "caption": {captions!r}; expected a text or a list of texts')
     if not texts:
         raise ValueError(f"{place}: image {image!r} has no caption; give it one or drop the row")
-    for text in texts:
+    partners = [_list(row, key, place) for key in ("partner_captions", "partner_images")]
+    for text in texts + partners[0]:
         if not clean_caption(text):
             raise ValueError(
                 f"{place}: image {image!r} has a caption without words ({text!r}); "
                 "give it words or drop it"
             )
-    return image, texts
+    return _Row(image, texts, *partners)
+
+
+def _list(row: dict[str, Any], key: str, place: str) -> list[str]:
+    """What a row may have, a list of texts."""
+    found = row.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(text, str) and text for text in found):
+        raise ValueError(f"{place} has {key!r}: {found!r}; expected a list of texts")
+    return found
 
 
 def _hashable(image_id: Any, place: str) -> Any:

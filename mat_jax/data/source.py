@@ -26,6 +26,11 @@ class Source(Protocol):
     `captions(i) -> tuple[str, ...]`, which answers without decoding the image, `oracle(i)`, a
     function that tells of a caption whether it is true of image i, and `label(i) -> int`, the class
     of image i.
+
+    And it may have partners, further texts and pictures of the same thing, made or found by
+    somebody: `partner_captions(i) -> tuple[str, ...]` and `partner_images(i)`, a sequence of pixels
+    as in `Example`, best decoded only when asked for. They are no originals: nothing looks at them
+    but training from one to many (`defenses.MATPlus`).
     """
 
     name: str

@@ -37,12 +37,9 @@ def one_to_many(
     scale: Float[Array, ""],
     ids: Int[Array, " batch"],
 ) -> Float[Array, " batch"]:
-    r"""`multi_positive` in both directions between images and all their texts, in nats.
+    """`many_to_many` of one image with all its texts.
 
-    $$L_i = \tfrac12 L_{x_i \to t} + \tfrac12 \frac1M \sum_m L_{t_{im} \to x}$$
-
-    An image's own texts are its right answers, and so are those of the same image elsewhere in the
-    batch. With one text an image and all ids different it is `info_nce`.
+    With one text an image and all ids different it is `info_nce`.
 
     Args:
         image_embed: projected image vectors, any length; normalised here.
@@ -50,12 +47,39 @@ def one_to_many(
         scale: exp(logit_scale).
         ids: image ids.
     """
-    batch, captions, _ = text_embed.shape
-    texts = unit(text_embed).reshape(batch * captions, -1)
-    logits = scale * (unit(image_embed) @ texts.T)
-    positive = ids[:, None] == jnp.repeat(ids, captions)[None, :]
+    return many_to_many(image_embed[:, None], text_embed, scale, ids)
+
+
+def many_to_many(
+    image_embed: Float[Array, "batch pictures embed"],
+    text_embed: Float[Array, "batch captions embed"],
+    scale: Float[Array, ""],
+    ids: Int[Array, " batch"],
+) -> Float[Array, " batch"]:
+    r"""`multi_positive` in both directions between all pictures and all texts, in nats.
+
+    With $V$ pictures and $M$ texts an example,
+
+    $$L_i = \tfrac12 \frac1V \sum_n L_{x_{in} \to t} + \tfrac12 \frac1M \sum_m L_{t_{im} \to x}$$
+
+    All texts of an example are right for each of its pictures, and all its pictures for each of
+    its texts; so are those of an example of the same id elsewhere in the batch.
+
+    Args:
+        image_embed: projected vectors of each example's pictures, any length; normalised here.
+        text_embed: projected vectors of its texts, any length; normalised here.
+        scale: exp(logit_scale).
+        ids: image ids.
+    """
+    batch, pictures, embed = image_embed.shape
+    captions = text_embed.shape[1]
+    images = unit(image_embed).reshape(batch * pictures, embed)
+    texts = unit(text_embed).reshape(batch * captions, embed)
+    logits = scale * (images @ texts.T)
+    positive = jnp.repeat(ids, pictures)[:, None] == jnp.repeat(ids, captions)[None, :]
+    from_images = multi_positive(logits, positive).reshape(batch, pictures)
     from_texts = multi_positive(logits.T, positive.T).reshape(batch, captions)
-    return 0.5 * (multi_positive(logits, positive) + jnp.mean(from_texts, axis=1))
+    return 0.5 * (jnp.mean(from_images, axis=1) + jnp.mean(from_texts, axis=1))
 
 
 def recall(image_embed: Array, text_embed: Array) -> Array:

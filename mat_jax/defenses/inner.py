@@ -10,12 +10,11 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.encode import embed_images, embed_texts
-from mat_jax.attacks.losses import info_nce, squared_distance
+from mat_jax.attacks.losses import squared_distance
 from mat_jax.attacks.pgd import NoisyLoss, example_keys, pgd
 from mat_jax.attacks.text import away, kl, plan, substitute
 from mat_jax.attacks.threat import Norm
-from mat_jax.defenses.contrastive import one_to_many
-from mat_jax.defenses.outer import captioning, encode_texts, mean
+from mat_jax.defenses.outer import compare, encode_texts
 from mat_jax.records import Batch, ImageFeatures, Tokens
 
 TextObjective = Literal["away", "kl"]
@@ -124,26 +123,7 @@ def against_texts(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
     it is its surprise at the captions.
     """
     texts = encode_texts(model, tokens)
-    if texts.features is None:
-        each = [
-            lambda image, t=t: captioning(model.caption_logits(image, t), t) for t in texts.tokens
-        ]
-        return lambda image: mean([surprise(image) for surprise in each])
-    embeds = [one.embed for one in texts.features]
-
-    def values(image: ImageFeatures) -> Array:
-        return mean([info_nce(image.embed, one, model.scale, batch.ids) for one in embeds])
-
-    return values
-
-
-def against_all_texts(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
-    """One InfoNCE in which all an image's captions are right (`contrastive.one_to_many`)."""
-    texts = encode_texts(model, tokens)
-    if texts.features is None:
-        return against_texts(model, batch, tokens)
-    embeds = jnp.stack([one.embed for one in texts.features], axis=1)
-    return lambda image: one_to_many(image.embed, embeds, model.scale, batch.ids)
+    return lambda image: compare(model, [image], texts, batch.ids, together=False)
 
 
 def away_from_texts(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:

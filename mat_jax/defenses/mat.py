@@ -1,9 +1,10 @@
 """Multimodal adversarial training (MAT; Waseda et al., WACV 2026, arXiv:2405.18770)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.ball import project, uphill
@@ -12,7 +13,7 @@ from mat_jax.defenses.contrastive import share_changed
 from mat_jax.defenses.inner import TextObjective, attack_images, attack_texts
 from mat_jax.defenses.outer import Pairs, mixed_losses, require_one_caption
 from mat_jax.defenses.parts import Part, belongs, require_part
-from mat_jax.defenses.strategy import Strategy, some
+from mat_jax.defenses.strategy import Strategy
 from mat_jax.records import Batch, Tokens
 
 
@@ -108,32 +109,31 @@ class MAT:
 
     def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
         """The adversarial pairs, move by move of the strategy; any number of captions an image."""
-        attacked = batch
-        for turn, move in enumerate(self.strategy.order):
-            seen = attacked if self.strategy.against == "attacked" else batch
-            if move == "image":
-                # An image that is attacked twice starts from another point of its ball.
-                again = "image" in self.strategy.order[:turn]
-                start = jax.random.fold_in(key, 2 + turn) if again else key
-                images = self._images(model, batch, seen.tokens, start)
-                attacked = attacked._replace(images=images)
-            elif self.words:
-                tokens = attack_texts(
-                    model,
-                    batch._replace(images=seen.images),
-                    words=self.words,
-                    candidates=self.candidates,
-                    objective=self.text_objective,
-                )
-                tokens = some(tokens, batch, jax.random.fold_in(key, 2), self.strategy.share)
-                attacked = attacked._replace(tokens=tokens)
-        return attacked
+        texts = partial(self.attack_texts, model) if self.words else None
 
-    def _images(self, model: Any, batch: Batch, tokens: Tokens, key: PRNGKeyArray) -> Array:
-        """The images against these captions."""
-        values = self.strategy.objective(model, batch, tokens)
+        def images(batch: Batch, tokens: Tokens, key: PRNGKeyArray) -> Batch:
+            values = self.strategy.objective(model, batch, tokens)
+            found = self.attack_images(lambda x: values(model.encode_image(x)), batch, key)
+            return batch._replace(images=found)
+
+        return self.strategy.play(batch, key, images, texts)
+
+    def attack_texts(self, model: Any, batch: Batch) -> Tokens:
+        """BERT-Attack on all captions of a batch, against its images."""
+        return attack_texts(
+            model,
+            batch,
+            words=self.words,
+            candidates=self.candidates,
+            objective=self.text_objective,
+        )
+
+    def attack_images(
+        self, loss_fn: Callable[[Array], Array], batch: Batch, key: PRNGKeyArray
+    ) -> Array:
+        """PGD up `loss_fn` on the images of a batch."""
         return attack_images(
-            lambda images: values(model.encode_image(images)),
+            loss_fn,
             batch,
             key,
             eps=self.eps,

@@ -1,55 +1,104 @@
-"""MAT+: multimodal adversarial training on one image with several texts (Waseda et al.)."""
+"""MAT+: multimodal adversarial training from one to many (Waseda et al., arXiv:2405.18770)."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mat_jax.attacks.pgd import example_keys
 from mat_jax.defenses.contrastive import share_changed
-from mat_jax.defenses.inner import against_all_texts, against_texts
+from mat_jax.defenses.inner import against_texts
 from mat_jax.defenses.mat import MAT
-from mat_jax.defenses.outer import mixed_losses
-from mat_jax.records import Batch, Words
+from mat_jax.defenses.outer import compare, encode_texts, mixed_losses
+from mat_jax.defenses.partners import (
+    all_images,
+    apart,
+    fill,
+    first_text,
+    of_each,
+    originals,
+    pictures,
+    with_images,
+)
+from mat_jax.records import Batch, Tokens
 
 Use = Literal["pairs", "average", "positives"]
+# `augment(images, key) -> images`, all in [0, 1].
+Augment = Callable[[Array, PRNGKeyArray], Array]
 
 
 @dataclass(frozen=True)
 class MATPlus:
-    r"""`MAT` where each image comes with M texts, every one of them attacked.
+    r"""`MAT` where each pair comes with partners, texts and pictures, all of them attacked.
 
-    The paper (arXiv:2405.18770) replaces 1:1 pairs by 1:N ones, the partners being human captions,
-    captions made by a model or rewritten ones; how its loss uses them is not public. Three ways
-    (all our reading), with $t'_m$ the attacked texts of image $x$ and L the loss of `MAT`:
+    The paper (arXiv:2405.18770) replaces 1:1 pairs by 1:N and N:1 ones: partner texts are other
+    human captions, captions made by a model or rewritten ones; partner pictures are augmented or
+    generated. How its loss uses them is not public. Three ways (all our reading), for an example of
+    M texts $t_0 ... t_{M-1}$ and N + 1 pictures $x_0 ... x_N$, its own first, with L the loss of
+    `MAT` and S the M + N pairs $(x_0, t_m)$ and $(x_n, t_0)$, each partner with the original of the
+    other side:
 
-    - `pairs`, no 1:N modelling: each $(x, t_m)$ is an example of its own, with an $x'_m$ of its
-      own: $\frac1M \sum_m L(x'_m, t'_m)$ over a batch M times as large;
-    - `average`: one $x'$ against all: $\frac1M \sum_m L(x', t'_m)$;
-    - `positives`: one $x'$ against all, and one loss, in which all texts of an image are right and
-      none of them is another's negative: `contrastive.one_to_many`.
+    - `pairs`, no 1:N modelling: each pair of S is an example of its own, with an $x'$ and a $t'$ of
+      its own: $\frac1{|S|} \sum_{(n, m) \in S} L(x'_{nm}, t'_{nm})$ over a batch |S| times as
+      large, in which pairs of the same id are no negatives of each other;
+    - `average`: one $x'_n$ a picture and one $t'_m$ a text, and as many losses as pairs:
+      $\frac1{|S|} \sum_{(n, m) \in S} L(x'_n, t'_m)$, the negatives of $(x'_n, t'_m)$ being the
+      n-th pictures and the m-th texts of the other examples;
+    - `positives`: the same $x'_n$ and $t'_m$, and one loss over all of them: each text of an
+      example is right for each of its pictures, and none of either is another's negative,
 
-    In all three PGD climbs the loss that is minimised, so `mat.strategy.objective` is left at its
-    default. An image with fewer texts has its first one again.
+      $$\tfrac12 \frac1{N+1} \sum_n \ell(x'_n \to t') + \tfrac12 \frac1M \sum_m \ell(t'_m \to x')$$
+
+      with $\ell$ = `contrastive.multi_positive` (the formula is at `many_to_many`).
+
+    For ALBEF, TCL and BLIP the matching loss of each pair of S is added, the mean of them; neither
+    it nor any other loss takes a picture or text of the same id as a negative.
+
+    Each picture $x_n$ climbs, in a ball around itself, the loss that is minimised (without its
+    matching term), hence `mat.strategy.objective` is left at its default. Each text is attacked by
+    itself, with the original $x_0$ in view (in `pairs` with the picture of its pair).
+
+    An example with fewer texts has its first one again, one with fewer pictures its own.
 
     Args:
         mat: the attacks, the pairs and what trains.
         use: one of the three ways.
         texts: M, texts drawn of an image at each visit, its own included; None for all.
+        images: partner pictures drawn from the data at each visit.
+        views: pictures made at each step from an image by `augment`, partners too: N is
+            `images + views`.
+        augment: `(images [batch, height, width, 3], key) -> images`, such as
+            `augment.rand_augment` or a `functools.partial` of it; called for one image at a time,
+            with a key folded from its id.
+        attack_partners: attack partners too; without, originals alone are attacked.
     """
 
     mat: MAT = MAT()
     use: Use = "positives"
     texts: int | None = 5
+    images: int = 0
+    views: int = 0
+    augment: Augment | None = None
+    attack_partners: bool = True
 
     needs_reference = False
+    partners = True  # a run gives it those of the data
 
     def __post_init__(self) -> None:
         if self.use not in get_args(Use):
             raise ValueError(f"use {self.use!r} is not one of {', '.join(get_args(Use))}")
         if self.texts is not None and self.texts < 1:
             raise ValueError(f"texts={self.texts} leaves no text; give at least 1, or None for all")
+        if min(self.images, self.views) < 0:
+            raise ValueError(f"images={self.images}, views={self.views}: give 0 or more of each")
+        if bool(self.views) != (self.augment is not None):
+            raise ValueError(
+                f"views={self.views} and augment={self.augment} do not go together: views are what "
+                "augment makes of an image, give both or neither"
+            )
         if self.mat.strategy.objective is not against_texts:
             raise ValueError(
                 "MATPlus chooses what the image climbs by its `use`: leave mat.strategy.objective "
@@ -66,24 +115,69 @@ class MATPlus:
         """Captioners train too, with words=0."""
         return self.mat.captions
 
+    def extend(self, batch: Batch, key: PRNGKeyArray) -> Batch:
+        """The batch with the views of its images; the training step asks for it first of all."""
+        if self.augment is None:
+            return batch
+        augment, numbers = self.augment, jnp.arange(self.views)
+
+        def view(image: Array, key: PRNGKeyArray, number: Array) -> Array:
+            return augment(image[None], jax.random.fold_in(key, number))[0]
+
+        views = jax.vmap(jax.vmap(view, (None, None, 0)), (0, 0, None))
+        made = jnp.clip(views(batch.images, example_keys(key, batch.ids), numbers), 0.0, 1.0)
+        if batch.partner_images is not None:
+            made = jnp.concatenate([batch.partner_images, made], axis=1)
+        return batch._replace(partner_images=made)
+
     def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
-        """The attacked images and texts; with `pairs` one example a text, M times as many."""
-        mat = self.mat
-        if self.use == "positives":
-            strategy = replace(mat.strategy, objective=against_all_texts)
-            mat = replace(mat, strategy=strategy)
-        return mat.perturb(model, reference, self._examples(batch), key)
+        """The attacked pictures and texts; with `pairs` one example a pair, |S| times as many."""
+        clean, together = self._examples(batch), self.use == "positives"
+        count = pictures(clean)
+        own_images, own_texts = originals(batch, pairs=self.use == "pairs")
+
+        def kept(images: Array) -> Array:
+            """Partners stay as they are, where they are not attacked."""
+            if self.attack_partners:
+                return images
+            return jnp.where(own_images[:, None, None, None], images, all_images(clean))
+
+        def move_images(clean: Batch, tokens: Tokens, key: PRNGKeyArray) -> Batch:
+            texts = encode_texts(model, tokens)
+
+            def values(images: Array) -> Array:
+                found = of_each(model.encode_image(kept(images)), count)
+                losses = compare(model, found, texts, clean.ids, together=together)
+                return jnp.repeat(losses / count, count)  # PGD climbs their sum
+
+            # A picture has a start of its own.
+            ids = clean.ids[:, None] * count + jnp.arange(count, dtype=clean.ids.dtype)[None]
+            each = clean._replace(ids=ids.reshape(-1), images=all_images(clean))
+            return with_images(clean, kept(self.mat.attack_images(values, each, key)))
+
+        def move_texts(clean: Batch) -> Tokens:
+            if self.attack_partners:
+                return self.mat.attack_texts(model, clean)
+            found = self.mat.attack_texts(model, first_text(clean))
+            found = jax.tree.map(
+                lambda new, old: jnp.concatenate([new, old[:, 1:]], axis=1), found, clean.tokens
+            )
+            return jax.tree.map(
+                lambda new, old: jnp.where(own_texts[..., None], new, old), found, clean.tokens
+            )
+
+        return self.mat.strategy.play(clean, key, move_images, move_texts if self.words else None)
 
     def loss(
         self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
-        """The loss of each image with its texts, in nats."""
+        """The loss of each example with its partners, in nats."""
         clean = self._examples(batch)
         together = self.use == "positives"
         losses, metrics = mixed_losses(
             model, clean, batch_adv, key, pairs=self.mat.pairs, together=together
         )
-        # With `pairs` the texts of an image stand beside each other.
+        # With `pairs` those of an image stand beside each other.
         losses = jnp.mean(losses.reshape(len(batch.ids), -1), axis=1)
         return losses, metrics | {"captions_changed": share_changed(clean, batch_adv)}
 
@@ -92,35 +186,13 @@ class MATPlus:
         return self.mat.trains(path)
 
     def _examples(self, batch: Batch) -> Batch:
-        """The batch with no text missing; with `pairs`, one example a text."""
+        """The batch with nothing missing; with `pairs`, one example a pair."""
+        partners = self.images + self.views
+        if pictures(batch) - 1 != partners:
+            raise ValueError(
+                f"MATPlus trains on {partners} partner pictures an image and the batch has "
+                f"{pictures(batch) - 1}: draw them with data.pipeline(..., images={self.images}), "
+                "and let `extend` add the views"
+            )
         filled = fill(batch)
         return apart(filled) if self.use == "pairs" else filled
-
-
-def fill(batch: Batch) -> Batch:
-    """The batch with an image's first text in the place of each that it lacks."""
-
-    def first(x: Array) -> Array:
-        there = batch.present.reshape(*batch.present.shape, *[1] * (x.ndim - 2))
-        return jnp.where(there, x, x[:, :1])
-
-    tokens = jax.tree.map(first, batch.tokens)
-    words: Words | None = jax.tree.map(first, batch.words)
-    return batch._replace(tokens=tokens, words=words, present=jnp.ones_like(batch.present))
-
-
-def apart(batch: Batch) -> Batch:
-    """One example for each text, those of the first image first; ids and images are repeated."""
-    count = batch.present.shape[1]
-
-    def each(x: Array) -> Array:
-        return x.reshape(-1, 1, *x.shape[2:])
-
-    return Batch(
-        ids=jnp.repeat(batch.ids, count),
-        images=jnp.repeat(batch.images, count, axis=0),
-        tokens=jax.tree.map(each, batch.tokens),
-        present=each(batch.present),
-        words=jax.tree.map(each, batch.words),
-        labels=None if batch.labels is None else jnp.repeat(batch.labels, count),
-    )

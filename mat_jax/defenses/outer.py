@@ -9,8 +9,9 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.losses import info_nce
-from mat_jax.defenses.contrastive import one_to_many, recall
+from mat_jax.defenses.contrastive import many_to_many, recall
 from mat_jax.defenses.matching import matching
+from mat_jax.defenses.partners import encode_images, star
 from mat_jax.records import Batch, ImageFeatures, TextFeatures, Tokens
 
 Losses = tuple[Float[Array, " batch"], dict[str, Array]]
@@ -82,17 +83,18 @@ def mixed_losses(
 
     Args:
         model: any family, see `pair_losses`.
-        batch: clean images and captions.
+        batch: clean images and captions, partner pictures among them (`defenses.partners`).
         batch_adv: the attacked ones, in the same order; as many captions an image.
         key: of the hard negatives.
         pairs: the weights.
-        together: an image's captions are the right answers of one InfoNCE (`one_to_many`);
-            otherwise each has a loss of its own, and the mean is taken.
+        together: all captions of an example are right for all its pictures in one InfoNCE
+            (`many_to_many`); otherwise each pair of the `star` has a loss of its own, and the mean
+            is taken.
 
     Returns:
         One value an image, in nats; and figures of the first pairing with a weight.
     """
-    images: dict[bool, ImageFeatures] = {}
+    images: dict[bool, list[ImageFeatures]] = {}
     texts: dict[bool, Texts] = {}
     total, metrics = jnp.zeros(len(batch.ids)), {}
     # Which pairs: is the image attacked, is the text?
@@ -101,7 +103,7 @@ def mixed_losses(
         if not weight:
             continue
         if image not in images:
-            images[image] = model.encode_image((batch_adv if image else batch).images)
+            images[image] = encode_images(model, batch_adv if image else batch)
         if text not in texts:
             texts[text] = encode_texts(model, (batch_adv if text else batch).tokens)
         losses, figures = _losses(model, images[image], texts[text], batch.ids, key, together)
@@ -121,26 +123,44 @@ def encode_texts(model: Any, tokens: Tokens) -> Texts:
 
 
 def _losses(
-    model: Any, image: ImageFeatures, texts: Texts, ids: Array, key: PRNGKeyArray, together: bool
+    model: Any,
+    images: list[ImageFeatures],
+    texts: Texts,
+    ids: Array,
+    key: PRNGKeyArray,
+    together: bool,
 ) -> Losses:
-    """The family's loss of images with their texts."""
+    """The family's loss of pictures with their texts."""
+    losses = compare(model, images, texts, ids, together=together)
     if texts.features is None:
-        written = [captioning(model.caption_logits(image, one), one) for one in texts.tokens]
-        return mean(written), {}
-    embeds = [one.embed for one in texts.features]
-    if together:
-        losses = one_to_many(image.embed, jnp.stack(embeds, axis=1), model.scale, ids)
-    else:
-        losses = mean([info_nce(image.embed, embed, model.scale, ids) for embed in embeds])
-    metrics = {"recall": recall(image.embed, embeds[0]), "scale": model.scale}
+        return losses, {}
+    pairs = star(images, texts.features)
+    metrics = {"recall": recall(pairs[0][0].embed, pairs[0][1].embed), "scale": model.scale}
     if not hasattr(model, "match_logits"):
         return losses, metrics
-    keys = [key, *(jax.random.fold_in(key, m) for m in range(1, len(embeds)))]
-    matches = [
-        matching(model, image, one, k, ids) for one, k in zip(texts.features, keys, strict=True)
-    ]
+    keys = [key, *(jax.random.fold_in(key, m) for m in range(1, len(pairs)))]
+    matches = [matching(model, *pair, k, ids) for pair, k in zip(pairs, keys, strict=True)]
     match = mean(matches)
     return losses + match, metrics | {"matching": jnp.mean(match)}
+
+
+def compare(
+    model: Any, images: list[ImageFeatures], texts: Texts, ids: Array, *, together: bool
+) -> Float[Array, " batch"]:
+    """How badly pictures and texts find each other, one value an example; what PGD climbs too.
+
+    InfoNCE, or of a captioner its surprise at the texts: the mean over the pairs of the `star`, or
+    with `together` one `many_to_many`, which a captioner does not have.
+    """
+    if texts.features is None:
+        pairs = star(images, texts.tokens)
+        return mean([captioning(model.caption_logits(image, text), text) for image, text in pairs])
+    if together:
+        image = jnp.stack([one.embed for one in images], axis=1)
+        text = jnp.stack([one.embed for one in texts.features], axis=1)
+        return many_to_many(image, text, model.scale, ids)
+    pairs = star(images, texts.features)
+    return mean([info_nce(image.embed, text.embed, model.scale, ids) for image, text in pairs])
 
 
 def mean(values: list[Array]) -> Array:

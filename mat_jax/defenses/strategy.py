@@ -1,5 +1,6 @@
 """How two modalities are attacked in training: in what order, against what, how often."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -13,6 +14,10 @@ from mat_jax.records import Batch, Tokens
 
 Move = Literal["text", "image"]
 Opponent = Literal["attacked", "clean"]
+# `texts(batch)`: the captions of the batch attacked, against its images.
+TextMove = Callable[[Batch], Tokens]
+# `images(batch, tokens, key)`: the batch with its images attacked, against these captions.
+ImageMove = Callable[[Batch, Tokens, PRNGKeyArray], Batch]
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,24 @@ class Strategy:
             raise ValueError(f"against is 'attacked' or 'clean', got {self.against!r}")
         if not 0 <= self.share <= 1:
             raise ValueError(f"share {self.share} is a share of the captions, 0 to 1")
+
+    def play(
+        self, batch: Batch, key: PRNGKeyArray, images: ImageMove, texts: TextMove | None
+    ) -> Batch:
+        """The batch after all moves, those of the text left out where `texts` is None."""
+        attacked = batch
+        for turn, move in enumerate(self.order):
+            seen = attacked if self.against == "attacked" else batch
+            if move == "image":
+                # An image that is attacked twice starts from another point of its ball.
+                again = "image" in self.order[:turn]
+                start = jax.random.fold_in(key, 2 + turn) if again else key
+                attacked = images(batch, seen.tokens, start)._replace(tokens=attacked.tokens)
+            elif texts is not None:
+                tokens = texts(batch._replace(images=seen.images))
+                tokens = some(tokens, batch, jax.random.fold_in(key, 2), self.share)
+                attacked = attacked._replace(tokens=tokens)
+        return attacked
 
 
 def some(attacked: Tokens, batch: Batch, key: PRNGKeyArray, share: float) -> Tokens:

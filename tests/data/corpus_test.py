@@ -53,6 +53,18 @@ class Table:
         return " ".join("cat" if choice[i] >= 0 else word for i, word in enumerate(words))
 
 
+class Counted(list):
+    """A list that counts what is taken out of it."""
+
+    def __init__(self, pictures: list[np.ndarray], taken: list[int]) -> None:
+        super().__init__(pictures)
+        self.taken = taken
+
+    def __getitem__(self, number):
+        self.taken.append(number)
+        return super().__getitem__(number)
+
+
 @dataclass
 class Memory:
     """A source in memory; image i is of the grey value i, and remembers being read."""
@@ -69,6 +81,25 @@ class Memory:
     def __getitem__(self, index: int) -> Example:
         self.reads[index] += 1
         return Example(np.full((6, 4, 3), index, np.uint8), self.texts[index], 100 + index)
+
+
+@dataclass
+class Rich(Memory):
+    """With partners; picture n of image i is of the grey value 10 + 10 i + n."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.decoded = []
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        return self.texts[index]
+
+    def partner_captions(self, index: int) -> tuple[str, ...]:
+        return (("red cat", "dog"), (), ("two dog", "cat"))[index]
+
+    def partner_images(self, index: int) -> Counted:
+        greys = range(10 + 10 * index, 10 + 10 * index + (2, 0, 1)[index])
+        return Counted([np.full((4, 4, 3), grey, np.uint8) for grey in greys], self.decoded)
 
 
 TEXTS = [("one red dog", "red dog", "dog"), ("blue cat",), ("two dog", "two blue dog")]
@@ -150,6 +181,58 @@ def test_large_sets_are_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> N
     first, again = corpus.batch([0, 1, 2]), corpus.batch([0, 1, 2])
     jax.tree.map(np.testing.assert_array_equal, first, again)
     assert source.reads == [3, 3, 3]
+
+
+def rich(**settings) -> Corpus:
+    return Corpus.prepare(Rich(TEXTS), Tokenizer(), image_size=2, **settings)
+
+
+def test_partners_are_seen_only_when_asked_for() -> None:
+    for corpus in (
+        rich(),
+        Corpus.prepare(Memory(TEXTS), Tokenizer(), image_size=2, partners=True),
+    ):
+        assert corpus.texts == tuple(TEXTS)
+        assert corpus.partner_texts is None and corpus.pictures is None
+
+
+def test_partner_texts_stand_behind_the_captions() -> None:
+    """One that is a caption already is not there twice."""
+    corpus = rich(partners=True)
+    assert corpus.texts[0] == (*TEXTS[0], "red cat") and corpus.texts[2] == (*TEXTS[2], "cat")
+    assert corpus.own.tolist() == [3, 1, 2]
+    assert corpus.partner_texts == ((3, 2), (), (0, 2))
+    assert len(corpus.caption_list) == len(corpus.tokens.ids) - 1 == 8
+    batch = corpus.batch([0], np.array([[3, 0]]))
+    assert batch.tokens.ids[0, 0].tolist() == [1, 5, 8, 2, 0, 0, 0, 0]
+
+
+def test_partner_pictures_and_the_image_itself_in_their_place() -> None:
+    corpus = rich(partners=True)
+    batch = corpus.batch([2, 0], pictures=np.array([[0, -1], [1, 0]]))
+    assert batch.partner_images is not None
+    assert batch.partner_images.shape == (2, 2, 2, 2, 3)
+    assert batch.partner_images.dtype == np.float32
+    greys = np.array([[30, 2], [11, 10]], np.float32) / np.float32(255)
+    np.testing.assert_array_equal(batch.partner_images[..., 0, 0, 0], greys)
+    assert corpus.batch([2, 0]).partner_images is None
+
+
+@pytest.mark.parametrize("room, originals, partners", [(72, 1, 1), (71, 1, 3), (35, 3, 3)])
+def test_images_and_partners_are_kept_within_one_room(
+    monkeypatch: pytest.MonkeyPatch, room: int, originals: int, partners: int
+) -> None:
+    """Three images and three partners of 12 bytes: how often each is decoded for three batches."""
+    monkeypatch.setattr("mat_jax.data.corpus.CACHE_BYTES", room)
+    corpus = rich(partners=True)
+    for _ in range(3):
+        batch = corpus.batch([0, 0, 1, 2], pictures=np.array([[0], [1], [-1], [0]]))
+        assert batch.partner_images is not None
+        greys = np.array([10, 11, 1, 30], np.float32) / np.float32(255)
+        np.testing.assert_array_equal(batch.partner_images[:, 0, 0, 0, 0], greys)
+    assert isinstance(corpus.source, Rich)
+    assert corpus.source.reads[2] == originals
+    assert len(corpus.source.decoded) == 3 * partners
 
 
 @pytest.mark.parametrize(

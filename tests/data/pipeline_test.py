@@ -143,3 +143,74 @@ def test_an_unreadable_image_stops_the_stream_with_its_sentence() -> None:
     with pytest.raises(ValueError) as caught:
         next(pipeline(data, batch_size=2, seed=0))
     assert str(caught.value) == "cannot read the image 'a.jpg' (truncated); replace the file"
+
+
+class Partnered(Numbers):
+    """Image i has the partners 1000 + 10 i ... and i % 3 pictures; its first caption is one too."""
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        return self[index].captions
+
+    def partner_captions(self, index: int) -> tuple[str, ...]:
+        return (str(100 + 10 * index), *(str(1000 + 10 * index + j) for j in range(3)))
+
+    def partner_images(self, index: int) -> list[np.ndarray]:
+        return [np.full((2, 2, 3), 50 * (1 + n) + index, np.uint8) for n in range(index % 3)]
+
+
+def partnered(count: int) -> Corpus:
+    return Corpus.prepare(Partnered(count), Tokenizer(), image_size=2, partners=True)
+
+
+def test_a_caption_of_its_own_then_partners() -> None:
+    """The caption is the one that plain training draws, so the two differ by partners alone."""
+    plain = take(pipeline(corpus(12), batch_size=4, seed=3), 30)
+    found = take(pipeline(partnered(12), batch_size=4, seed=3, captions=4), 30)
+    drawn = set()
+    for before, after in zip(plain, found, strict=True):
+        np.testing.assert_array_equal(after.ids, before.ids)
+        np.testing.assert_array_equal(after.tokens.ids[:, :1], before.tokens.ids)
+        for image_id, texts, present in zip(
+            after.ids, after.tokens.ids[..., 1], after.present, strict=True
+        ):
+            pool = {100 + 10 * image_id, *range(1000 + 10 * image_id, 1003 + 10 * image_id)}
+            pool -= {texts[0]}
+            there = texts[present].tolist()
+            assert len(set(there)) == len(there) == min(4, 1 + len(pool))
+            assert set(there[1:]) <= pool
+            drawn |= set(there[1:])
+    assert {120, *range(1020, 1023)} <= drawn
+
+
+def test_partner_pictures_are_drawn_without_repetition() -> None:
+    drawn = Counter()
+    for batch in take(pipeline(partnered(9), batch_size=9, seed=0, images=1), 40):
+        assert batch.partner_images is not None
+        greys = np.rint(batch.partner_images[:, :, 0, 0, 0] * 255).astype(int)
+        assert greys.shape == (9, 1)
+        drawn.update(greys[batch.ids == 5].ravel().tolist())
+        # Image 3 has none.
+        assert greys[batch.ids == 3].tolist() == [[3]]
+    assert set(drawn) == {55, 105}
+    batch = take(pipeline(partnered(9), batch_size=9, seed=0, images=3), 1)[0]
+    greys = np.rint(np.asarray(batch.partner_images)[:, :, 0, 0, 0] * 255).astype(int)
+    assert sorted(greys[batch.ids == 5][0]) == [5, 55, 105]
+
+
+@pytest.mark.parametrize("before", [1, 5])
+def test_draws_of_partners_resume_exactly(before: int) -> None:
+    settings = {"batch_size": 4, "seed": 2, "captions": 3, "images": 2}
+    old = pipeline(partnered(10), **settings, threads=4, ahead=8)
+    take(old, before)
+    state = json.loads(json.dumps(old.get_state()))
+    expected = take(old, 6)
+    new = pipeline(partnered(10), **settings)
+    new.set_state(state)
+    assert_same(expected, take(new, 6))
+
+
+def test_partners_that_are_not_there() -> None:
+    with pytest.raises(ValueError, match="images=1 asks for partner pictures and 'numbers' has no"):
+        pipeline(corpus(4), batch_size=2, seed=0, images=1)
+    with pytest.raises(ValueError, match="images=-1 partner pictures"):
+        pipeline(partnered(4), batch_size=2, seed=0, images=-1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mat_jax.data import Source, retrieval_json
+from mat_jax.data import Source, images, retrieval_json
 
 
 @pytest.fixture
@@ -51,6 +51,36 @@ def test_training_form_groups_rows_of_an_image(root: Path) -> None:
     ]
 
 
+def test_partners_of_all_rows_of_an_image(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts and paths in order, none twice; no picture is opened before it is asked for."""
+    rows = [
+        {"image": "a/1.png", "image_id": 7, "caption": "red", "partner_captions": ["wine", "ruby"]},
+        {"image": "b/3.png", "image_id": 8, "caption": "blue", "partner_images": ["a/2.png"]},
+        {
+            "image": "a/1.png",
+            "image_id": 7,
+            "caption": ["crimson"],
+            "partner_captions": ["rose", "wine"],
+            "partner_images": ["b/3.png", "a/2.png"],
+        },
+    ]
+    source = retrieval_json(write(root, rows), root)
+    assert source.captions(0) == ("red", "crimson") and source.captions(1) == ("blue",)
+    assert source.partner_captions(0) == ("wine", "ruby", "rose")
+    assert source.partner_captions(1) == ()
+    opened = []
+    read = images.read_image
+    monkeypatch.setattr(images, "read_image", lambda path: opened.append(path.name) or read(path))
+    pictures = source.partner_images(0)
+    assert len(pictures) == 2 and len(source.partner_images(1)) == 1 and not opened
+    assert (pictures[1] == np.array([0, 128, 0])).all() and opened == ["2.png"]
+
+
+def test_a_file_without_partners_has_none(root: Path) -> None:
+    source = retrieval_json(write(root, [{"image": "a/1.png", "caption": "c"}]), root)
+    assert source.partner_captions(0) == () and len(source.partner_images(0)) == 0
+
+
 def test_limit_counts_images(root: Path) -> None:
     rows = [{"image": name, "caption": "c"} for name in ("a/1.png", "a/1.png", "a/2.png")]
     file = write(root, rows)
@@ -85,6 +115,22 @@ def test_limit_counts_images(root: Path) -> None:
             [{"image": "a/1.png", "caption": "c"}, {"image": "a/9.png", "caption": "c"}],
             FileNotFoundError,
             r"image 'a/9.png' of .*set\.json' is not under the image root .*images'; check",
+        ),
+        (
+            [{"image": "a/1.png", "caption": "c", "partner_captions": "d"}],
+            ValueError,
+            "'d'; expected",
+        ),
+        (
+            [{"image": "a/1.png", "caption": "c", "partner_captions": ["."]}],
+            ValueError,
+            "without w",
+        ),
+        ([{"image": "a/1.png", "caption": "c", "partner_images": [3]}], ValueError, "a list of te"),
+        (
+            [{"image": "a/1.png", "caption": "c", "partner_images": ["a/8.png"]}],
+            FileNotFoundError,
+            r"image 'a/8.png' of",
         ),
     ],
 )

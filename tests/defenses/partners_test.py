@@ -1,0 +1,389 @@
+"""MAT+ with partner pictures: losses against torch and by hand, balls, views, meshes, families."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from mat_jax import Experiment, defenses, fit, mesh, models, state
+from mat_jax.defenses.contrastive import many_to_many
+from mat_jax.defenses.matching import cross_entropy as matches
+from mat_jax.defenses.matching import matching
+from mat_jax.defenses.outer import Texts, captioning, compare, encode_texts, mixed_losses
+from mat_jax.defenses.partners import apart, encode_images, originals
+from mat_jax.records import Batch, ImageFeatures, Tokens
+from mat_jax.step import compile_step
+from tests.defenses.linear import batch, model, moved
+from tests.defenses.losses_test import agrees, nce, rightful
+from tests.toy_experiment import Blocks, Tiny
+
+KEY = jax.random.key(4)
+EPS = 0.1
+STILL = defenses.MAT(eps=EPS, steps=8, step_size=EPS / 4, words=0)
+USES = ("pairs", "average", "positives")
+
+
+def rich(texts=2, images=2, seed=0) -> Batch:
+    """A batch with so many texts and partner pictures."""
+    one = batch(texts, seed)
+    shape = (len(one.ids), images, *one.images.shape[1:])
+    found = np.random.default_rng(10 + seed).uniform(0.1, 0.9, shape).astype(np.float32)
+    return one._replace(partner_images=jnp.asarray(found))
+
+
+def elsewhere(clean: Batch) -> Batch:
+    """Attacked, for all a loss knows."""
+    return moved(clean)._replace(partner_images=jnp.flip(clean.partner_images, -1))
+
+
+def picture(one: Batch, n: int):
+    return one.images if n == 0 else one.partner_images[:, n - 1]
+
+
+def test_many_to_many_by_hand():
+    """Two examples on two axes: a row has its own side at s, the other's at 0."""
+    axes = jnp.eye(2)
+    scale, ids = jnp.float32(np.log(4.0)), jnp.array([5, 9])
+
+    def of(pictures, texts, ids=ids):
+        both = (jnp.repeat(axes[:, None], n, axis=1) for n in (pictures, texts))
+        return np.asarray(many_to_many(*both, scale, ids))
+
+    # A picture meets as many wrong texts as an example has, a text as many wrong pictures.
+    for pictures, texts in ((1, 1), (1, 3), (3, 2)):
+        expected = (np.log(1 + texts / 4) + np.log(1 + pictures / 4)) / 2
+        np.testing.assert_allclose(of(pictures, texts), expected, rtol=1e-6)
+    assert not of(3, 2, jnp.array([5, 5])).any()
+
+
+def test_the_average_is_that_of_each_partner_with_the_original():
+    clean = rich(3, 2)
+    attacked = elsewhere(clean)
+
+    def formula(m, _):
+        texts = [nce(m, attacked.images, m.g(attacked.tokens, i)) for i in range(3)]
+        images = [nce(m, picture(attacked, n), m.g(attacked.tokens)) for n in (1, 2)]
+        return sum(texts + images) / 5
+
+    agrees(defenses.MATPlus(use="average", images=2), formula, clean, attacked)
+
+
+def test_all_pictures_and_texts_of_an_example_are_right():
+    clean = rich(2, 2)
+    attacked = elsewhere(clean)
+    images = np.concatenate([picture(attacked, n) for n in range(3)])
+    right = torch.arange(6).repeat(3)[:, None] == torch.arange(6).repeat(2)[None]
+
+    def formula(m, _):
+        logits = m.logits(images, torch.cat([m.g(attacked.tokens, i) for i in range(2)]))
+        return (rightful(logits, right).mean() + rightful(logits.T, right.T).mean()) / 2
+
+    agrees(defenses.MATPlus(use="positives", images=2), formula, clean, attacked)
+
+
+def test_pairs_are_examples_of_their_own():
+    """Three texts with the image, two pictures with the caption: 30 pairs of six ids."""
+    clean = rich(3, 2)
+    defense = defenses.MATPlus(use="pairs", images=2, mat=replace(STILL, steps=0))
+    attacked = defense.perturb(model(0), None, clean, KEY)
+    owner = torch.arange(6).repeat_interleave(5)
+    right = torch.eye(30, dtype=bool)
+    out = (owner[:, None] == owner[None]) & ~right
+
+    def formula(m, _):
+        logits = m.logits(attacked.images, m.g(attacked.tokens)).masked_fill(out, -torch.inf)
+        diagonal = torch.arange(30)
+        return (cross_entropy(logits, diagonal) + cross_entropy(logits.T, diagonal)) / 2
+
+    agrees(defense, formula, clean, attacked)
+    near = np.stack([picture(clean, n)[2] for n in (0, 0, 0, 1, 2)])
+    assert np.abs(attacked.images[10:15] - near).max() <= EPS + 1e-6
+    texts = np.asarray(clean.tokens.ids)[2, [0, 1, 2, 0, 0]]
+    np.testing.assert_array_equal(attacked.tokens.ids[10:15, 0], texts)
+
+
+@pytest.mark.parametrize("use", ["pairs", "average"])
+def test_without_partners_it_is_mat_bit_for_bit(use):
+    clean, trained = batch(), model(0)
+    plus = defenses.MATPlus(mat=STILL, use=use, texts=1)
+
+    @jax.jit
+    def run(model):
+        ours, plain = (d.perturb(model, None, clean, KEY) for d in (plus, STILL))
+        losses = (d.loss(model, None, clean, plain, KEY)[0] for d in (plus, STILL))
+        return (ours.images, ours.tokens), (plain.images, plain.tokens), *losses
+
+    ours, plain, loss, expected = run(trained)
+    jax.tree.map(np.testing.assert_array_equal, ours, plain)
+    np.testing.assert_array_equal(loss, expected)
+
+
+def test_copies_as_partners_change_nothing():
+    """Of the average: its losses and gradients are plain MAT's, on originals three times over."""
+    clean = batch()
+    copies = jax.tree.map(
+        lambda x: jnp.repeat(x, 3, axis=1), (clean.tokens, clean.words, clean.present)
+    )
+    more = batch(3)._replace(
+        tokens=copies[0],
+        words=copies[1],
+        present=copies[2],
+        partner_images=jnp.repeat(clean.images[:, None], 2, axis=1),
+    )
+
+    def of(defense, one):
+        def mean(model):
+            return jnp.mean(defense.loss(model, None, one, one, KEY)[0])
+
+        return jax.value_and_grad(mean)(model(0))
+
+    found = of(defenses.MATPlus(use="average", texts=3, images=2), more)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), found, of(STILL, clean))
+
+
+@cache
+def attacked(use, partners=True):
+    """Clean, attacked, and the losses' sum as a function of the attacked batch."""
+    defense = defenses.MATPlus(mat=STILL, use=use, images=2, attack_partners=partners)
+    clean = rich(2, 2)
+    found = jax.jit(defense.perturb)(model(0), None, clean, KEY)
+    value = jax.jit(lambda one: defense.loss(model(0), None, clean, one, KEY)[0].sum())
+    return (apart(clean) if use == "pairs" else clean), found, value
+
+
+@pytest.mark.parametrize("partners", [True, False])
+@pytest.mark.parametrize("use", USES)
+def test_the_maximisation_raises_the_loss_within_each_ones_ball(use, partners):
+    clean, found, value = attacked(use, partners)
+    both = [(clean.images, found.images)]
+    if use != "pairs":
+        both += [(picture(clean, n), picture(found, n)) for n in (1, 2)]
+    for before, after in both:
+        assert np.abs(after - before).max() <= EPS + 1e-6
+        assert after.min() >= 0 and after.max() <= 1
+    np.testing.assert_array_equal(found.tokens.ids, clean.tokens.ids)
+    assert value(found) > value(clean) + 0.05
+
+
+@pytest.mark.parametrize("use", ["average", "positives"])
+def test_every_picture_does_its_part(use):
+    """Put back one of them and the loss is smaller; each has noise of its own."""
+    clean, found, value = attacked(use)
+    worst = value(found)
+    assert value(found._replace(images=clean.images)) < worst
+    for n in range(2):
+        back = found.partner_images.at[:, n].set(clean.partner_images[:, n])
+        assert value(found._replace(partner_images=back)) < worst
+    assert np.abs((found.images - clean.images) - (picture(found, 1) - picture(clean, 1))).max() > 0
+
+
+@pytest.mark.parametrize("use", USES)
+def test_partners_that_are_not_attacked_stay(use, monkeypatch):
+    """Nor do texts: the attack here is one that changes every text it is given."""
+
+    def change(self, model, batch):
+        return batch.tokens._replace(ids=batch.tokens.ids + 1)
+
+    monkeypatch.setattr(defenses.MAT, "attack_texts", change)
+    clean, mat = rich(3, 2), replace(STILL, steps=0, words=1)
+    defense = defenses.MATPlus(mat=mat, use=use, images=2, attack_partners=False)
+    found = defense.perturb(model(0), None, clean, KEY)
+    if use == "pairs":
+        same = np.all(found.images == apart(clean).images, axis=(1, 2, 3))
+        assert same.reshape(6, 5).tolist() == [[False] * 3 + [True] * 2] * 6
+        changed = np.all(found.tokens.ids == apart(clean).tokens.ids + 1, axis=(1, 2))
+        assert changed.reshape(6, 5).tolist() == [[True, False, False, True, True]] * 6
+    else:
+        assert np.all(np.any(found.images != clean.images, axis=(1, 2, 3)))
+        np.testing.assert_array_equal(found.partner_images, clean.partner_images)
+        shift = np.asarray(found.tokens.ids - clean.tokens.ids)
+        assert (shift[:, 0] == 1).all() and not shift[:, 1:].any()
+    all_of_them = replace(defense, attack_partners=True).perturb(model(0), None, clean, KEY)
+    expected = (apart(clean) if use == "pairs" else clean).tokens.ids + 1
+    np.testing.assert_array_equal(all_of_them.tokens.ids, expected)
+
+
+def test_originals_of_a_batch():
+    images, texts = originals(rich(2, 1), pairs=False)
+    assert images.tolist() == [True, False] * 6 and texts.tolist() == [[True, False]] * 6
+
+
+def brighter(images, key):
+    """An augmentation: more light, so much that some of it is lost."""
+    return images + jax.random.uniform(key, (len(images), 1, 1, 1))
+
+
+def test_views_are_made_of_each_image_by_its_id():
+    defense = defenses.MATPlus(images=1, views=2, augment=brighter)
+    one = rich(1, 1)
+    clean = one._replace(images=one.images.at[:, 0].set(0.0))
+    found = np.asarray(defense.extend(clean, KEY).partner_images)
+    assert found.shape == (6, 3, 4, 4, 3) and found.min() >= 0 and found.max() == 1
+    np.testing.assert_array_equal(found[:, :1], clean.partner_images)
+    light = found[:, 1:, 0, 0, 0]  # what the black pixels have now
+    assert len(np.unique(light)) == 12
+    expected = np.clip(clean.images[:, None] + light[..., None, None, None], 0, 1)
+    np.testing.assert_allclose(found[:, 1:], expected, atol=1e-6)
+    order = np.array([3, 1, 5, 0, 2, 4])
+    turned = defense.extend(jax.tree.map(lambda x: x[order], clean), KEY).partner_images
+    np.testing.assert_array_equal(turned, found[order])
+    other = defense.extend(clean, jax.random.key(5)).partner_images
+    assert np.all(np.asarray(other)[:, 1:, 0, 0, 0] != light)
+    plain = defenses.MATPlus()
+    assert plain.extend(clean, KEY) is clean
+
+
+@pytest.mark.parametrize(
+    "make, sentence",
+    [
+        (lambda: defenses.MATPlus(images=-1), "images=-1, views=0: give 0 or more"),
+        (lambda: defenses.MATPlus(views=2), "do not go together"),
+        (lambda: defenses.MATPlus(augment=brighter), "do not go together"),
+        (
+            lambda: defenses.MATPlus(images=2).perturb(model(0), None, rich(1, 1), KEY),
+            "trains on 2 partner pictures an image and the batch has 1",
+        ),
+        (
+            lambda: defenses.MATPlus(views=1, augment=brighter).loss(
+                model(0), None, batch(), batch(), KEY
+            ),
+            "trains on 1 partner pictures an image and the batch has 0",
+        ),
+    ],
+)
+def test_what_cannot_be(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make()
+
+
+@pytest.mark.parametrize("use", ["positives", "pairs"])
+def test_eight_devices_do_what_one_does(use):
+    """A whole step with views; the text attack of each device's part by itself."""
+    defense = defenses.MATPlus(
+        mat=defenses.MAT(eps=EPS, words=int(use == "pairs")),
+        use=use,
+        images=1,
+        views=1,
+        augment=brighter,
+    )
+    eight = jax.tree.map(
+        lambda a, b: jnp.concatenate([a, b])[:8], rich(2, 1), rich(2, 1, seed=1)
+    )._replace(ids=jnp.arange(20, 28, dtype=jnp.int32))
+    layout, weights = state.flatten(model(0))
+    ends = []
+    for spec in (1, 8):
+        devices = mesh.make(spec)
+        begin = state.create(weights, optax.sgd(1e-2), defense.trains, 0)
+        begin = jax.device_put(begin, mesh.state_shardings(devices, begin))
+        step = compile_step(layout, defense, optax.sgd(1e-2), devices, begin)
+        end, metrics = step(begin, None, jax.device_put(eight, mesh.batch_sharding(devices)))
+        ends.append((metrics["loss"], end.trained))
+    one, many = jax.tree.map(np.asarray, ends)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), one, many)
+    assert any(np.any(one[1][name] != np.asarray(leaf)) for name, leaf in weights.items())
+
+
+def test_albef_never_matches_with_a_partner_of_the_same_image():
+    """Its loss is the contrastive one and the mean matching loss of each partner with the original."""
+    bert = models.BertConfig(vocab_size=40, length=6, width=8, layers=2, heads=2)
+    vit = models.ViTConfig(width=8, layers=1, heads=2)
+    albef = models.files.build(models.ALBEFConfig(16, 8, vit, bert, first_fusion=1, embed=8), 0)
+    ids = jax.random.randint(KEY, (4, 2, 6), 5, 40)
+    clean = Batch(
+        jnp.arange(4),
+        jax.random.uniform(KEY, (4, 16, 16, 3)),
+        Tokens(ids, jnp.ones(ids.shape, bool)),
+        jnp.ones((4, 2), bool),
+        partner_images=jax.random.uniform(jax.random.key(1), (4, 1, 16, 16, 3)),
+    )
+
+    @jax.jit
+    def terms(model, one):
+        total, _ = mixed_losses(model, one, one, KEY, together=True)
+        first, second = encode_images(model, one)
+        texts = encode_texts(model, one.tokens).features
+        pairs = [(first, texts[0]), (first, texts[1]), (second, texts[0])]
+        keys = [KEY, jax.random.fold_in(KEY, 1), jax.random.fold_in(KEY, 2)]
+        matched = [
+            matching(model, *pair, key, one.ids) for pair, key in zip(pairs, keys, strict=True)
+        ]
+        own = [matches(model.match_logits(model.fuse(*pair)), 1) for pair in pairs]
+        embeds = (jnp.stack([x.embed for x in both], 1) for both in ((first, second), texts))
+        return total, many_to_many(*embeds, model.scale, one.ids), sum(matched) / 3, sum(own) / 3
+
+    total, compared, matched, _ = terms(albef, clean)
+    np.testing.assert_allclose(total, compared + matched, rtol=1e-5)
+    # Nothing is left to be wrong where all is of one image.
+    total, compared, _, own = terms(albef, clean._replace(ids=jnp.full(4, 7)))
+    assert not np.any(compared)
+    np.testing.assert_allclose(total, own / 3, rtol=1e-5)
+
+
+def test_a_captioner_writes_of_every_picture():
+    """A stand-in that reads the picture and the text: five tokens of seven words."""
+    table = jax.random.normal(KEY, (2, 3, 5, 7))  # by picture, by first id
+    captioner = SimpleNamespace(
+        caption_logits=lambda image, text: table[image.embed[:, 0].astype(int), text.ids[:, 0]]
+    )
+    texts = [Tokens(jnp.full((4, 5), m), jnp.ones((4, 5), bool)) for m in range(3)]
+    images = [ImageFeatures(jnp.zeros((4, 1, 1)), jnp.full((4, 1), float(n))) for n in range(2)]
+    found = compare(captioner, images, Texts(texts, None), jnp.arange(4), together=True)
+    pairs = [(0, 0), (0, 1), (0, 2), (1, 0)]
+    expected = [captioning(jnp.repeat(table[n, m][None], 4, 0), texts[m]) for n, m in pairs]
+    np.testing.assert_allclose(found, sum(expected) / 4, rtol=1e-5)
+
+
+class Partnered(Blocks):
+    """Each picture has its mirror image and a text about it."""
+
+    def captions(self, index):
+        return self[index].captions
+
+    def partner_captions(self, index):
+        return (f"two blocks {self[index].captions[0]}",)
+
+    def partner_images(self, index):
+        return (self[index].image[:, ::-1],)
+
+
+seen = []
+
+
+@dataclass(frozen=True)
+class Looks(defenses.MATPlus):
+    """MAT+ that looks at what it is given."""
+
+    def perturb(self, model, reference, batch, key):
+        jax.debug.callback(seen.append, batch)
+        return super().perturb(model, reference, batch, key)
+
+
+def test_a_run_gives_partners_and_views(tmp_path):
+    experiment = Experiment(
+        model=Tiny(),
+        data=Partnered(),
+        defense=Looks(
+            mat=defenses.MAT(words=0, steps=1), texts=2, images=1, views=1, augment=brighter
+        ),
+        optimizer=optax.sgd(0.1),
+        steps=1,
+        batch_size=6,
+    )
+    seen.clear()
+    fit(experiment, tmp_path / "run", mesh=1, quiet=True)
+    (one,) = seen
+    mirrored = np.stack([Blocks()[int(i)].image[:, ::-1] for i in one.ids]) / np.float32(255)
+    np.testing.assert_array_equal(one.partner_images[:, 0], mirrored)
+    light = one.partner_images[:, 1] - one.images
+    assert np.all(light >= 0) and np.any(light > 0)
+    tokenize = Tiny().build(0)[1]
+    texts = tokenize([Partnered().partner_captions(int(i))[0] for i in one.ids])
+    np.testing.assert_array_equal(one.tokens.ids[:, 1], texts.ids)
+    assert "images=1" in (tmp_path / "run" / "settings.json").read_text()
