@@ -133,7 +133,14 @@ def _corpus(
     experiment: Experiment, source: Any, model: Any, tokenizer: Any, quiet: bool
 ) -> data.Corpus:
     """The training corpus, with substitution candidates where the defence attacks text."""
-    size = getattr(model.config, "image_size", 1)  # a language model sees no picture
+    defense = experiment.defense
+    looks = getattr(defense, "images", True) and getattr(defense, "encodes", True)
+    if looks and getattr(source, "blank", False):
+        raise ValueError(
+            f"{source.name!r} has captions without pictures, and {type(defense).__name__} looks at "
+            "pictures: give a source that has them"
+        )
+    size = getattr(model.config, "image_size", 1) if looks else 1
     fit = model.pixels.fit if hasattr(model, "pixels") else "crop"
     corpus = data.Corpus.prepare(source, tokenizer, image_size=size, fit=fit)
     substitutes = experiment.substitutes if experiment.defense.words else None
