@@ -294,7 +294,8 @@ def settings_for(file, root, files):
     kinds = {"albef": "ALBEF.pth", "blip": "blip", "align": "align"}
     model = next((kinds[kind] for kind in kinds if kind in file.stem), "clip")
     small = {"root": root, "model": files / model, "mlm": files / "bert", "steps": 2}
-    small |= {"batch_size": 4, "tokenizer": files / "vocabulary", "image_size": 16}
+    small |= {"batch_size": 4, "image_size": 16}
+    small |= {"tokenizer": files / "vocabulary"} if model == "ALBEF.pth" else {}
     function = experiments.load(file)
     known = experiments.parameters(function)
     settings = [f"{name}={value}" for name, value in small.items() if name in known]
@@ -390,6 +391,17 @@ def test_the_data_is_read(file, root, files):
         assert all(text.startswith("a picture of A ") for text in source.captions(3))
     if found.evaluation is not None:
         assert len(found.evaluation.data) == COUNT and "sga" in found.evaluation.attacks
+
+
+def test_mat_plus_reads_a_manifest_of_partners(root, files, tmp_path):
+    """As `python -m mat_jax.augment` writes it: retrieval JSON with more keys."""
+    row = {"image": "0.jpg", "image_id": 7, "caption": ["A dog runs ."]}
+    row |= {"partner_captions": ["A dog is running ."], "partner_images": []}
+    (tmp_path / "manifest.json").write_text(json.dumps([row]))
+    Image.new("RGB", (8, 8)).save(tmp_path / "0.jpg")
+    function, settings = settings_for(FOLDER / "mat_plus_clip_flickr30k.py", root, files)
+    source = function(**settings | {"partners": str(tmp_path)}).data
+    assert len(source) == 1 and source.captions(0)[0] == "A dog runs ."
 
 
 def moved(start, end):

@@ -25,6 +25,7 @@ from mat_jax import Experiment, data, defenses, models
 def experiment(
     root: str = "data",
     model: str = "chs20/fare2-clip",  # its scripts/train_leaf_vitl.sh, as all below
+    tokenizer: str | None = None,  # a folder with CLIP's vocabulary, if not with the weights
     words: str = "words",  # a file in `root`; "" lets new English words come in
     captions: int = 80_000,
     lr: float = 1e-5,
@@ -38,7 +39,7 @@ def experiment(
     known = frozenset(Path(root, words).read_text(encoding="utf-8").split()) if words else None
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, min(warmup, steps // 2), steps)
     return Experiment(
-        model=models.Pretrained(model),
+        model=models.Pretrained(model, tokenizer=tokenizer),
         data=data.texts(f"{root}/datacomp/shards", limit=captions),
         defense=defenses.LEAF(positions=50),
         substitutes=data.Typos(positions=50, known=known),
