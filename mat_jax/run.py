@@ -134,7 +134,7 @@ def _corpus(
 ) -> data.Corpus:
     """The training corpus, with substitution candidates where the defence attacks text."""
     defense = experiment.defense
-    looks = getattr(defense, "images", True) and getattr(defense, "encodes", True)
+    looks = getattr(defense, "looks", True) and getattr(defense, "encodes", True)
     if looks and getattr(source, "blank", False):
         raise ValueError(
             f"{source.name!r} has captions without pictures, and {type(defense).__name__} looks at "
