@@ -135,7 +135,14 @@ def _corpus(
     experiment: Experiment, source: Any, model: Any, tokenizer: Any, quiet: bool
 ) -> data.Corpus:
     """The training corpus, with substitution candidates where the defence attacks text."""
-    size = getattr(model.config, "image_size", 1)  # a language model sees no picture
+    defense = experiment.defense
+    looks = getattr(defense, "looks", True) and getattr(defense, "encodes", True)
+    if looks and getattr(source, "blank", False):
+        raise ValueError(
+            f"{source.name!r} has captions without pictures, and {type(defense).__name__} looks at "
+            "pictures: give a source that has them"
+        )
+    size = getattr(model.config, "image_size", 1) if looks else 1
     fit = model.pixels.fit if hasattr(model, "pixels") else "crop"
     # Partners of the data are for those who train from one to many, `defenses.MATPlus`.
     partners = getattr(experiment.defense, "partners", False)

@@ -121,7 +121,11 @@ class Corpus:
         slots = np.arange(counts.max(), dtype=np.int32)[None, :]
         first = (np.cumsum(counts) - counts)[:, None].astype(np.int32)
         rows = np.where(slots < counts[:, None], first + slots, np.int32(-1))
-        tokens = tokenizer([text for captions in texts for text in captions])
+        # Each text once: the prompts of ImageNet's classes come a million times.
+        flat = [text for captions in texts for text in captions]
+        numbers = {text: number for number, text in enumerate(dict.fromkeys(flat))}
+        places = np.array([numbers[text] for text in flat])
+        tokens = jax.tree.map(lambda x: np.asarray(x)[places], tokenizer(list(numbers)))
         corpus = cls(
             source=source,
             image_size=image_size,

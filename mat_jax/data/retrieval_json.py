@@ -1,11 +1,11 @@
 """Image-text pairs in the JSON files of the retrieval literature."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mat_jax.data.annotations import rows
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import ImageFiles, read_image
 from mat_jax.data.source import Example
@@ -41,14 +41,22 @@ class RetrievalJson:
         return ImageFiles(self.partner_paths[index])
 
 
-def retrieval_json(path: str | Path, images: str | Path, limit: int | None = None) -> RetrievalJson:
-    """Read the annotation files that ALBEF, TCL, BLIP, Co-Attack and SGA train and test with.
+def retrieval_json(
+    path: str | Path, images: str | Path, limit: int | None = None, *, split: str | None = None
+) -> RetrievalJson:
+    """Read the annotation files that retrieval and captioning are trained and tested with.
 
-    Two forms, told apart by their rows:
+    Four forms, told apart by what is in them:
 
-    - evaluation: `[{"image": "val/1.jpg", "caption": ["a dog", "a brown dog"]}, ...]`;
-    - training: `[{"image": "train/1.jpg", "caption": "a dog", "image_id": 17}, ...]`, where rows
-      of the same `image_id` (any number or string) become one image with several captions.
+    - evaluation (ALBEF, TCL, BLIP, Co-Attack, SGA): `[{"image": "val/1.jpg", "caption": ["a dog",
+      "a brown dog"]}, ...]`;
+    - training (the same): `[{"image": "train/1.jpg", "caption": "a dog", "image_id": 17}, ...]`,
+      where rows of the same `image_id` (any number or string) become one image with several
+      captions;
+    - Karpathy's, all splits in one file (`dataset_flickr30k.json`, `dataset_coco.json`,
+      `dataset_rsicd.json`): `{"images": [{"filename": "1.jpg", "split": "train", "sentences":
+      [{"raw": "a dog"}, ...]}, ...]}`, of COCO with a `filepath` to be put before the name;
+    - captions by image: `{"train/1.jpg": "a dog", ...}`, or a list of captions each.
 
     Rows of either form may also have partners, further texts and pictures of the image, as
     `python -m mat_jax.augment` writes them: `"partner_captions": [text, ...]` and
@@ -62,16 +70,18 @@ def retrieval_json(path: str | Path, images: str | Path, limit: int | None = Non
         path: the JSON file.
         images: the image root, the folder that the paths in the file start from.
         limit: keep only the first so many images.
+        split: of Karpathy's form, "train", "val" or "test"; "train" has COCO's "restval" with it,
+            as in the field. Of the other forms a file is of one split: None.
 
     Raises:
         FileNotFoundError: the file, the image root or an image is not there.
-        ValueError: the file is not of this form, holds no rows, or a text has no words.
+        ValueError: the file is not of these forms, holds no rows, or a text has no words.
     """
     path, root = Path(path), Path(images)
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit} leaves no image; give at least 1, or None for all")
     grouped: dict[Any, _Row] = {}
-    for number, row in enumerate(_rows(path)):
+    for number, row in enumerate(rows(path, split)):
         place = f"{str(path)!r}, row {number}"
         found = _parse(row, place)
         key = _hashable(row.get("image_id", ("image", found.image)), place)
@@ -104,32 +114,8 @@ class _Row(NamedTuple):
     partner_images: list[str]
 
 
-def _rows(path: Path) -> list[Any]:
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"no annotation file {str(path)!r}; give the path of a retrieval JSON file"
-        ) from None
-    except IsADirectoryError:
-        raise ValueError(
-            f"{str(path)!r} is a folder; give the path of a retrieval JSON file"
-        ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{str(path)!r} is not valid JSON ({error}); repair it or download it again"
-        ) from None
-    if not isinstance(rows, list):
-        raise ValueError(
-            f"{str(path)!r} holds a {type(rows).__name__}, expected a list of "
-            '{"image": path, "caption": text or list of texts} rows'
-        )
-    if not rows:
-        raise ValueError(f"{str(path)!r} holds an empty list; expected at least one image row")
-    return rows
-
-
 def _parse(row: Any, place: str) -> _Row:
+    """The image, the captions and the partners of one row."""
     if not isinstance(row, dict):
         raise ValueError(f'{place} is {row!r}; expected {{"image": path, "caption": text}}')
     image, captions = row.get("image"), row.get("caption")

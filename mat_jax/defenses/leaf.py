@@ -37,6 +37,7 @@ class LEAF:
     positions: int = 50
 
     needs_reference = True
+    looks = False  # at images
     words = 1  # the edits of one word, or of the space beside it
 
     def __post_init__(self) -> None:

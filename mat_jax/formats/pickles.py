@@ -1,8 +1,7 @@
 """torch's checkpoints, read without torch and without running what they ask for.
 
-A checkpoint is the bytes of its tensors beside a pickle, which is a program and may call any
-function there is. Here it runs on a machine of our own, to which a function is a name from a short
-list: it can build plain values and tensors, and nothing else.
+A checkpoint is the bytes of its tensors beside a pickle, which `unpickle.run` runs: it can build
+plain values and tensors, and nothing else.
 
 Read are the zip archives of `torch.save` and of `torch.jit.save` (OpenAI's CLIP), and what
 `torch.save` wrote before torch 1.6.
@@ -10,7 +9,6 @@ Read are the zip archives of `torch.save` and of `torch.jit.save` (OpenAI's CLIP
 
 import io
 import math
-import pickletools
 import re
 import struct
 import zipfile
@@ -22,29 +20,15 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from mat_jax import unpickle
+from mat_jax.unpickle import Attributes, Name
+
 NUMBERS = {"Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": jnp.bfloat16, "Bool": "?"}
 NUMBERS |= {"Long": "i8", "Int": "i4", "Short": "i2", "Char": "i1", "Byte": "u1"}
 STORAGES = {f"torch.{name}Storage": np.dtype(kind) for name, kind in NUMBERS.items()}
 TENSOR, PARAMETER = "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"
 ORDERED, OBJECT = "collections.OrderedDict", "argparse.Namespace"
 MODULES = "__torch__."  # the classes of a TorchScript archive
-
-# Instructions that push their argument, a constant, something empty; and those that take so many
-# values from the stack (0: all above the last mark).
-PUSHED = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"}
-PUSHED |= {"BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"}
-CONSTANT = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
-TAKEN = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2}
-TAKEN |= {"TUPLE": 0, "APPENDS": 0, "SETITEMS": 0}
-
-
-class Name(str):
-    """A function or class as a pickle names it."""
-
-
-class Attributes(dict):
-    """What a pickle takes for an object: its attributes by name, and no behaviour."""
 
 
 def tensors(path: str | Path) -> dict[str, np.ndarray]:
@@ -150,10 +134,6 @@ def _run(
         most: bytes that a tensor may have.
         swapped: the bytes of numbers are in big-endian order.
     """
-    stack: list[Any] = []
-    marks: list[int] = []
-    memo: dict[int, Any] = {}
-    steps: Any = pickletools.genops(file)  # type: ignore[bad-argument-type]  # it need only read
 
     def storage(identity: Any) -> np.ndarray | None:
         match identity:
@@ -182,8 +162,8 @@ def _run(
             raise ValueError("a tensor reaches beyond its storage")
         return as_strided(data[offset:], shape, [s * step for s in strides], writeable=False)
 
-    def call(name: Any, arguments: tuple[Any, ...]) -> Any:
-        if not isinstance(name, Name) or name in STORAGES:
+    def call(name: Name, arguments: tuple[Any, ...]) -> Any:
+        if name in STORAGES:
             raise ValueError("it calls what is no function")
         if name == TENSOR:
             return tensor(*arguments)
@@ -193,55 +173,8 @@ def _run(
             raise ValueError(f"it makes a {name[:100]} of something")
         return {} if name == ORDERED else Attributes()
 
-    for opcode, argument, _ in steps:
-        code, items = opcode.name, []
-        if code in TAKEN:
-            begin = len(stack) - TAKEN[code] if TAKEN[code] else marks.pop()
-            items = stack[begin:]
-            del stack[begin:]
-        if code in PUSHED:
-            stack.append(argument)
-        elif code in CONSTANT:
-            stack.append(CONSTANT[code])
-        elif code in EMPTY:
-            stack.append(EMPTY[code]())
-        elif code == "MARK":
-            marks.append(len(stack))
-        elif code.startswith("TUPLE"):
-            stack.append(tuple(items))
-        elif code.startswith("APPEND"):
-            stack[-1].extend(items)
-        elif code.startswith("SETITEM"):
-            # Of other kinds of key, one nested deep enough would crash Python.
-            if not all(isinstance(key, str | int | float) for key in items[::2]):
-                raise ValueError("it has a key that is neither text nor a number")
-            stack[-1].update(zip(items[::2], items[1::2], strict=True))
-        elif code in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            memo[len(memo) if argument is None else argument] = stack[-1]
-        elif code in ("BINGET", "LONG_BINGET"):
-            stack.append(memo[argument])
-        elif code == "GLOBAL":
-            stack.append(_allowed(argument.replace(" ", ".")))
-        elif code == "STACK_GLOBAL":
-            name, module = stack.pop(), stack.pop()
-            stack.append(_allowed(f"{module}.{name}"))
-        elif code == "BINPERSID":
-            stack.append(storage(stack.pop()))
-        elif code in ("REDUCE", "NEWOBJ"):
-            arguments, name = stack.pop(), stack.pop()
-            stack.append(call(name, arguments))
-        elif code == "BUILD":
-            state = stack.pop()
-            if isinstance(stack[-1], Attributes) and isinstance(state, dict):
-                stack[-1].update(state)
-        elif code == "STOP":
-            return stack.pop()
-        elif code not in ("PROTO", "FRAME"):
-            raise ValueError(f"it uses the pickle instruction {code}")
-    raise ValueError("its pickle has no end")
+    return unpickle.run(file, known=_known, call=call, stored=storage)
 
 
-def _allowed(name: str) -> Name:
-    if name in (TENSOR, PARAMETER, ORDERED, OBJECT, *STORAGES) or name.startswith(MODULES):
-        return Name(name)
-    raise ValueError(f"it asks for {name[:100]}")
+def _known(name: str) -> bool:
+    return name in (TENSOR, PARAMETER, ORDERED, OBJECT, *STORAGES) or name.startswith(MODULES)

@@ -5,8 +5,9 @@ import dataclasses
 import jax
 import numpy as np
 import optax
+import pytest
 
-from mat_jax import Experiment, defenses, fit
+from mat_jax import Experiment, data, defenses, fit
 from tests.toy_experiment import NAMES, Blocks, Tiny
 
 
@@ -51,3 +52,17 @@ def test_a_run_gives_prompts_labels_and_captions(tmp_path):
     length = expected.mask.sum(axis=1).max()
     np.testing.assert_array_equal(tokens, expected.ids[:, :length])
     assert "left grey" in (tmp_path / "run" / "settings.json").read_text()
+
+
+def test_captions_alone_are_for_what_looks_at_no_picture(tmp_path):
+    experiment = Experiment(
+        model=Tiny(),
+        data=data.Texts(name="captions", texts=("red beside blue", "grey beside white")),
+        defense=defenses.FARE(),
+        optimizer=optax.sgd(0.1),
+        steps=1,
+        batch_size=2,
+    )
+    with pytest.raises(ValueError, match="'captions' has captions without pictures, and FARE look"):
+        fit(experiment, tmp_path / "run", mesh=1, quiet=True)
+    assert not (tmp_path / "run" / "settings.json").exists()
