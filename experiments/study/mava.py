@@ -28,9 +28,15 @@ def experiment(
     seed: int = 0,
 ) -> Experiment:
     """A weight of 0 leaves a part out; without neighbours the attacked image stands alone."""
-    around = {"count": neighbours} if neighbours else {"count": 1, "beta": 0.0}
     defense = defenses.MAVA(
-        eps=eps, steps=2, cms=cms, vsse=vsse, sca=sca, texts=texts, **around
+        eps=eps,
+        steps=2,
+        cms=cms,
+        vsse=vsse,
+        sca=sca,
+        count=max(neighbours, 1),
+        beta=1.5 if neighbours else 0.0,
+        texts=texts,
     )
     return on_scenes(
         defense,

@@ -1,4 +1,4 @@
-"""MAT's axes: order of the attacks, what the image climbs, which pairs are learnt from, what trains.
+"""MAT's axes: the order of its attacks, what they climb, which pairs are learnt, what trains.
 
 python -m mat_jax.study --only strategies --seeds 3
 python -m mat_jax.train --config experiments/study/strategies.py --set order=image_first

@@ -55,9 +55,7 @@ class Axes:
         return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (y - low) / (high - low or 1.0)
 
 
-def bars(
-    groups: Mapping[str, Mapping[str, Spread]], *, title: str, unit: str = "R@1 in %"
-) -> str:
+def bars(groups: Mapping[str, Mapping[str, Spread]], *, title: str, unit: str = "R@1 in %") -> str:
     """Groups side by side, in each one bar a series: `{"PGD": {"none": ..., "MAT": ...}}`."""
     series = list(dict.fromkeys(name for group in groups.values() for name in group))
     width = max(WIDTH, LEFT + RIGHT + 15.0 * len(groups) * (len(series) + 1))

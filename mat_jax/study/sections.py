@@ -1,6 +1,7 @@
 """What is drawn of each study: its tables, and figures in the folder beside them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mat_jax.metrics import write_text
@@ -43,6 +44,56 @@ def compared(shelf: Shelf, results: Path, runs: list[Run], file: str, name: str)
     ]
 
 
+BRIEF = ("none", "pgd", "bert_attack", "co_attack", "sga", "worst_case")
+
+
+def strategies(shelf: Shelf, results: Path) -> str:
+    """One table an axis of MAT, its default first."""
+    runs = {run.name: run for run in studies.every()["strategies"]}
+    parts = []
+    for axis, names in studies.STRATEGIES.items():
+        own = [runs[name] for name in names]
+        if any(run.key in shelf for run in own):
+            default = replace(runs["clip-mat"], title=f"MAT: {studies.DEFAULTS[axis]}")
+            parts.append(f"**{axis.capitalize()}**")
+            parts.append(recalls(shelf, [default, *own], "mean", BRIEF))
+    if parts:
+        parts.insert(0, protocol(shelf, list(runs.values())))
+    return "\n\n".join(parts)
+
+
+def mava(shelf: Shelf, results: Path) -> str:
+    """MAVA's table 4, and a line for each of its sizes."""
+    runs = {run.name: run for run in studies.every()["mava"]}
+    whole = replace(runs["clip-mava"], title="MAVA")
+    parts = []
+    for group, names in studies.MAVA.items():
+        own = [runs[name] for name in names]
+        if not any(run.key in shelf for run in own):
+            continue
+        if group == "parts":
+            parts.append(recalls(shelf, [whole, *own], "mean", BRIEF))
+            continue
+        places = {runs[name].key: x for name, (_, x, _) in names.items() if x is not None}
+        places[whole.key] = studies.MAVA_DEFAULTS[group]
+        chart = swept(shelf, places, f"MAVA: {group}", studies.MAVA_AXES[group])
+        parts.append(drawn(results, f"mava-{group}", chart, f"MAVA by {group}"))
+    if parts:
+        parts.insert(0, protocol(shelf, list(runs.values())))
+    return "\n\n".join(parts)
+
+
+def swept(shelf: Shelf, places: Mapping[str, float], name: str, axis: str) -> str:
+    """Lines over a size, one an attack: `places` says where each run stands."""
+    series = {
+        title(attack): [
+            plot.Point(x, shelf.spread(key, attack)) for key, x in places.items() if key in shelf
+        ]
+        for attack in BRIEF
+    }
+    return plot.lines(series, title=f"{name}: mean of TR@1 and IR@1", x=axis)
+
+
 def drawn(results: Path, name: str, svg: str, what: str) -> str:
     """Write a figure, and the Markdown that shows it."""
     folder = results / "figures"
@@ -53,4 +104,6 @@ def drawn(results: Path, name: str, svg: str, what: str) -> str:
 
 SECTIONS: dict[str, tuple[str, Section]] = {
     "main": ("Every defence under every attack", main),
+    "strategies": ("MAT's strategies, inside and outside", strategies),
+    "mava": ("MAVA's parts and sizes", mava),
 }

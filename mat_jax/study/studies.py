@@ -46,10 +46,118 @@ def _setting(defense: str) -> tuple[str, ...]:
     return ("defense=fine_tune",) if defense == "none" else (f"defense={defense}",)
 
 
+# Axis -> {run: (title, settings)}; the default of every axis is MAT itself, a run of `main`.
+STRATEGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
+    "order of the attacks": {
+        "image_first": ("image, then text", ("order=image_first",)),
+        "alternating": ("text, image, text, image", ("order=alternating",)),
+        "independent": ("each against the clean other", ("order=independent",)),
+    },
+    "what the image climbs": {
+        "away": ("away from its attacked text", ("objective=away",)),
+        "kl": ("KL from the clean image", ("objective=kl",)),
+        "far": ("distance from the clean image", ("objective=far",)),
+        "nce_both_texts": ("InfoNCE of attacked and clean text", ("objective=nce_both_texts",)),
+    },
+    "what the text climbs": {
+        "text_kl": ("KL from the clean text", ("text_objective=kl",)),
+    },
+    "pairs learnt from": {
+        "both_image": ("(x', t') and (x', t)", ("pairs=both+image",)),
+        "both_text": ("(x', t') and (x, t')", ("pairs=both+text",)),
+        "both_clean": ("(x', t') and (x, t)", ("pairs=both+clean",)),
+        "all_pairs": ("all four", ("pairs=all",)),
+        "crossed": ("(x', t) and (x, t')", ("pairs=crossed",)),
+    },
+    "weights that train": {
+        "vision": ("image tower", ("part=vision",)),
+        "text": ("text tower", ("part=text",)),
+        "projections": ("projections", ("part=projections",)),
+    },
+    "steps of PGD": {
+        "pgd_1": ("1", ("pgd_steps=1",)),
+        "pgd_5": ("5", ("pgd_steps=5",)),
+    },
+    "words replaced": {
+        "words_0": ("0", ("words=0",)),
+        "words_2": ("2", ("words=2",)),
+    },
+    "share of texts attacked": {
+        "share_25": ("0.25", ("share=0.25",)),
+        "share_50": ("0.5", ("share=0.5",)),
+    },
+}
+
+DEFAULTS = {
+    "order of the attacks": "text, then image",
+    "what the image climbs": "InfoNCE of the attacked pairs",
+    "what the text climbs": "away from the clean image",
+    "pairs learnt from": "(x', t')",
+    "weights that train": "all",
+    "steps of PGD": "2",
+    "words replaced": "1",
+    "share of texts attacked": "1",
+}
+
+
+def strategies() -> list[Run]:
+    """MAT's strategies, one axis moved at a time, on CLIP."""
+    return [
+        Run(
+            study="strategies",
+            name=name,
+            title=title,
+            config=home() / "strategies.py",
+            settings=settings,
+            minutes=14.0 if name in ("alternating", "pgd_5") else 8.0,
+        )
+        for axis in STRATEGIES.values()
+        for name, (title, settings) in axis.items()
+    ]
+
+
+# Part or size -> {run: (title, x of the figure or None, settings)}; the defaults are in `main`.
+MAVA: dict[str, dict[str, tuple[str, float | None, tuple[str, ...]]]] = {
+    "parts": {
+        "no_cms": ("without CMS", None, ("cms=0",)),
+        "no_vsse": ("without VSSE", None, ("vsse=0",)),
+        "no_sca": ("without SCA", None, ("sca=0",)),
+    },
+    "neighbours": {
+        f"neighbours_{n}": (f"{n} neighbours", n, (f"neighbours={n}",)) for n in (0, 1, 2, 4)
+    },
+    "captions": {f"texts_{n}": (f"{n} captions", n, (f"texts={n}",)) for n in (1, 2, 3)},
+    "steps": {f"steps_{n}": (f"{n} updates", n, (f"steps={n}",)) for n in (50, 100, 400)},
+}
+MAVA_DEFAULTS = {"neighbours": 3.0, "captions": 5.0, "steps": 200.0}
+MAVA_AXES = {"neighbours": "neighbours N", "captions": "captions M", "steps": "updates"}
+
+
+def mava() -> list[Run]:
+    """MAVA without each of its parts, and with more or less of each size, on CLIP."""
+    return [
+        Run(
+            study="mava",
+            name=name,
+            title=title,
+            config=home() / "mava.py",
+            settings=settings,
+            minutes=8.0,
+        )
+        for group in MAVA.values()
+        for name, (title, _, settings) in group.items()
+    ]
+
+
 @cache
 def every() -> dict[str, tuple[Run, ...]]:
     """Study -> its runs of seed 0; one run may be in several studies and is carried out once."""
-    return {"main": tuple(main())}
+    of_main = {run.key: run for run in main()}
+    return {
+        "main": tuple(of_main.values()),
+        "strategies": (of_main["main/clip-mat"], *strategies()),
+        "mava": (of_main["main/clip-mava"], *mava()),
+    }
 
 
 def chosen(only: tuple[str, ...], seeds: int) -> list[Run]:
