@@ -60,9 +60,9 @@ def bars(groups: Mapping[str, Mapping[str, Spread]], *, title: str, unit: str = 
     series = list(dict.fromkeys(name for group in groups.values() for name in group))
     width = max(WIDTH, LEFT + RIGHT + 15.0 * len(groups) * (len(series) + 1))
     tops = [_high(spread) for group in groups.values() for spread in group.values()]
-    axes = Axes((0, len(groups)), (0, _ceiling(tops)), width)
+    axes = Axes((0.0, float(len(groups))), (0.0, _ceiling(tops)), width)
     parts = [_frame(axes, title, "", unit, marks=())]
-    slot = axes.across(1) - axes.across(0)
+    slot = axes.across(1.0) - axes.across(0.0)
     bar = slot / (len(series) + 1)
     for i, (name, group) in enumerate(groups.items()):
         middle = axes.across(i + 0.5)
@@ -81,7 +81,7 @@ def lines(
     kept = {name: [p for p in points if p.y.count] for name, points in series.items()}
     every = [point for points in kept.values() for point in points]
     marks = tuple(sorted({point.x for point in every}))
-    axes = Axes(_room([p.x for p in every]), (0, _ceiling([_high(p.y) for p in every])))
+    axes = Axes(_room([p.x for p in every]), (0.0, _ceiling([_high(p.y) for p in every])))
     parts = [_frame(axes, title, x, unit, marks=marks)]
     for j, (name, points) in enumerate(kept.items()):
         colour, ordered = COLOURS[j % len(COLOURS)], sorted(points, key=lambda p: p.x)
@@ -155,7 +155,7 @@ def _frame(axes: Axes, title: str, x: str, unit: str, *, marks: Sequence[float])
 def _bar(
     axes: Axes, x: float, width: float, spread: Spread, colour: str, name: str, group: str
 ) -> str:
-    top, floor = axes.up(spread.mean), axes.up(0)
+    top, floor = axes.up(spread.mean), axes.up(0.0)
     height = max(floor - top, 0.75)  # so that 0 % is seen to be there
     return (
         f"<g><title>{safe(f'{name}, {group}: {spread}')}</title>"

@@ -124,10 +124,10 @@ MAVA: dict[str, dict[str, tuple[str, float | None, tuple[str, ...]]]] = {
         "no_sca": ("without SCA", None, ("sca=0",)),
     },
     "neighbours": {
-        f"neighbours_{n}": (f"{n} neighbours", n, (f"neighbours={n}",)) for n in (0, 1, 2, 4)
+        f"neighbours_{n}": (f"{n} neighbours", float(n), (f"neighbours={n}",)) for n in (0, 1, 2, 4)
     },
-    "captions": {f"texts_{n}": (f"{n} captions", n, (f"texts={n}",)) for n in (1, 2, 3)},
-    "steps": {f"steps_{n}": (f"{n} updates", n, (f"steps={n}",)) for n in (50, 100, 400)},
+    "captions": {f"texts_{n}": (f"{n} captions", float(n), (f"texts={n}",)) for n in (1, 2, 3)},
+    "steps": {f"steps_{n}": (f"{n} updates", float(n), (f"steps={n}",)) for n in (50, 100, 400)},
 }
 MAVA_DEFAULTS = {"neighbours": 3.0, "captions": 5.0, "steps": 200.0}
 MAVA_AXES = {"neighbours": "neighbours N", "captions": "captions M", "steps": "updates"}

@@ -1,0 +1,304 @@
+"""Which findings of the papers the saved results confirm, claim by claim.
+
+The claims A to J are those of the papers on MAT, MMCoA and MAVA that this project looks for.
+Each is broken into comparisons `more > less` of R@1 left, the mean of TR@1 and IR@1, and decided by
+one rule, the same for all:
+
+    confirmed       the difference of the means is larger than the spread of the difference
+    not confirmed   it is not
+    opposite        it is as far on the other side
+    not measured    runs are missing
+
+The spread is sqrt(sd_1^2 + sd_2^2), the standard deviation over seeds of the difference of two
+runs; what has one seed (an untrained model) counts with 0. Where all runs have one seed the
+verdict says "one seed".
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from mat_jax.report.words import title
+from mat_jax.study import studies
+from mat_jax.study.saved import Shelf, Spread, spread
+from mat_jax.study.tables import table
+
+JOINT = ("co_attack", "sga")
+MANY = ("pgd", "co_attack", "sga", "vlp_attack")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One comparison of a finding.
+
+    Attributes:
+        letter: of the finding, A to J.
+        text: what is claimed.
+        verdict: see above.
+        figures: what it was decided by, in words.
+    """
+
+    letter: str
+    text: str
+    verdict: str
+    figures: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: runs under attacks, averaged for each seed."""
+
+    name: str
+    keys: tuple[str, ...]
+    attacks: tuple[str, ...]
+    figure: str = "mean"
+
+    def spread(self, shelf: Shelf) -> Spread:
+        """Over the seeds that all its runs have; a run of one seed counts with each."""
+        values: dict[int, list[float]] = {}
+        constant: list[float] = []
+        wanted = len(self.keys) * len(self.attacks)
+        for key in self.keys:
+            for saved in shelf.of(key):
+                found = [saved.value(attack, self.figure) for attack in self.attacks]
+                trained = saved.content["trained"]
+                (values.setdefault(saved.seed, []) if trained else constant).extend(found)
+        if not values:
+            values = {0: []}
+        means = [
+            fmean([*of, *constant])
+            for of in values.values()
+            if len(of) + len(constant) == wanted and not any(math.isnan(v) for v in of)
+        ]
+        return spread([mean for mean in means if mean == mean])
+
+
+def compare(letter: str, text: str, shelf: Shelf, more: Side, less: Side) -> Claim:
+    """Whether one side has more right than another."""
+    one, other = more.spread(shelf), less.spread(shelf)
+    if not (one.count and other.count):
+        return Claim(letter, text, "not measured", "")
+    apart = one.mean - other.mean
+    noise = math.hypot(one.sd or 0.0, other.sd or 0.0)
+    figures = f"{more.name} {one}, {less.name} {other}"
+    return Claim(letter, text, _verdict(apart, noise, max(one.count, other.count)), figures)
+
+
+def _verdict(apart: float, noise: float, seeds: int) -> str:
+    verdict = "confirmed" if apart > noise else "opposite" if -apart > noise else "not confirmed"
+    return verdict if seeds > 1 else f"{verdict} (one seed)"
+
+
+def findings(shelf: Shelf) -> list[Claim]:
+    """All claims, in the order of their letters."""
+    found = []
+    for short in studies.MODELS:
+        found += [claim for of in EACH_MODEL for claim in of(shelf, short)]
+    for of in ONCE:
+        found += of(shelf)
+    return sorted(found, key=lambda claim: claim.letter)
+
+
+def attacks_in_order(shelf: Shelf, short: str) -> list[Claim]:
+    """A: what attacks leave of the undefended model."""
+    key = f"main/{short}-none"
+    joint = ("co_attack", "sga", "vlp_attack")
+
+    def says(text: str, more: tuple[str, ...], less: tuple[str, ...]) -> Claim:
+        sides = [Side(_names(attacks), (key,), attacks) for attacks in (more, less)]
+        return compare("A", f"{short}, undefended: {text}", shelf, *sides)
+
+    return [
+        says("attacks on images leave more than attacks on both", ("pgd",), joint),
+        says("attacks on texts leave more than attacks on images", ("bert_attack",), ("pgd",)),
+        says("both apart (Sep) leave more than both together (Co)", ("sep",), ("co_attack",)),
+        says("Co-Attack leaves more than SGA", ("co_attack",), ("sga",)),
+        says("VLP-attack leaves more than SGA", ("vlp_attack",), ("sga",)),
+    ]
+
+
+def unimodal(shelf: Shelf, short: str) -> list[Claim]:
+    """B: defences of the image help against PGD far more than against attacks on both."""
+    found = []
+    for name in ("tecoa", "tecoa_itr", "fare"):
+        gain = [
+            _gain(f"main/{short}-{name}", f"main/{short}-none", attacks)
+            for attacks in (("pgd",), JOINT)
+        ]
+        text = f"{short}: {studies.DEFENSES[name]} gains more under PGD than under Co-Attack and SGA"
+        found.append(_compare_values("B", text, shelf, gain, ("PGD", "Co-Attack, SGA")))
+    return found
+
+
+def mat(shelf: Shelf, short: str) -> list[Claim]:
+    """C: MAT before TeCoA-ITR before the others, and what it costs."""
+
+    def side(name: str, attacks: tuple[str, ...] = JOINT) -> Side:
+        return Side(studies.DEFENSES[name], (f"main/{short}-{name}",), attacks)
+
+    pairs = [("mat", "tecoa_itr"), ("tecoa_itr", "tecoa"), ("tecoa_itr", "fare")]
+    pairs += [(name, "none") for name in ("tecoa", "tecoa_itr", "fare", "mat")]
+    found = [
+        compare(
+            "C",
+            f"{short}, Co-Attack and SGA: {studies.DEFENSES[a]} > {studies.DEFENSES[b]}",
+            shelf,
+            side(a),
+            side(b),
+        )
+        for a, b in pairs
+    ]
+    text = f"{short}, clean: MAT costs something against fine-tuning"
+    found.append(compare("C", text, shelf, side("fine_tune", ("none",)), side("mat", ("none",))))
+    gains = [
+        _gain(f"main/{short}-mat", f"main/{short}-tecoa_itr", attacks) for attacks in (JOINT, ("pgd",))
+    ]
+    text = f"{short}: MAT gains more over TeCoA-ITR where texts are attacked than under PGD"
+    found.append(_compare_values("C", text, shelf, gains, ("Co-Attack, SGA", "PGD")))
+    return found
+
+
+def mat_plus(shelf: Shelf, short: str) -> list[Claim]:
+    """D, the first half: MAT+ before MAT."""
+    sides = [
+        Side(studies.DEFENSES[name], (f"main/{short}-{name}",), JOINT) for name in ("mat_plus", "mat")
+    ]
+    return [compare("D", f"{short}, Co-Attack and SGA: MAT+ > MAT", shelf, *sides)]
+
+
+def mmcoa(shelf: Shelf, short: str) -> list[Claim]:
+    """G: training both towers against training the image tower, with the same prompts."""
+    found = []
+    for attacks in (("bert_attack",), JOINT, ("pgd",)):
+        sides = [
+            Side(studies.DEFENSES[name], (f"main/{short}-{name}",), attacks)
+            for name in ("mmcoa", "tecoa")
+        ]
+        found.append(compare("G", f"{short}, {_names(attacks)}: MMCoA > TeCoA", shelf, *sides))
+    return found
+
+
+def mava_order(shelf: Shelf, short: str) -> list[Claim]:
+    """H: MAVA before FARE before TeCoA before nothing; the clean model is kept."""
+    order = ("mava", "fare", "tecoa", "none")
+    found = []
+    for better, worse in zip(order, order[1:], strict=False):
+        sides = [
+            Side(studies.DEFENSES[name], (f"main/{short}-{name}",), MANY) for name in (better, worse)
+        ]
+        text = f"{short}, {_names(MANY)}: {sides[0].name} > {sides[1].name}"
+        found.append(compare("H", text, shelf, *sides))
+    return found
+
+
+def mava_parts(shelf: Shelf) -> list[Claim]:
+    """H, SCA keeps the clean model; I, MAVA's sizes."""
+
+    def side(key: str, name: str, attacks: tuple[str, ...]) -> Side:
+        return Side(name, (key,), attacks)
+
+    def grows(text: str, more: str, less: str, attacks: tuple[str, ...]) -> Claim:
+        sides = (side(more, "with more", attacks), side(less, "with less", attacks))
+        return compare("I", f"clip, {_names(attacks)}: {text}", shelf, *sides)
+
+    whole = "main/clip-mava"
+    joint = (*JOINT, "vlp_attack")
+    return [
+        compare(
+            "H",
+            "clip, clean: without SCA MAVA loses",
+            shelf,
+            side(whole, "MAVA", ("none",)),
+            side("mava/no_sca", "without SCA", ("none",)),
+        ),
+        grows("3 neighbours > none", whole, "mava/neighbours_0", joint),
+        grows("3 neighbours > 4", whole, "mava/neighbours_4", JOINT),
+        grows("5 captions > 1", whole, "mava/texts_1", joint),
+        grows("400 updates > 100", "mava/steps_400", "mava/steps_100", joint),
+        grows("100 updates > 400", "mava/steps_100", "mava/steps_400", ("none",)),
+    ]
+
+
+def other_tasks(shelf: Shelf) -> list[Claim]:
+    """J needs grounding and captioning, which no study here measures."""
+    text = "grounding and captioning: MAT and MAT+ before defences of the image"
+    return [Claim("J", text, "not measured", "the studies measure retrieval")]
+
+
+EACH_MODEL: tuple[Callable[[Shelf, str], list[Claim]], ...] = (
+    attacks_in_order,
+    unimodal,
+    mat,
+    mat_plus,
+    mmcoa,
+    mava_order,
+)
+ONCE: tuple[Callable[[Shelf], list[Claim]], ...] = (mava_parts, other_tasks)
+
+
+def section(shelf: Shelf, results: Path) -> str:
+    """The table of all claims."""
+    claims = findings(shelf)
+    if not any(claim.verdict != "not measured" for claim in claims):
+        return ""
+    rows = [(c.letter, c.text, c.verdict, c.figures) for c in claims]
+    return (
+        "R@1 left, mean of TR@1 and IR@1, in percent, and of several attacks or runs their mean. "
+        "Confirmed: the difference of the means is larger than its standard deviation over seeds."
+        f"\n\n{table(['', 'finding', 'on scenes', 'figures'], rows)}"
+    )
+
+
+def _gain(key: str, base: str, attacks: Sequence[str]) -> Callable[[Shelf], Spread]:
+    """What a run has more than another under some attacks, seed by seed."""
+
+    def of(shelf: Shelf) -> Spread:
+        bases = {one.seed: one for one in shelf.of(base)}
+        gains = []
+        for one in shelf.of(key):
+            other = bases.get(one.seed) or (bases.get(0) if len(bases) == 1 else None)
+            if other is not None:
+                gains.append(fmean(one.value(a) - other.value(a) for a in attacks))
+        return spread([gain for gain in gains if gain == gain])
+
+    return of
+
+
+def _compare_values(
+    letter: str,
+    text: str,
+    shelf: Shelf,
+    sides: Sequence[Callable[[Shelf], Spread]],
+    names: Sequence[str],
+) -> Claim:
+    one, other = (side(shelf) for side in sides)
+    if not (one.count and other.count):
+        return Claim(letter, text, "not measured", "")
+    noise = math.hypot(one.sd or 0.0, other.sd or 0.0)
+    figures = f"gain under {names[0]} {one}, under {names[1]} {other}"
+    verdict = _verdict(one.mean - other.mean, noise, max(one.count, other.count))
+    return Claim(letter, text, verdict, figures)
+
+
+def _names(attacks: Sequence[str]) -> str:
+    return ", ".join(title(attack) for attack in attacks)
+
+
+def rank_correlation(pairs: Mapping[str, tuple[float, float]]) -> float:
+    """Spearman's rho of named pairs, ties by their mean rank; NaN for fewer than three."""
+    if len(pairs) < 3:
+        return float("nan")
+    one, other = (_ranks([pair[side] for pair in pairs.values()]) for side in (0, 1))
+    middle = (len(pairs) + 1) / 2
+    dot = sum((a - middle) * (b - middle) for a, b in zip(one, other, strict=True))
+    lengths = [sum((a - middle) ** 2 for a in ranks) for ranks in (one, other)]
+    return dot / math.sqrt(math.prod(lengths)) if all(lengths) else float("nan")
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    return [
+        sum(other < value for other in values) + (1 + sum(other == value for other in values)) / 2
+        for value in values
+    ]
