@@ -15,6 +15,8 @@ import jax
 from mat_jax import evaluate, models
 from mat_jax import experiment as experiments
 from mat_jax import run as runs
+from mat_jax.augment.properties import properties
+from mat_jax.metrics import write_text
 from mat_jax.protocol import versions
 from mat_jax.remember import remembered
 from mat_jax.study import saved
@@ -37,7 +39,7 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
     """
     workdir = out / run.file
     if run.manifest:
-        make_data(run)
+        make_data(run, results)
     function = experiments.load(run.config)
     settings = experiments.bind(function, (*run.settings, f"seed={run.seed}"))
     experiment = function(**settings)
@@ -89,18 +91,22 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
     return saved.write(results, run, content)
 
 
-def make_data(run: Run) -> None:
-    """Make the manifest of a run, if it is not there.
+def make_data(run: Run, results: Path) -> None:
+    """Make the manifest of a run and measure its partners, unless that was done.
 
     Raises:
         ValueError: its program failed; what it said stands above.
     """
     assert run.folder is not None
-    if (run.folder / "manifest.json").is_file():
-        return
-    command = [sys.executable, "-m", "mat_jax.augment", *run.manifest, "--out", str(run.folder)]
-    if subprocess.run(command, check=False).returncode:
-        raise ValueError(f"could not make {run.folder}: {' '.join(command[1:])} failed")
+    if not (run.folder / "manifest.json").is_file():
+        command = [sys.executable, "-m", "mat_jax.augment", *run.manifest, "--out", str(run.folder)]
+        if subprocess.run(command, check=False).returncode:
+            raise ValueError(f"could not make {run.folder}: {' '.join(command[1:])} failed")
+    file = saved.measures_file(results, run.folder.name)
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        found = {"made": " ".join(run.manifest), **properties(run.folder)}
+        write_text(file, json.dumps(found, indent=1) + "\n")
 
 
 def trained(workdir: Path, batch_size: int) -> dict[str, float]:

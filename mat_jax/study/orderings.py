@@ -22,7 +22,7 @@ from statistics import fmean
 
 from mat_jax.report.words import title
 from mat_jax.study import studies
-from mat_jax.study.saved import Shelf, Spread, spread
+from mat_jax.study.saved import Shelf, Spread, measures, spread
 from mat_jax.study.tables import table
 
 JOINT = ("co_attack", "sga")
@@ -91,13 +91,14 @@ def _verdict(apart: float, noise: float, seeds: int) -> str:
     return verdict if seeds > 1 else f"{verdict} (one seed)"
 
 
-def findings(shelf: Shelf) -> list[Claim]:
+def findings(shelf: Shelf, results: Path) -> list[Claim]:
     """All claims, in the order of their letters."""
     found = []
     for short in studies.MODELS:
         found += [claim for of in EACH_MODEL for claim in of(shelf, short)]
     for of in ONCE:
         found += of(shelf)
+    found += properties(shelf, results)
     return sorted(found, key=lambda claim: claim.letter)
 
 
@@ -127,7 +128,9 @@ def unimodal(shelf: Shelf, short: str) -> list[Claim]:
             _gain(f"main/{short}-{name}", f"main/{short}-none", attacks)
             for attacks in (("pgd",), JOINT)
         ]
-        text = f"{short}: {studies.DEFENSES[name]} gains more under PGD than under Co-Attack and SGA"
+        text = (
+            f"{short}: {studies.DEFENSES[name]} gains more under PGD than under Co-Attack and SGA"
+        )
         found.append(_compare_values("B", text, shelf, gain, ("PGD", "Co-Attack, SGA")))
     return found
 
@@ -153,7 +156,8 @@ def mat(shelf: Shelf, short: str) -> list[Claim]:
     text = f"{short}, clean: MAT costs something against fine-tuning"
     found.append(compare("C", text, shelf, side("fine_tune", ("none",)), side("mat", ("none",))))
     gains = [
-        _gain(f"main/{short}-mat", f"main/{short}-tecoa_itr", attacks) for attacks in (JOINT, ("pgd",))
+        _gain(f"main/{short}-mat", f"main/{short}-tecoa_itr", attacks)
+        for attacks in (JOINT, ("pgd",))
     ]
     text = f"{short}: MAT gains more over TeCoA-ITR where texts are attacked than under PGD"
     found.append(_compare_values("C", text, shelf, gains, ("Co-Attack, SGA", "PGD")))
@@ -163,7 +167,8 @@ def mat(shelf: Shelf, short: str) -> list[Claim]:
 def mat_plus(shelf: Shelf, short: str) -> list[Claim]:
     """D, the first half: MAT+ before MAT."""
     sides = [
-        Side(studies.DEFENSES[name], (f"main/{short}-{name}",), JOINT) for name in ("mat_plus", "mat")
+        Side(studies.DEFENSES[name], (f"main/{short}-{name}",), JOINT)
+        for name in ("mat_plus", "mat")
     ]
     return [compare("D", f"{short}, Co-Attack and SGA: MAT+ > MAT", shelf, *sides)]
 
@@ -186,7 +191,8 @@ def mava_order(shelf: Shelf, short: str) -> list[Claim]:
     found = []
     for better, worse in zip(order, order[1:], strict=False):
         sides = [
-            Side(studies.DEFENSES[name], (f"main/{short}-{name}",), MANY) for name in (better, worse)
+            Side(studies.DEFENSES[name], (f"main/{short}-{name}",), MANY)
+            for name in (better, worse)
         ]
         text = f"{short}, {_names(MANY)}: {sides[0].name} > {sides[1].name}"
         found.append(compare("H", text, shelf, *sides))
@@ -221,6 +227,89 @@ def mava_parts(shelf: Shelf) -> list[Claim]:
     ]
 
 
+def partners(shelf: Shelf) -> list[Claim]:
+    """D, the second half: which partners are worth most; each kind's best is not picked."""
+    kinds = studies.KINDS
+
+    def side(name: str, wanted: Callable[[studies.Kind], bool]) -> Side:
+        names = [n for n, kind in kinds.items() if kind.family != studies.KNOB and wanted(kind)]
+        return Side(name, tuple(f"augmentations/{n}" for n in names), JOINT)
+
+    def only(name: str) -> Side:
+        return Side(kinds[name].title, (f"augmentations/{name}",), JOINT)
+
+    def says(text: str, more: Side, less: Side) -> Claim:
+        return compare("D", f"clip, Co-Attack and SGA: {text}", shelf, more, less)
+
+    original = Side("original pairs", ("budget/original",), JOINT)
+    texts = side("texts", lambda kind: not kind.pictures)
+    pictures = side("pictures", lambda kind: kind.pictures)
+    cross = side("cross-modal", lambda kind: kind.family == studies.CROSS)
+    intra = side("intra-modal", lambda kind: kind.family == studies.INTRA)
+    others = side("other texts", lambda kind: not kind.pictures and kind.title != "I2T (Human)")
+    return [
+        says("partner texts > partner pictures", texts, pictures),
+        says("cross-modal > intra-modal partners", cross, intra),
+        says("I2T (Human) > other texts", only("i2t_human"), others),
+        says("I2T (Human) > no partners", only("i2t_human"), original),
+        says("no partners > misaligned texts", original, only("i2t_misaligned")),
+        says("no partners > misaligned pictures", original, only("t_i2i_misaligned")),
+    ]
+
+
+def properties(shelf: Shelf, results: Path) -> list[Claim]:
+    """E: rank correlation of each property with what is right under SGA, over augmentations."""
+    found = []
+    wanted = {"alignment": 1, "diversity": 1, "frechet": -1, "mmd": -1}
+    for pictures, what in ((False, "texts"), (True, "pictures")):
+        for name, sign in wanted.items():
+            pairs = {}
+            for kind_name, kind in studies.KINDS.items():
+                own = measures(results, kind_name)
+                robust = shelf.spread(f"augmentations/{kind_name}", "sga")
+                if kind.pictures is pictures and own and robust.count:
+                    pairs[kind_name] = (float(own[name]), robust.mean)
+            rho = rank_correlation(pairs)
+            text = f"clip, SGA: {'rises' if sign > 0 else 'falls'} with {name} of partner {what}"
+            if math.isnan(rho):
+                found.append(Claim("E", text, "not measured", ""))
+                continue
+            # Beyond what chance gives: the standard error of rho without any relation.
+            verdict = _verdict(sign * rho, 1 / math.sqrt(len(pairs) - 1), 2)
+            figures = f"Spearman's rho {rho:.2f} over {len(pairs)} augmentations"
+            found.append(Claim("E", text, verdict, figures))
+    return found
+
+
+def numbers(shelf: Shelf) -> list[Claim]:
+    """E: more human captions are better; pictures are worth less."""
+
+    def side(name: str, key: str) -> Side:
+        return Side(name, (key,), ("sga",))
+
+    none, four = side("no partner", "budget/original"), side("4 texts", "budget/one_to_many")
+    one = side("1 text", "counts/texts_2")
+    pictures = side("4 pictures", "augmentations/t_i2i")
+    return [
+        compare("E", "clip, SGA: one more human caption > none", shelf, one, none),
+        compare("E", "clip, SGA: four more human captions > one", shelf, four, one),
+        compare("E", "clip, SGA: four more captions > four more pictures", shelf, four, pictures),
+    ]
+
+
+def more_pairs(shelf: Shelf) -> list[Claim]:
+    """F: new data before 1:N before the same texts as pairs before none."""
+    order = ("new", "one_to_many", "pairs", "original")
+    found = []
+    for better, worse in zip(order, order[1:], strict=False):
+        sides = [
+            Side(studies.BUDGET[name][0], (f"budget/{name}",), JOINT) for name in (better, worse)
+        ]
+        text = f"clip, Co-Attack and SGA: {sides[0].name} > {sides[1].name}"
+        found.append(compare("F", text, shelf, *sides))
+    return found
+
+
 def other_tasks(shelf: Shelf) -> list[Claim]:
     """J needs grounding and captioning, which no study here measures."""
     text = "grounding and captioning: MAT and MAT+ before defences of the image"
@@ -235,12 +324,18 @@ EACH_MODEL: tuple[Callable[[Shelf, str], list[Claim]], ...] = (
     mmcoa,
     mava_order,
 )
-ONCE: tuple[Callable[[Shelf], list[Claim]], ...] = (mava_parts, other_tasks)
+ONCE: tuple[Callable[[Shelf], list[Claim]], ...] = (
+    partners,
+    numbers,
+    more_pairs,
+    mava_parts,
+    other_tasks,
+)
 
 
 def section(shelf: Shelf, results: Path) -> str:
     """The table of all claims."""
-    claims = findings(shelf)
+    claims = findings(shelf, results)
     if not any(claim.verdict != "not measured" for claim in claims):
         return ""
     rows = [(c.letter, c.text, c.verdict, c.figures) for c in claims]

@@ -140,6 +140,20 @@ def write(folder: Path, run: Run, content: Mapping[str, Any]) -> Path:
     return file
 
 
+def measures_file(folder: Path, name: str) -> Path:
+    """Where the measures of an augmentation are kept."""
+    return folder / "augmentations" / "measures" / f"{name}.json"
+
+
+def measures(folder: Path, name: str) -> dict[str, Any] | None:
+    """The measures of an augmentation, of the one modality it has; None if they were not taken."""
+    file = measures_file(folder, name)
+    if not file.is_file():
+        return None
+    found = json.loads(file.read_text(encoding="utf-8"))
+    return found.get("texts") or found.get("images")
+
+
 def summary(result: Result) -> dict[str, Any]:
     """What of a measurement is kept: recall under every attack, and what must be said with it."""
     return {

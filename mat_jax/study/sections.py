@@ -7,9 +7,11 @@ from pathlib import Path
 from mat_jax.metrics import write_text
 from mat_jax.report.words import title
 from mat_jax.study import plot, studies
+from mat_jax.study.found import neighbours
+from mat_jax.study.orderings import section as orderings
 from mat_jax.study.plan import Run
-from mat_jax.study.saved import Shelf
-from mat_jax.study.tables import COLUMNS, costs, protocol, recalls, unique
+from mat_jax.study.saved import Shelf, measures
+from mat_jax.study.tables import COLUMNS, costs, protocol, recalls, table, unique
 
 # `(shelf, results) -> Markdown`, empty where nothing of the study was carried out.
 Section = Callable[[Shelf, Path], str]
@@ -94,6 +96,97 @@ def swept(shelf: Shelf, places: Mapping[str, float], name: str, axis: str) -> st
     return plot.lines(series, title=f"{name}: mean of TR@1 and IR@1", x=axis)
 
 
+def budget(shelf: Shelf, results: Path) -> str:
+    """Figure 4 of MAT's paper: ways to more pairs."""
+    runs = list(studies.every()["budget"])
+    there = [run for run in runs if run.key in shelf]
+    if not there:
+        return ""
+    groups = {
+        title(attack): {run.title: shelf.spread(run.key, attack) for run in there}
+        for attack in BRIEF
+    }
+    chart = plot.bars(groups, title="More pairs four ways: mean of TR@1 and IR@1")
+    return "\n\n".join(
+        [
+            protocol(shelf, there),
+            recalls(shelf, there, "mean", BRIEF),
+            drawn(results, "budget", chart, "Ways to more pairs"),
+            costs(shelf, there),
+        ]
+    )
+
+
+def counts(shelf: Shelf, results: Path) -> str:
+    """Figure 3 of MAT's paper: how many partners."""
+    parts = []
+    for kind, runs in studies.counts().items():
+        places = {run.key: count for count, run in runs.items()}
+        if sum(key in shelf for key in places) < 2:
+            continue
+        chart = swept(shelf, places, f"MAT+ by partner {kind}", f"partner {kind} of a pair")
+        parts.append(drawn(results, f"counts-{kind}", chart, f"MAT+ by number of {kind}"))
+    return "\n\n".join(parts)
+
+
+PROPERTIES = {
+    "alignment": "alignment: mean cosine with the other modality's original",
+    "diversity": "diversity: mean 1 - cosine among the partners of one item",
+    "frechet": "distribution gap: Frechet distance to the originals",
+    "mmd": "distribution gap: squared MMD to the originals",
+}
+
+
+def augmentations(shelf: Shelf, results: Path) -> str:
+    """Figure 2 of MAT's paper: three properties of augmentations against what they are worth."""
+    runs = {run.name: run for run in studies.every()["augmentations"]}
+    there = [run for run in runs.values() if run.key in shelf]
+    if not there:
+        return ""
+    parts = [protocol(shelf, there), recalls(shelf, there, "mean", BRIEF)]
+    found = {name: measures(results, name) for name in studies.KINDS}
+    head = ["augmentation", "kind", *PROPERTIES, "truth", title("sga")]
+    rows = []
+    for name, kind in studies.KINDS.items():
+        own = found[name]
+        if own is not None:
+            figures = [own.get(p) for p in (*PROPERTIES, "truth")]
+            cells = ["–" if value is None else f"{value:.3f}" for value in figures]
+            rows.append([kind.title, kind.family, *cells, str(shelf.spread(runs[name].key, "sga"))])
+    if rows:
+        parts.append(table(head, rows))
+    for prop, said in PROPERTIES.items():
+        for pictures, what in ((False, "texts"), (True, "pictures")):
+            marks = [
+                plot.Point(
+                    float(own[prop]),
+                    shelf.spread(runs[name].key, "sga"),
+                    studies.KINDS[name].title,
+                    studies.FAMILIES.index(studies.KINDS[name].family),
+                )
+                for name, own in found.items()
+                if own is not None and studies.KINDS[name].pictures is pictures
+            ]
+            marks = [mark for mark in marks if mark.y.count and mark.x == mark.x]
+            if len(marks) > 1:
+                chart = plot.points(
+                    marks,
+                    studies.FAMILIES,
+                    title=f"Partner {what}: SGA, mean of TR@1 and IR@1",
+                    x=said,
+                )
+                parts.append(
+                    drawn(results, f"augmentations-{what}-{prop}", chart, f"{what}: {said}")
+                )
+    return "\n\n".join(parts)
+
+
+def photographs(shelf: Shelf, results: Path) -> str:
+    """The main table on photographs."""
+    runs = list(studies.every()["photographs"])
+    return "\n\n".join(compared(shelf, results, runs, "photographs", "Flickr8k"))
+
+
 def drawn(results: Path, name: str, svg: str, what: str) -> str:
     """Write a figure, and the Markdown that shows it."""
     folder = results / "figures"
@@ -106,4 +199,10 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "main": ("Every defence under every attack", main),
     "strategies": ("MAT's strategies, inside and outside", strategies),
     "mava": ("MAVA's parts and sizes", mava),
+    "budget": ("More pairs, four ways", budget),
+    "counts": ("How many partners", counts),
+    "augmentations": ("What makes a good augmentation", augmentations),
+    "neighbours": ("What is found under attack", neighbours),
+    "photographs": ("On photographs", photographs),
+    "orderings": ("What the papers found, looked for here", orderings),
 }
