@@ -1,4 +1,4 @@
-"""MAT's figure 5: the pictures that captions find under attack, framed blue where right, else red."""
+"""MAT's figure 5: the pictures that captions find under attack, framed blue if right, else red."""
 
 from pathlib import Path
 from typing import Any

@@ -1,94 +1,29 @@
 """Which findings of the papers the saved results confirm, claim by claim.
 
-The claims A to J are those of the papers on MAT, MMCoA and MAVA that this project looks for.
-Each is broken into comparisons `more > less` of R@1 left, the mean of TR@1 and IR@1, and decided by
-one rule, the same for all:
-
-    confirmed       the difference of the means is larger than the spread of the difference
-    not confirmed   it is not
-    opposite        it is as far on the other side
-    not measured    runs are missing
-
-The spread is sqrt(sd_1^2 + sd_2^2), the standard deviation over seeds of the difference of two
-runs; what has one seed (an untrained model) counts with 0. Where all runs have one seed the
-verdict says "one seed".
+The findings A to J are those of the papers on MAT, MMCoA and MAVA that this project looks for.
+Each is broken into comparisons of R@1 left, the mean of TR@1 and IR@1 (`claims`).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from statistics import fmean
 
-from mat_jax.report.words import title
 from mat_jax.study import studies
-from mat_jax.study.saved import Shelf, Spread, measures, spread
+from mat_jax.study.claims import (
+    Claim,
+    Side,
+    compare,
+    gain,
+    named,
+    rank_correlation,
+    told,
+    verdict,
+)
+from mat_jax.study.saved import Shelf, measures
 from mat_jax.study.tables import table
 
 JOINT = ("co_attack", "sga")
 MANY = ("pgd", "co_attack", "sga", "vlp_attack")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One comparison of a finding.
-
-    Attributes:
-        letter: of the finding, A to J.
-        text: what is claimed.
-        verdict: see above.
-        figures: what it was decided by, in words.
-    """
-
-    letter: str
-    text: str
-    verdict: str
-    figures: str
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side of a comparison: runs under attacks, averaged for each seed."""
-
-    name: str
-    keys: tuple[str, ...]
-    attacks: tuple[str, ...]
-    figure: str = "mean"
-
-    def spread(self, shelf: Shelf) -> Spread:
-        """Over the seeds that all its runs have; a run of one seed counts with each."""
-        values: dict[int, list[float]] = {}
-        constant: list[float] = []
-        wanted = len(self.keys) * len(self.attacks)
-        for key in self.keys:
-            for saved in shelf.of(key):
-                found = [saved.value(attack, self.figure) for attack in self.attacks]
-                trained = saved.content["trained"]
-                (values.setdefault(saved.seed, []) if trained else constant).extend(found)
-        if not values:
-            values = {0: []}
-        means = [
-            fmean([*of, *constant])
-            for of in values.values()
-            if len(of) + len(constant) == wanted and not any(math.isnan(v) for v in of)
-        ]
-        return spread([mean for mean in means if mean == mean])
-
-
-def compare(letter: str, text: str, shelf: Shelf, more: Side, less: Side) -> Claim:
-    """Whether one side has more right than another."""
-    one, other = more.spread(shelf), less.spread(shelf)
-    if not (one.count and other.count):
-        return Claim(letter, text, "not measured", "")
-    apart = one.mean - other.mean
-    noise = math.hypot(one.sd or 0.0, other.sd or 0.0)
-    figures = f"{more.name} {one}, {less.name} {other}"
-    return Claim(letter, text, _verdict(apart, noise, max(one.count, other.count)), figures)
-
-
-def _verdict(apart: float, noise: float, seeds: int) -> str:
-    verdict = "confirmed" if apart > noise else "opposite" if -apart > noise else "not confirmed"
-    return verdict if seeds > 1 else f"{verdict} (one seed)"
 
 
 def findings(shelf: Shelf, results: Path) -> list[Claim]:
@@ -108,7 +43,7 @@ def attacks_in_order(shelf: Shelf, short: str) -> list[Claim]:
     joint = ("co_attack", "sga", "vlp_attack")
 
     def says(text: str, more: tuple[str, ...], less: tuple[str, ...]) -> Claim:
-        sides = [Side(_names(attacks), (key,), attacks) for attacks in (more, less)]
+        sides = [Side(named(attacks), (key,), attacks) for attacks in (more, less)]
         return compare("A", f"{short}, undefended: {text}", shelf, *sides)
 
     return [
@@ -124,15 +59,28 @@ def unimodal(shelf: Shelf, short: str) -> list[Claim]:
     """B: defences of the image help against PGD far more than against attacks on both."""
     found = []
     for name in ("tecoa", "tecoa_itr", "fare"):
-        gain = [
-            _gain(f"main/{short}-{name}", f"main/{short}-none", attacks)
-            for attacks in (("pgd",), JOINT)
-        ]
         text = (
             f"{short}: {studies.DEFENSES[name]} gains more under PGD than under Co-Attack and SGA"
         )
-        found.append(_compare_values("B", text, shelf, gain, ("PGD", "Co-Attack, SGA")))
+        found.append(_gains("B", text, shelf, short, name, "none", ("pgd",), JOINT))
     return found
+
+
+def _gains(
+    letter: str,
+    text: str,
+    shelf: Shelf,
+    short: str,
+    name: str,
+    base: str,
+    more: tuple[str, ...],
+    less: tuple[str, ...],
+) -> Claim:
+    """Whether a defence gains more over another under some attacks than under others."""
+    keys = f"main/{short}-{name}", f"main/{short}-{base}"
+    one, other = (gain(shelf, *keys, attacks) for attacks in (more, less))
+    figures = told((f"gain under {named(more)}", one), (f"under {named(less)}", other))
+    return Claim(letter, text, verdict(one, other), figures)
 
 
 def mat(shelf: Shelf, short: str) -> list[Claim]:
@@ -155,12 +103,8 @@ def mat(shelf: Shelf, short: str) -> list[Claim]:
     ]
     text = f"{short}, clean: MAT costs something against fine-tuning"
     found.append(compare("C", text, shelf, side("fine_tune", ("none",)), side("mat", ("none",))))
-    gains = [
-        _gain(f"main/{short}-mat", f"main/{short}-tecoa_itr", attacks)
-        for attacks in (JOINT, ("pgd",))
-    ]
     text = f"{short}: MAT gains more over TeCoA-ITR where texts are attacked than under PGD"
-    found.append(_compare_values("C", text, shelf, gains, ("Co-Attack, SGA", "PGD")))
+    found.append(_gains("C", text, shelf, short, "mat", "tecoa_itr", JOINT, ("pgd",)))
     return found
 
 
@@ -181,7 +125,7 @@ def mmcoa(shelf: Shelf, short: str) -> list[Claim]:
             Side(studies.DEFENSES[name], (f"main/{short}-{name}",), attacks)
             for name in ("mmcoa", "tecoa")
         ]
-        found.append(compare("G", f"{short}, {_names(attacks)}: MMCoA > TeCoA", shelf, *sides))
+        found.append(compare("G", f"{short}, {named(attacks)}: MMCoA > TeCoA", shelf, *sides))
     return found
 
 
@@ -194,7 +138,7 @@ def mava_order(shelf: Shelf, short: str) -> list[Claim]:
             Side(studies.DEFENSES[name], (f"main/{short}-{name}",), MANY)
             for name in (better, worse)
         ]
-        text = f"{short}, {_names(MANY)}: {sides[0].name} > {sides[1].name}"
+        text = f"{short}, {named(MANY)}: {sides[0].name} > {sides[1].name}"
         found.append(compare("H", text, shelf, *sides))
     return found
 
@@ -207,7 +151,7 @@ def mava_parts(shelf: Shelf) -> list[Claim]:
 
     def grows(text: str, more: str, less: str, attacks: tuple[str, ...]) -> Claim:
         sides = (side(more, "with more", attacks), side(less, "with less", attacks))
-        return compare("I", f"clip, {_names(attacks)}: {text}", shelf, *sides)
+        return compare("I", f"clip, {named(attacks)}: {text}", shelf, *sides)
 
     whole = "main/clip-mava"
     joint = (*JOINT, "vlp_attack")
@@ -275,9 +219,11 @@ def properties(shelf: Shelf, results: Path) -> list[Claim]:
                 found.append(Claim("E", text, "not measured", ""))
                 continue
             # Beyond what chance gives: the standard error of rho without any relation.
-            verdict = _verdict(sign * rho, 1 / math.sqrt(len(pairs) - 1), 2)
+            chance = 1 / math.sqrt(len(pairs) - 1)
+            word = "confirmed" if sign * rho > chance else "not confirmed"
+            word = "opposite" if -sign * rho > chance else word
             figures = f"Spearman's rho {rho:.2f} over {len(pairs)} augmentations"
-            found.append(Claim("E", text, verdict, figures))
+            found.append(Claim("E", text, word, figures))
     return found
 
 
@@ -341,59 +287,7 @@ def section(shelf: Shelf, results: Path) -> str:
     rows = [(c.letter, c.text, c.verdict, c.figures) for c in claims]
     return (
         "R@1 left, mean of TR@1 and IR@1, in percent, and of several attacks or runs their mean. "
-        "Confirmed: the difference of the means is larger than its standard deviation over seeds."
+        "Confirmed: the difference of the means is larger than its standard deviation over seeds, or "
+        "of an untrained model over draws of the test images."
         f"\n\n{table(['', 'finding', 'on scenes', 'figures'], rows)}"
     )
-
-
-def _gain(key: str, base: str, attacks: Sequence[str]) -> Callable[[Shelf], Spread]:
-    """What a run has more than another under some attacks, seed by seed."""
-
-    def of(shelf: Shelf) -> Spread:
-        bases = {one.seed: one for one in shelf.of(base)}
-        gains = []
-        for one in shelf.of(key):
-            other = bases.get(one.seed) or (bases.get(0) if len(bases) == 1 else None)
-            if other is not None:
-                gains.append(fmean(one.value(a) - other.value(a) for a in attacks))
-        return spread([gain for gain in gains if gain == gain])
-
-    return of
-
-
-def _compare_values(
-    letter: str,
-    text: str,
-    shelf: Shelf,
-    sides: Sequence[Callable[[Shelf], Spread]],
-    names: Sequence[str],
-) -> Claim:
-    one, other = (side(shelf) for side in sides)
-    if not (one.count and other.count):
-        return Claim(letter, text, "not measured", "")
-    noise = math.hypot(one.sd or 0.0, other.sd or 0.0)
-    figures = f"gain under {names[0]} {one}, under {names[1]} {other}"
-    verdict = _verdict(one.mean - other.mean, noise, max(one.count, other.count))
-    return Claim(letter, text, verdict, figures)
-
-
-def _names(attacks: Sequence[str]) -> str:
-    return ", ".join(title(attack) for attack in attacks)
-
-
-def rank_correlation(pairs: Mapping[str, tuple[float, float]]) -> float:
-    """Spearman's rho of named pairs, ties by their mean rank; NaN for fewer than three."""
-    if len(pairs) < 3:
-        return float("nan")
-    one, other = (_ranks([pair[side] for pair in pairs.values()]) for side in (0, 1))
-    middle = (len(pairs) + 1) / 2
-    dot = sum((a - middle) * (b - middle) for a, b in zip(one, other, strict=True))
-    lengths = [sum((a - middle) ** 2 for a in ranks) for ranks in (one, other)]
-    return dot / math.sqrt(math.prod(lengths)) if all(lengths) else float("nan")
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    return [
-        sum(other < value for other in values) + (1 + sum(other == value for other in values)) / 2
-        for value in values
-    ]
