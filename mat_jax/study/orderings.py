@@ -287,7 +287,7 @@ def section(shelf: Shelf, results: Path) -> str:
     rows = [(c.letter, c.text, c.verdict, c.figures) for c in claims]
     return (
         "R@1 left, mean of TR@1 and IR@1, in percent, and of several attacks or runs their mean. "
-        "Confirmed: the difference of the means is larger than its standard deviation over seeds, or "
-        "of an untrained model over draws of the test images."
+        "Confirmed: the difference of the means is larger than its standard deviation over seeds; "
+        "of an untrained model, over draws of the test images."
         f"\n\n{table(['', 'finding', 'on scenes', 'figures'], rows)}"
     )

@@ -107,8 +107,8 @@ def test_mmd_is_unbiased_for_one_distribution_and_grows_with_the_shift():
     ]
     error = np.std(draws) / np.sqrt(len(draws))
     assert abs(np.mean(draws)) < 4 * error and min(draws) < 0
-    # Of normal distributions of unit variance, d dimensions, means m apart, and width s (Gretton
-    # et al. 2012; the integral of a Gaussian): 2 (s^2 / (s^2 + 2))^(d/2) (1 - e^(-m^2/(2 s^2 + 4))).
+    # Of normal distributions of unit variance in d dimensions, means m apart, width s (integrals of
+    # Gaussians): 2 (s^2 / (s^2 + 2))^(d/2) (1 - e^(-m^2 / (2 s^2 + 4))).
     one, other = rng.normal(size=(1500, 3)), rng.normal(size=(1500, 3))
     other[:, 0] += 1.0
     wanted = 2 * (4 / 6) ** 1.5 * (1 - np.exp(-1 / 12))
