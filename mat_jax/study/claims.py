@@ -106,7 +106,9 @@ def verdict(one: Found, other: Found) -> str:
 
 
 def told(*sides: tuple[str, Found]) -> str:
-    """`MAT 15.5 ± 1.1, TeCoA-ITR 0.9 ± 0.4`."""
+    """`MAT 15.5 ± 1.1, TeCoA-ITR 0.9 ± 0.4`; nothing where one of them is missing."""
+    if not all(found.spread.count for _, found in sides):
+        return ""
     return ", ".join(f"{name} {found.spread}" for name, found in sides)
 
 

@@ -59,12 +59,14 @@ def test_an_untrained_model_has_one_seed_and_stands_beside_three(tmp_path):
 def test_attacks_on_the_undefended_model(tmp_path):
     left = {"bert_attack": 60, "pgd": 15, "sep": 8, "co_attack": 1, "sga": 0, "vlp_attack": 2}
     keep(tmp_path, "main/clip-none", left, trained=False)
-    assert verdict(tmp_path, "A", "attacks on images leave more").verdict == "confirmed"
-    assert verdict(tmp_path, "A", "attacks on texts leave more").verdict == "confirmed"
+    assert verdict(tmp_path, "A", "clip", "attacks on images leave more").verdict == "confirmed"
+    assert verdict(tmp_path, "A", "clip", "attacks on texts leave more").verdict == "confirmed"
     # One point of a hundred images is nothing.
-    assert verdict(tmp_path, "A", "Co-Attack leaves more than SGA").verdict == "not confirmed"
+    assert (
+        verdict(tmp_path, "A", "clip", "Co-Attack leaves more than SGA").verdict == "not confirmed"
+    )
     keep(tmp_path, "main/clip-none", left | {"pgd": 95}, trained=False)
-    assert verdict(tmp_path, "A", "attacks on texts leave more").verdict == "opposite"
+    assert verdict(tmp_path, "A", "clip", "attacks on texts leave more").verdict == "opposite"
 
 
 def test_gains_are_taken_seed_by_seed(tmp_path):
@@ -72,7 +74,7 @@ def test_gains_are_taken_seed_by_seed(tmp_path):
     keep(tmp_path, "main/clip-none", {"pgd": 10, "co_attack": 1, "sga": 0}, trained=False)
     for seed, pgd in enumerate((69.0, 70.0, 71.0)):
         keep(tmp_path, "main/clip-tecoa", {"pgd": pgd, "co_attack": 3, "sga": 2}, seed=seed)
-    found = verdict(tmp_path, "B", "TeCoA gains")
+    found = verdict(tmp_path, "B", "clip: TeCoA gains")
     assert found.verdict == "confirmed"
     assert found.figures == "gain under PGD 60.0 ± 1.0, under Co-Attack, SGA 2.0 ± 0.0"
 
@@ -84,8 +86,10 @@ def test_the_mean_over_runs_waits_for_all_of_them(tmp_path):
     shelf = saved.read(tmp_path)
     both = Side("both", ("main/a", "main/b"), ("sga",)).found(shelf)
     assert (both.spread.mean, both.spread.count) == (20.0, 1)  # seed 1 of b is missing
-    none = compare("X", "x", shelf, Side("c", ("main/c",), ("sga",)), Side("a", (), ()))
-    assert none.verdict == "not measured"
+    none = compare(
+        "X", "x", shelf, Side("c", ("main/c",), ("sga",)), Side("a", ("main/a",), ("sga",))
+    )
+    assert (none.verdict, none.figures) == ("not measured", "")
 
 
 def test_properties_of_augmentations(tmp_path):
