@@ -291,7 +291,7 @@ def test_eight_devices_do_what_one_does(use):
 
 
 def test_albef_never_matches_with_a_partner_of_the_same_image():
-    """Its loss is the contrastive one and the mean matching loss of each partner with the original."""
+    """Its loss: the contrastive one, and the mean matching loss of partners with the original."""
     bert = models.BertConfig(vocab_size=40, length=6, width=8, layers=2, heads=2)
     vit = models.ViTConfig(width=8, layers=1, heads=2)
     albef = models.files.build(models.ALBEFConfig(16, 8, vit, bert, first_fusion=1, embed=8), 0)

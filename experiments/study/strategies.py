@@ -1,0 +1,77 @@
+"""MAT's axes: the order of its attacks, what they climb, which pairs are learnt, what trains.
+
+python -m mat_jax.study --only strategies --seeds 3
+python -m mat_jax.train --config experiments/study/strategies.py --set order=image_first
+
+With its defaults it is MAT as in `defenses.py`. What was measured:
+`experiments/study/results/README.md`.
+"""
+
+from typing import Literal
+
+from mat_jax import Experiment, defenses
+from mat_jax.defenses import inner
+from mat_jax.study.setting import on_scenes
+
+ORDERS = {
+    "text_first": defenses.Strategy(),
+    "image_first": defenses.Strategy(order=("image", "text")),
+    "alternating": defenses.Strategy(order=("text", "image", "text", "image")),
+    "independent": defenses.Strategy(against="clean"),
+}
+OBJECTIVES = {
+    "nce": inner.against_texts,
+    "away": inner.away_from_texts,
+    "kl": inner.kl_from_clean,
+    "far": inner.far_from_clean,
+    "nce_both_texts": inner.WithCleanTexts(),
+}
+PAIRS = {
+    "both": defenses.Pairs(),
+    "both+image": defenses.Pairs(image=1.0),
+    "both+text": defenses.Pairs(text=1.0),
+    "both+clean": defenses.Pairs(clean=1.0),
+    "all": defenses.Pairs(image=1.0, text=1.0, clean=1.0),
+    "crossed": defenses.Pairs(both=0.0, image=0.5, text=0.5),
+}
+
+
+def experiment(
+    model: Literal["scenes-clip", "scenes-albef"] = "scenes-clip",
+    order: Literal["text_first", "image_first", "alternating", "independent"] = "text_first",
+    objective: Literal["nce", "away", "kl", "far", "nce_both_texts"] = "nce",
+    text_objective: Literal["away", "kl"] = "away",
+    pairs: Literal["both", "both+image", "both+text", "both+clean", "all", "crossed"] = "both",
+    part: Literal["all", "vision", "text", "projections"] = "all",
+    pgd_steps: int = 2,
+    words: int = 1,
+    share: float = 1.0,
+    lr: float = 6e-4,
+    steps: int = 200,
+    batch_size: int = 64,
+    eps: float = 6 / 255,
+    limit: int = 100,
+    seed: int = 0,
+) -> Experiment:
+    """`words` and `pgd_steps` are those of the training; the evaluation is always the same."""
+    chosen = ORDERS[order]
+    strategy = defenses.Strategy(chosen.order, chosen.against, OBJECTIVES[objective], share)
+    defense = defenses.MAT(
+        eps=eps,
+        steps=pgd_steps,
+        words=words,
+        text_objective=text_objective,
+        strategy=strategy,
+        pairs=PAIRS[pairs],
+        part=part,
+    )
+    return on_scenes(
+        defense,
+        model=model,
+        lr=lr,
+        steps=steps,
+        batch_size=batch_size,
+        eps=eps,
+        limit=limit,
+        seed=seed,
+    )

@@ -1,0 +1,128 @@
+"""Measure the partners of a manifest: alignment, diversity, gap, and in `scenes` their truth.
+
+python -m mat_jax.augment.properties DIR [--model scenes-clip] [--out FILE.json]
+
+DIR is what `python -m mat_jax.augment` made. The model is frozen and should be the same for all
+that is compared; the formulas are in `augment.measures`.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mat_jax import data, models
+from mat_jax.augment import measures
+from mat_jax.encode import encode_images, encode_texts
+from mat_jax.metrics import write_text
+from mat_jax.parser import Parser
+
+BATCH = 64
+
+
+def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, Any]:
+    """What the partners of a manifest are like, texts and pictures apart.
+
+    For each modality that has partners: `partners` of an item on average; `alignment` with the
+    other modality's original; `diversity` among the partners of one item; and between the first
+    partners of all items and the originals of the same modality `frechet` and `mmd` (Gaussian
+    kernel, median width), on the unit sphere. Texts of scenes also have `truth`.
+
+    Args:
+        folder: of `manifest.json`.
+        model: whose embedding, a name or folder for `models.load`.
+
+    Raises:
+        ValueError: a manifest without partners.
+        OSError: no manifest, or a picture that is not there.
+    """
+    folder = Path(folder)
+    rows = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    encoder, tokenizer = models.load(model)
+
+    def pictures(paths: Sequence[str]) -> np.ndarray:
+        return _pictures(encoder, [folder / path for path in paths])
+
+    def texts(found: Sequence[str]) -> np.ndarray:
+        return np.asarray(encode_texts(encoder, tokenizer, found).unit)
+
+    images = pictures([row["image"] for row in rows])
+    captions = texts([row["caption"][0] for row in rows])
+    found: dict[str, Any] = {"model": model, "items": len(rows)}
+    for name, key, embed, own, other in (
+        ("texts", "partner_captions", texts, captions, images),
+        ("images", "partner_images", pictures, images, captions),
+    ):
+        partners = [partner for row in rows for partner in row.get(key, [])]
+        if not partners:
+            continue
+        owner = np.repeat(np.arange(len(rows)), [len(row.get(key, [])) for row in rows])
+        vectors = embed(partners)
+        firsts = vectors[np.unique(owner, return_index=True)[1]]
+        found[name] = {
+            "partners": len(partners) / len(rows),
+            "alignment": measures.alignment(other, vectors, owner),
+            "alignment_of_originals": measures.alignment(other, own, np.arange(len(rows))),
+            "diversity": measures.diversity(vectors, owner),
+            "frechet": measures.frechet(firsts, own),
+            "mmd": measures.mmd(firsts, own),
+        }
+        judges = _judges(folder, len(rows)) if name == "texts" else None
+        if judges is not None:
+            found[name]["truth"] = measures.truth(judges, partners, owner.tolist())
+    if len(found) == 2:
+        raise ValueError(f"{folder} has no partners: make some with python -m mat_jax.augment")
+    return found
+
+
+def _pictures(encoder: Any, paths: Sequence[Path]) -> np.ndarray:
+    """Unit vectors of pictures, in batches of one size."""
+    size, fit = encoder.config.image_size, encoder.pixels.fit
+    parts = []
+    for start in range(0, len(paths), BATCH):
+        own = [data.resize(data.read_image(p), size, fit) for p in paths[start : start + BATCH]]
+        filled = np.stack(own + own[:1] * (BATCH - len(own))).astype(np.float32) / np.float32(255)
+        parts.append(np.asarray(encode_images(encoder, filled).unit)[: len(own)])
+    return np.concatenate(parts)
+
+
+def _judges(folder: Path, count: int) -> list[Any] | None:
+    """The oracles of the scenes that a manifest was made of, None for photographs."""
+    header = folder / "augment.json"
+    name = json.loads(header.read_text())["source"] if header.is_file() else ""
+    kind, _, split = str(name).partition("/")
+    if kind != "scenes" or not split:
+        return None
+    scenes = data.scenes(split, limit=count)
+    return [scenes.oracle(index) for index in range(count)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit status; a mistake is one sentence and status 2."""
+    parser = Parser(
+        prog="python -m mat_jax.augment.properties",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, help="of manifest.json")
+    parser.add_argument("--model", default="scenes-clip", help="whose embedding")
+    parser.add_argument("--out", type=Path, help="file for the figures; default: print them")
+    try:
+        given = parser.parse_args(arguments)
+        text = json.dumps(properties(given.folder, model=given.model), indent=1)
+        if given.out is None:
+            print(text)
+        else:
+            write_text(given.out, text + "\n")
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Carrying out a run: make its data, train, evaluate once, and keep what was found."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from mat_jax import evaluate, models
+from mat_jax import experiment as experiments
+from mat_jax import run as runs
+from mat_jax.augment.properties import properties
+from mat_jax.metrics import write_text
+from mat_jax.protocol import versions
+from mat_jax.remember import remembered
+from mat_jax.study import saved
+from mat_jax.study.plan import Run, shown
+
+# Settings of the evaluation alone: a model need not be trained again for another.
+MEASURING = ("limit",)
+
+
+def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Path:
+    """Train and evaluate one run, or go on where it was stopped; returns the result's file.
+
+    Leaves in `out/STUDY/NAME-SEED` the run's folder, as `mat_jax.train` makes it, with the
+    evaluation (`evaluation.pickle`, `report/`). What is there already is not done again: neither
+    steps nor a finished evaluation.
+
+    Raises:
+        ValueError, OSError, ArithmeticError, Broken: as `fit` and `evaluate`.
+        loop.Stopped: on SIGTERM or SIGINT, after saving.
+    """
+    workdir = out / run.file
+    if run.manifest:
+        make_data(run, results)
+    function = experiments.load(run.config)
+    settings = experiments.bind(function, (*run.settings, f"seed={run.seed}"))
+    experiment = function(**settings)
+    if experiment.evaluation is None:
+        raise ValueError(f"{shown(run.config)} has no evaluation: a run of a study measures")
+    if run.trained:
+        kept = {name: value for name, value in settings.items() if name not in MEASURING}
+        runs.fit(
+            replace(experiment, evaluation=None),
+            workdir,
+            settings=kept,
+            config=run.config,
+            quiet=quiet,
+        )
+        # As everybody else will load it.
+        model, tokenizer = models.load(workdir / "export")
+    else:
+        model, tokenizer = experiment.model.build(experiment.seed)
+
+    def measure() -> tuple[Any, float]:
+        start = time.perf_counter()
+        found = evaluate.measure(
+            experiment.evaluation, model, tokenizer, name=run.title, quiet=quiet
+        )
+        return found, time.perf_counter() - start
+
+    result, seconds = remembered(
+        workdir / "evaluation.pickle", (run.bound(), versions()), model, measure
+    )
+    evaluate.compare({run.title: result}, workdir / "report")
+    training = trained(workdir, experiment.batch_size) if run.trained else {"minutes": 0.0}
+    content = {
+        "study": run.study,
+        "name": run.name,
+        "title": run.title,
+        "seed": run.seed,
+        "experiment": shown(run.config),
+        "settings": run.bound(),
+        "trained": run.trained,
+        "command": run.command,
+        "minutes": {
+            "training": round(training.pop("minutes"), 2),
+            "evaluation": round(seconds / 60, 2),
+        },
+        **training,
+        "machine": machine(),
+        **saved.summary(result),
+    }
+    return saved.write(results, run, content)
+
+
+def make_data(run: Run, results: Path) -> None:
+    """Make the manifest of a run and measure its partners, unless that was done.
+
+    Raises:
+        ValueError: its program failed; what it said stands above.
+    """
+    assert run.folder is not None
+    if not (run.folder / "manifest.json").is_file():
+        command = [sys.executable, "-m", "mat_jax.augment", *run.manifest, "--out", str(run.folder)]
+        if subprocess.run(command, check=False).returncode:
+            raise ValueError(f"could not make {run.folder}: {' '.join(command[1:])} failed")
+    file = saved.measures_file(results, run.folder.name)
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        found = {"made": " ".join(run.manifest), **properties(run.folder)}
+        write_text(file, json.dumps(found, indent=1) + "\n")
+
+
+def trained(workdir: Path, batch_size: int) -> dict[str, float]:
+    """Minutes of a training, compilation and all, and its images a second when under way.
+
+    From `metrics.jsonl`, so that a training in several sittings counts what it computed.
+    """
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    seconds, step, rates = 0.0, 0, []
+    for line in lines:
+        seconds += (line["step"] - step) * batch_size / max(line["images_per_second"], 1e-9)
+        rates.append(line["images_per_second"])
+        step = line["step"]
+    rates = sorted(rates[1:] or rates)  # the first line's steps were compiled
+    return {
+        "minutes": seconds / 60,
+        "images_per_second": rates[len(rates) // 2] if rates else 0.0,
+        "final_loss": lines[-1]["loss"] if lines else float("nan"),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """On what it ran."""
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "python": platform.python_version(),
+    }
+
+
+def processor() -> str:
+    """The processor's name, as Linux tells it, or what Python knows."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        text = ""
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
+    return names[0] if names else platform.processor() or platform.machine()

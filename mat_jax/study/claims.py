@@ -1,0 +1,149 @@
+"""A claim about results, and the one rule by which all claims are decided.
+
+    confirmed       the difference of the means is larger than its spread
+    not confirmed   it is not
+    opposite        it is as far on the other side
+    not measured    runs are missing
+
+The spread is sqrt(sd_1^2 + sd_2^2), with sd the standard deviation over seeds of each side. A side
+of one seed has instead what another draw of n test images would change, 100 sqrt(p (1 - p) / n)
+points at a share p of right answers; where that seed is one of a training, which others may not
+bear out, the verdict says "one seed".
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import NamedTuple
+
+from mat_jax.report.words import title
+from mat_jax.study.saved import Shelf, Spread, spread
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One comparison of a finding.
+
+    Attributes:
+        letter: of the finding, A to J.
+        text: what is claimed.
+        verdict: see above.
+        figures: what it was decided by, in words.
+    """
+
+    letter: str
+    text: str
+    verdict: str
+    figures: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: runs under attacks, averaged for each seed."""
+
+    name: str
+    keys: tuple[str, ...]
+    attacks: tuple[str, ...]
+    figure: str = "mean"
+
+    def found(self, shelf: Shelf) -> "Found":
+        """Over the seeds that all its runs have; an untrained model counts with each."""
+        values: dict[int, list[float]] = {}
+        constant: list[float] = []
+        images = 1
+        for key in self.keys:
+            for saved in shelf.of(key):
+                own = [saved.value(attack, self.figure) for attack in self.attacks]
+                trained = saved.content["trained"]
+                (values.setdefault(saved.seed, []) if trained else constant).extend(own)
+                images = saved.content["protocol"]["images"]
+        wanted = len(self.keys) * len(self.attacks)
+        every = [[*of, *constant] for of in (values or {0: []}).values()]
+        means = [fmean(of) for of in every if len(of) == wanted]
+        over = spread([mean for mean in means if mean == mean])
+        return Found(over, sampled(over.mean, images), single=bool(values) and over.count == 1)
+
+
+class Found(NamedTuple):
+    """A side as it was found: over seeds, and how far it may be off.
+
+    Attributes:
+        spread: over seeds.
+        sampling: standard deviation over draws of the test images, in points.
+        single: of one training.
+    """
+
+    spread: Spread
+    sampling: float
+    single: bool
+
+    @property
+    def sd(self) -> float:
+        """Over seeds, or over draws of the images where there is one."""
+        return self.sampling if self.spread.sd is None else self.spread.sd
+
+
+def sampled(mean: float, images: int) -> float:
+    """Standard deviation of a share, both in percent, measured on so many images."""
+    share = min(max(mean / 100, 0.0), 1.0) if mean == mean else 0.0
+    return 100 * math.sqrt(share * (1 - share) / images)
+
+
+def compare(letter: str, text: str, shelf: Shelf, more: Side, less: Side) -> Claim:
+    """Whether one side has more right than another."""
+    one, other = more.found(shelf), less.found(shelf)
+    return Claim(letter, text, verdict(one, other), told((more.name, one), (less.name, other)))
+
+
+def verdict(one: Found, other: Found) -> str:
+    """Whether one side is above another by more than the spread of the difference."""
+    if not (one.spread.count and other.spread.count):
+        return "not measured"
+    apart, noise = one.spread.mean - other.spread.mean, math.hypot(one.sd, other.sd)
+    word = "confirmed" if apart > noise else "opposite" if -apart > noise else "not confirmed"
+    return f"{word} (one seed)" if one.single or other.single else word
+
+
+def told(*sides: tuple[str, Found]) -> str:
+    """`MAT 15.5 ± 1.1, TeCoA-ITR 0.9 ± 0.4`; nothing where one of them is missing."""
+    if not all(found.spread.count for _, found in sides):
+        return ""
+    return ", ".join(f"{name} {found.spread}" for name, found in sides)
+
+
+def gain(shelf: Shelf, key: str, base: str, attacks: Sequence[str]) -> Found:
+    """What a run has more than another under some attacks, seed by seed."""
+    bases = {one.seed: one for one in shelf.of(base)}
+    gains, images = [], 1
+    for one in shelf.of(key):
+        other = bases.get(one.seed) or (bases.get(0) if len(bases) == 1 else None)
+        if other is not None:
+            gains.append(fmean(one.value(a) - other.value(a) for a in attacks))
+            images = one.content["protocol"]["images"]
+    over = spread([gain for gain in gains if gain == gain])
+    # Of a difference of two shares, at most.
+    return Found(over, math.sqrt(2) * sampled(50.0, images), single=over.count == 1)
+
+
+def named(attacks: Sequence[str]) -> str:
+    """Attacks as papers write them."""
+    return ", ".join(title(attack) for attack in attacks)
+
+
+def rank_correlation(pairs: Mapping[str, tuple[float, float]]) -> float:
+    """Spearman's rho of named pairs, ties by their mean rank; NaN for fewer than three."""
+    if len(pairs) < 3:
+        return float("nan")
+    one, other = (_ranks([pair[side] for pair in pairs.values()]) for side in (0, 1))
+    middle = (len(pairs) + 1) / 2
+    dot = sum((a - middle) * (b - middle) for a, b in zip(one, other, strict=True))
+    lengths = [sum((a - middle) ** 2 for a in ranks) for ranks in (one, other)]
+    return dot / math.sqrt(math.prod(lengths)) if all(lengths) else float("nan")
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    return [
+        sum(other < value for other in values) + (1 + sum(other == value for other in values)) / 2
+        for value in values
+    ]

@@ -1,0 +1,132 @@
+"""The command line of the studies.
+
+Exit codes: 0 all done; 2 something in the command or in a run is not right (one sentence says
+what; the other runs were carried out all the same); 128 + n stopped by signal n: the same command
+goes on.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mat_jax import loop
+from mat_jax.invariants import Broken
+from mat_jax.metrics import duration
+from mat_jax.parser import Parser
+from mat_jax.saving import writable
+from mat_jax.study import saved, studies
+from mat_jax.study.carry import carry_out
+from mat_jax.study.plan import Run, home
+
+
+def parser() -> Parser:
+    """The command line."""
+    line = Parser(
+        prog="python -m mat_jax.study",
+        description="Carry out studies: runs one after another, each trained and measured once.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = line.add_argument
+    add("--only", help="studies or runs: main,strategies or main/clip-*; all if not given")
+    add("--seeds", type=int, default=3, help="how many trainings of each")
+    add("--limit", type=int, help="test images; default: each experiment's own, 100")
+    add("--out", type=Path, default=Path("runs/study"), help="where runs keep their folders")
+    add("--results", type=Path, help="where results are kept; default experiments/study/results")
+    add("--list", action="store_true", help="show the runs and which are done, and do nothing")
+    add("--redraw", action="store_true", help="draw all tables and figures again, and do no more")
+    add("--quiet", action="store_true", help="no progress lines")
+    return line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        given = parser().parse_args(arguments)
+        results = given.results or home() / "results"
+        if given.redraw:
+            from mat_jax.study.redraw import redraw
+
+            print(f"drawn: {redraw(results)}")
+            return 0
+        if given.seeds < 1:
+            raise ValueError(f"--seeds is {given.seeds}: give at least 1")
+        only = tuple(name.strip() for name in (given.only or "").split(",") if name.strip())
+        runs = studies.chosen(only, given.seeds)
+        if given.limit is not None:
+            more = f"limit={given.limit}"
+            runs = [replace(run, settings=(*run.settings, more)) for run in runs]
+        if given.list:
+            print(listed(runs, results))
+            return 0
+        writable(results), writable(given.out)
+        return _carry_out(runs, given.out, results, quiet=given.quiet)
+    except loop.Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.exit_code
+    except (ValueError, OSError, Broken) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
+
+
+def _carry_out(runs: Sequence[Run], out: Path, results: Path, *, quiet: bool) -> int:
+    """Every run that is not done, in turn; a run that cannot be does not keep the others."""
+    status = 0
+    for number, run in enumerate(runs):
+        if saved.known(results, run):
+            continue
+        if not quiet:
+            left = _minutes_left(runs[number:], results)
+            print(f"== {run.file} ({number + 1} of {len(runs)}, {left} left)", file=sys.stderr)
+        try:
+            carry_out(run, out, results, quiet=quiet)
+        except (ValueError, OSError, ArithmeticError, Broken) as error:
+            if "\n" in str(error):  # our sentences are one line: this is a fault, not a mistake
+                raise
+            print(f"error: {run.file}: {error}", file=sys.stderr)
+            status = 2
+    return status
+
+
+def listed(runs: Sequence[Run], results: Path) -> str:
+    """One line a run: done or not, and what it took or may take."""
+    shelf = saved.read(results)
+    lines, done = [], 0
+    for run in runs:
+        found = saved.known(results, run)
+        done += found is not None
+        taken = found.minutes if found else estimate(run, shelf)
+        word = "done " if found else "to do"
+        lines.append(f"{run.file:44} {word} {'' if found else '~'}{taken:.0f} min")
+    left = _minutes_left(runs, results)
+    lines.append(f"{len(runs)} runs: {done} done, {len(runs) - done} to do, about {left}")
+    return "\n".join(lines)
+
+
+def estimate(run: Run, shelf: saved.Shelf) -> float:
+    """Minutes of a run: those of its other seeds, else of all runs by their guesses, else a guess.
+
+    The guesses are scaled by what runs of the same study took, so that a faster machine is known
+    for one after its first run.
+    """
+    taken = saved.mean_minutes(shelf.of(run.key))
+    if taken is not None:
+        return taken
+    guesses = {one.key: one.minutes for runs in studies.every().values() for one in runs}
+    ratios = [
+        one.minutes / guesses[key]
+        for key, seeds in shelf.runs.items()
+        if key in guesses
+        for one in seeds
+    ]
+    return run.minutes * (sum(ratios) / len(ratios) if ratios else 1.0)
+
+
+def _minutes_left(runs: Sequence[Run], results: Path) -> str:
+    shelf = saved.read(results)
+    left = [estimate(run, shelf) for run in runs if not saved.known(results, run)]
+    return duration(60 * sum(left))

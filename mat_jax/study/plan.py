@@ -1,0 +1,83 @@
+"""A run of a study, before it is carried out: which experiment, with what settings and seed."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mat_jax import experiment as experiments
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training and its evaluation, or of an untrained model the evaluation alone.
+
+    Attributes:
+        study: the study it belongs to. Other studies may use it too; it is run once.
+        name: of the run in the study, the same for all seeds.
+        title: what tables call it.
+        config: the experiment file; its `experiment` has a setting `seed`, and an evaluation.
+        settings: as after `--set`: ("defense=mat", "eps=6/255").
+        seed: of the training; the evaluation's is always the experiment's own.
+        trained: False measures the model as the experiment starts from it.
+        manifest: arguments of `python -m mat_jax.augment` without `--out`, which make the data
+            in `folder`; empty where the data are there anyway.
+        folder: of that data.
+        minutes: a first guess of what it takes, until one like it was run.
+    """
+
+    study: str
+    name: str
+    title: str
+    config: Path
+    settings: tuple[str, ...] = ()
+    seed: int = 0
+    trained: bool = True
+    manifest: tuple[str, ...] = ()
+    folder: Path | None = None
+    minutes: float = 10.0
+
+    @property
+    def key(self) -> str:
+        """`main/clip-mat`: the run without its seed."""
+        return f"{self.study}/{self.name}"
+
+    @property
+    def file(self) -> str:
+        """`main/clip-mat-0`: where its workdir and its result are, in their folders."""
+        return f"{self.key}-{self.seed}"
+
+    def bound(self) -> dict[str, Any]:
+        """All settings of the experiment, as a JSON file gives them back."""
+        bound = experiments.bind(_function(self.config), (*self.settings, f"seed={self.seed}"))
+        return json.loads(json.dumps(bound, default=str))
+
+    @property
+    def command(self) -> str:
+        """What does the same by hand, measuring before and after."""
+        if not self.trained:
+            return f"python -m mat_jax.study --only {self.key}"
+        chosen = " ".join((*self.settings, f"seed={self.seed}"))
+        return f"python -m mat_jax.train --config {shown(self.config)} --set {chosen}"
+
+
+def shown(path: Path) -> str:
+    """A path from the repository's root, where it is in it."""
+    root = Path(__file__).resolve().parents[2]
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def home() -> Path:
+    """The folder of the studies' experiments: in a checkout, or inside the package in a wheel."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package.parent / "experiments", package / "experiments"):
+        if (folder / "study").is_dir():
+            return folder / "study"
+    raise FileNotFoundError("the studies' experiments are not installed: use a checkout")
+
+
+@cache
+def _function(config: Path) -> Callable[..., Any]:
+    return experiments.load(config)

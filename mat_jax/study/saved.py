@@ -1,0 +1,222 @@
+"""What is kept of a run: one small JSON file, and means and spreads over the seeds of a run."""
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mat_jax.metrics import write_text
+from mat_jax.results import WORST_CASE, Result, Row
+from mat_jax.study.plan import Run
+from mat_jax.tasks.retrieval import DEPTHS
+
+FIGURES = tuple(f"{direction}@{k}" for direction in ("tr", "ir") for k in DEPTHS)
+SHOWN = "sga"  # the attack whose neighbours are kept
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One file: a run that was carried out."""
+
+    content: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """`main/clip-mat`."""
+        return f"{self.content['study']}/{self.content['name']}"
+
+    @property
+    def seed(self) -> int:
+        """Of the training."""
+        return self.content["seed"]
+
+    @property
+    def minutes(self) -> float:
+        """Training and evaluation together."""
+        return sum(self.content["minutes"].values())
+
+    def value(self, attack: str, figure: str = "mean") -> float:
+        """A figure under an attack in percent; `mean` is that of TR@1 and IR@1; NaN if not there.
+
+        "none" is the clean measurement, "worst_case" the worst case.
+        """
+        figures = self.content["attacks"].get(attack, {})
+        if figure == "mean":
+            both = [figures.get(name) for name in ("tr@1", "ir@1")]
+            return float("nan") if None in both else sum(both) / 2
+        return figures.get(figure, float("nan"))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation (n - 1) over seeds; the latter None where there is one seed."""
+
+    mean: float
+    sd: float | None
+    count: int
+
+    def __str__(self) -> str:
+        """`16.8 ± 1.7`, without the second where there is one seed."""
+        if self.mean != self.mean:
+            return "–"
+        return f"{self.mean:.1f}" if self.sd is None else f"{self.mean:.1f} ± {self.sd:.1f}"
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """All files of the results folder, by run."""
+
+    runs: Mapping[str, tuple[Saved, ...]]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.runs
+
+    def of(self, key: str) -> tuple[Saved, ...]:
+        """The seeds of `main/clip-mat`, none if it was not carried out."""
+        return self.runs.get(key, ())
+
+    def values(self, key: str, attack: str, figure: str = "mean") -> list[float]:
+        """A figure of every seed, of those that have it."""
+        found = [saved.value(attack, figure) for saved in self.of(key)]
+        return [value for value in found if value == value]
+
+    def spread(self, key: str, attack: str, figure: str = "mean") -> Spread:
+        """A figure over the seeds."""
+        return spread(self.values(key, attack, figure))
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean and standard deviation of some values; NaN of none."""
+    if not values:
+        return Spread(float("nan"), None, 0)
+    sd = statistics.stdev(values) if len(values) > 1 else None
+    return Spread(statistics.fmean(values), sd, len(values))
+
+
+def read(folder: Path) -> Shelf:
+    """All results of a folder.
+
+    Raises:
+        ValueError: a file that is none of ours.
+    """
+    runs: dict[str, list[Saved]] = {}
+    for file in sorted(folder.glob("*/*.json")):
+        saved = one(file)
+        if saved is not None:
+            runs.setdefault(saved.key, []).append(saved)
+    return Shelf({key: tuple(sorted(of, key=lambda s: s.seed)) for key, of in runs.items()})
+
+
+def one(file: Path) -> Saved | None:
+    """The result in a file, None if it is not there or holds something else (measures).
+
+    Raises:
+        ValueError: a file that is no JSON.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{file} is not JSON ({error}): restore it, or remove it") from None
+    return Saved(content) if "attacks" in content else None
+
+
+def known(folder: Path, run: Run) -> Saved | None:
+    """What is kept of a run, if it was one with these settings."""
+    saved = one(folder / f"{run.file}.json")
+    return saved if saved and saved.content["settings"] == run.bound() else None
+
+
+def write(folder: Path, run: Run, content: Mapping[str, Any]) -> Path:
+    """Keep a run; the file is there whole or not at all."""
+    file = folder / f"{run.file}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return file
+
+
+def measures_file(folder: Path, name: str) -> Path:
+    """Where the measures of an augmentation are kept."""
+    return folder / "augmentations" / "measures" / f"{name}.json"
+
+
+def measures(folder: Path, name: str) -> dict[str, Any] | None:
+    """The measures of an augmentation, of the one modality it has; None if they were not taken."""
+    file = measures_file(folder, name)
+    if not file.is_file():
+        return None
+    found = json.loads(file.read_text(encoding="utf-8"))
+    return found.get("texts") or found.get("images")
+
+
+def summary(result: Result) -> dict[str, Any]:
+    """What of a measurement is kept: recall under every attack, and what must be said with it."""
+    return {
+        "attacks": {row.attack: figures(row) for row in result.rows},
+        "captions_changed": {row.attack: _short(100 * row.changed) for row in result.rows},
+        "protocol": dict(result.protocol),
+        "threat": {row.attack: _threat(row) for row in result.rows},
+        "flags": list(result.flags),
+        "checks": [
+            {"name": check.name, "verdict": check.verdict, "sentence": check.sentence}
+            for check in result.checks
+        ],
+        "neighbours": neighbours(result),
+    }
+
+
+def figures(row: Row) -> dict[str, float]:
+    """R@k both ways, in percent."""
+    found = {}
+    for name in FIGURES:
+        direction, k = name.split("@")
+        found[name] = _short(100 * row.ranks.recall(direction, int(k)))
+    return found
+
+
+def neighbours(result: Result) -> list[dict[str, Any]]:
+    """The five nearest pictures of some captions, clean and attacked: rows of the gallery."""
+    rows = {row.attack: row for row in result.rows}
+    clean, attacked = rows["none"], rows.get(SHOWN)
+    if attacked is None or attacked.sights is None or clean.sights is None:
+        return []
+    owner = clean.ranks.owner
+    found = []
+    for n, place in enumerate(result.shown):
+        query = int(np.flatnonzero(owner == place)[0])
+        found.append(
+            {
+                "image": int(place),
+                "caption": clean.captions[query],
+                "attacked": attacked.captions[query],
+                "clean": [int(i) for i in clean.sights.pictures[n]],
+                SHOWN: [int(i) for i in attacked.sights.pictures[n]],
+            }
+        )
+    return found
+
+
+def _threat(row: Row) -> dict[str, Any]:
+    """A row's part of the protocol; of the worst case, what it is the worst of."""
+    kept = {name: value for name, value in row.protocol.items() if name != "passes_per_image"}
+    if row.attack == WORST_CASE:
+        kept["members"] = [
+            {"attack": member["attack"], "attacked": member["attacked"]}
+            for member in row.protocol["members"]
+        ]
+    return kept
+
+
+def _short(value: float) -> float:
+    return round(float(value), 4)
+
+
+def mean_minutes(saved: Iterable[Saved]) -> float | None:
+    """What runs took on average, None where there are none."""
+    taken = [one.minutes for one in saved]
+    return statistics.fmean(taken) if taken else None

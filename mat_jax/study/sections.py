@@ -1,0 +1,208 @@
+"""What is drawn of each study: its tables, and figures in the folder beside them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from mat_jax.metrics import write_text
+from mat_jax.report.words import title
+from mat_jax.study import plot, studies
+from mat_jax.study.found import neighbours
+from mat_jax.study.orderings import section as orderings
+from mat_jax.study.plan import Run
+from mat_jax.study.saved import Shelf, measures
+from mat_jax.study.tables import COLUMNS, costs, protocol, recalls, table, unique
+
+# `(shelf, results) -> Markdown`, empty where nothing of the study was carried out.
+Section = Callable[[Shelf, Path], str]
+
+
+def main(shelf: Shelf, results: Path) -> str:
+    """Every defence under every attack, one table a model and metric; a bar chart of means."""
+    parts = []
+    for short, model in studies.MODELS.items():
+        runs = [r for r in studies.every()["main"] if r.name.startswith(f"{short}-")]
+        parts += compared(shelf, results, runs, f"main-{short}", model)
+    return "\n\n".join(parts)
+
+
+def compared(shelf: Shelf, results: Path, runs: list[Run], file: str, name: str) -> list[str]:
+    """Defences side by side: TR@1, IR@1, a chart of their mean, and costs."""
+    there = unique(run for run in runs if run.key in shelf)
+    if not there:
+        return []
+    groups = {
+        title(attack): {run.title: shelf.spread(run.key, attack) for run in there}
+        for attack in COLUMNS
+    }
+    chart = plot.bars(groups, title=f"{name}: mean of TR@1 and IR@1, standard deviation over seeds")
+    return [
+        f"### {name}",
+        protocol(shelf, there),
+        recalls(shelf, there, "tr@1"),
+        recalls(shelf, there, "ir@1"),
+        drawn(results, file, chart, f"{name} under every attack"),
+        costs(shelf, there),
+    ]
+
+
+BRIEF = ("none", "pgd", "bert_attack", "co_attack", "sga", "worst_case")
+
+
+def strategies(shelf: Shelf, results: Path) -> str:
+    """One table an axis of MAT, its default first."""
+    runs = {run.name: run for run in studies.every()["strategies"]}
+    parts = []
+    for axis, names in studies.STRATEGIES.items():
+        own = [runs[name] for name in names]
+        if any(run.key in shelf for run in own):
+            default = replace(runs["clip-mat"], title=f"MAT: {studies.DEFAULTS[axis]}")
+            parts.append(f"**{axis.capitalize()}**")
+            parts.append(recalls(shelf, [default, *own], "mean", BRIEF))
+    if parts:
+        parts.insert(0, protocol(shelf, list(runs.values())))
+    return "\n\n".join(parts)
+
+
+def mava(shelf: Shelf, results: Path) -> str:
+    """MAVA's table 4, and a line for each of its sizes."""
+    runs = {run.name: run for run in studies.every()["mava"]}
+    whole = replace(runs["clip-mava"], title="MAVA")
+    parts = []
+    for group, names in studies.MAVA.items():
+        own = [runs[name] for name in names]
+        if not any(run.key in shelf for run in own):
+            continue
+        if group == "parts":
+            parts.append(recalls(shelf, [whole, *own], "mean", BRIEF))
+            continue
+        places = {runs[name].key: x for name, (_, x, _) in names.items() if x is not None}
+        places[whole.key] = studies.MAVA_DEFAULTS[group]
+        chart = swept(shelf, places, f"MAVA: {group}", studies.MAVA_AXES[group])
+        parts.append(drawn(results, f"mava-{group}", chart, f"MAVA by {group}"))
+    if parts:
+        parts.insert(0, protocol(shelf, list(runs.values())))
+    return "\n\n".join(parts)
+
+
+def swept(shelf: Shelf, places: Mapping[str, float], name: str, axis: str) -> str:
+    """Lines over a size, one an attack: `places` says where each run stands."""
+    series = {
+        title(attack): [
+            plot.Point(x, shelf.spread(key, attack)) for key, x in places.items() if key in shelf
+        ]
+        for attack in BRIEF
+    }
+    return plot.lines(series, title=f"{name}: mean of TR@1 and IR@1", x=axis)
+
+
+def budget(shelf: Shelf, results: Path) -> str:
+    """Figure 4 of MAT's paper: ways to more pairs."""
+    runs = list(studies.every()["budget"])
+    there = [run for run in runs if run.key in shelf]
+    if not there:
+        return ""
+    groups = {
+        title(attack): {run.title: shelf.spread(run.key, attack) for run in there}
+        for attack in BRIEF
+    }
+    chart = plot.bars(groups, title="More pairs four ways: mean of TR@1 and IR@1")
+    return "\n\n".join(
+        [
+            protocol(shelf, there),
+            recalls(shelf, there, "mean", BRIEF),
+            drawn(results, "budget", chart, "Ways to more pairs"),
+            costs(shelf, there),
+        ]
+    )
+
+
+def counts(shelf: Shelf, results: Path) -> str:
+    """Figure 3 of MAT's paper: how many partners."""
+    parts = []
+    for kind, runs in studies.counts().items():
+        places = {run.key: count for count, run in runs.items()}
+        if sum(key in shelf for key in places) < 2:
+            continue
+        chart = swept(shelf, places, f"MAT+ by partner {kind}", f"partner {kind} of a pair")
+        parts.append(drawn(results, f"counts-{kind}", chart, f"MAT+ by number of {kind}"))
+    return "\n\n".join(parts)
+
+
+PROPERTIES = {
+    "alignment": "alignment: mean cosine with the other modality's original",
+    "diversity": "diversity: mean 1 - cosine among the partners of one item",
+    "frechet": "distribution gap: Frechet distance to the originals",
+    "mmd": "distribution gap: squared MMD to the originals",
+}
+
+
+def augmentations(shelf: Shelf, results: Path) -> str:
+    """Figure 2 of MAT's paper: three properties of augmentations against what they are worth."""
+    runs = {run.name: run for run in studies.every()["augmentations"]}
+    there = [run for run in runs.values() if run.key in shelf]
+    if not there:
+        return ""
+    parts = [protocol(shelf, there), recalls(shelf, there, "mean", BRIEF)]
+    found = {name: measures(results, name) for name in studies.KINDS}
+    head = ["augmentation", "kind", *PROPERTIES, "truth", title("sga")]
+    rows = []
+    for name, kind in studies.KINDS.items():
+        own = found[name]
+        if own is not None:
+            figures = [own.get(p) for p in (*PROPERTIES, "truth")]
+            cells = ["–" if value is None else f"{value:.3f}" for value in figures]
+            rows.append([kind.title, kind.family, *cells, str(shelf.spread(runs[name].key, "sga"))])
+    if rows:
+        parts.append(table(head, rows))
+    for prop, said in PROPERTIES.items():
+        for pictures, what in ((False, "texts"), (True, "pictures")):
+            marks = [
+                plot.Point(
+                    float(own[prop]),
+                    shelf.spread(runs[name].key, "sga"),
+                    studies.KINDS[name].title,
+                    studies.FAMILIES.index(studies.KINDS[name].family),
+                )
+                for name, own in found.items()
+                if own is not None and studies.KINDS[name].pictures is pictures
+            ]
+            marks = [mark for mark in marks if mark.y.count and mark.x == mark.x]
+            if len(marks) > 1:
+                chart = plot.points(
+                    marks,
+                    studies.FAMILIES,
+                    title=f"Partner {what}: SGA, mean of TR@1 and IR@1",
+                    x=said,
+                )
+                parts.append(
+                    drawn(results, f"augmentations-{what}-{prop}", chart, f"{what}: {said}")
+                )
+    return "\n\n".join(parts)
+
+
+def photographs(shelf: Shelf, results: Path) -> str:
+    """The main table on photographs."""
+    runs = list(studies.every()["photographs"])
+    return "\n\n".join(compared(shelf, results, runs, "photographs", "Flickr8k"))
+
+
+def drawn(results: Path, name: str, svg: str, what: str) -> str:
+    """Write a figure, and the Markdown that shows it."""
+    folder = results / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / f"{name}.svg", svg)
+    return f"![{what}](figures/{name}.svg)"
+
+
+SECTIONS: dict[str, tuple[str, Section]] = {
+    "main": ("Every defence under every attack", main),
+    "strategies": ("MAT's strategies, inside and outside", strategies),
+    "mava": ("MAVA's parts and sizes", mava),
+    "budget": ("More pairs, four ways", budget),
+    "counts": ("How many partners", counts),
+    "augmentations": ("What makes a good augmentation", augmentations),
+    "neighbours": ("What is found under attack", neighbours),
+    "photographs": ("On photographs", photographs),
+    "orderings": ("What the papers found, looked for here", orderings),
+}

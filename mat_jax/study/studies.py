@@ -1,0 +1,323 @@
+"""The studies: which runs there are, and what each is called in tables."""
+
+from dataclasses import replace
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from mat_jax.study.plan import Run, home
+
+MODELS = {"clip": "scenes-clip", "albef": "scenes-albef"}
+
+# Setting -> title, in the order of the tables.
+DEFENSES = {
+    "none": "none",
+    "fine_tune": "fine-tuning",
+    "tecoa": "TeCoA",
+    "tecoa_itr": "TeCoA-ITR",
+    "fare": "FARE",
+    "mmcoa": "MMCoA",
+    "mava": "MAVA",
+    "leaf": "LEAF",
+    "fare_leaf": "FARE + LEAF",
+    "mat": "MAT",
+    "mat_plus": "MAT+",
+}
+
+
+def main() -> list[Run]:
+    """Every defence on CLIP and ALBEF."""
+    return [
+        Run(
+            study="main",
+            name=f"{short}-{defense}",
+            title=title,
+            config=home() / "defenses.py",
+            settings=(f"model={model}", *_setting(defense)),
+            trained=defense != "none",
+            minutes=(8.0 if short == "clip" else 16.0) if defense != "none" else 4.0,
+        )
+        for short, model in MODELS.items()
+        for defense, title in DEFENSES.items()
+    ]
+
+
+def _setting(defense: str) -> tuple[str, ...]:
+    # What is not trained has no defence; the setting only has to be one.
+    return ("defense=fine_tune",) if defense == "none" else (f"defense={defense}",)
+
+
+# Axis -> {run: (title, settings)}; the default of every axis is MAT itself, a run of `main`.
+STRATEGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
+    "order of the attacks": {
+        "image_first": ("image, then text", ("order=image_first",)),
+        "alternating": ("text, image, text, image", ("order=alternating",)),
+        "independent": ("each against the clean other", ("order=independent",)),
+    },
+    "what the image climbs": {
+        "away": ("away from its attacked text", ("objective=away",)),
+        "kl": ("KL from the clean image", ("objective=kl",)),
+        "far": ("distance from the clean image", ("objective=far",)),
+        "nce_both_texts": ("InfoNCE of attacked and clean text", ("objective=nce_both_texts",)),
+    },
+    "what the text climbs": {
+        "text_kl": ("KL from the clean text", ("text_objective=kl",)),
+    },
+    "pairs learnt from": {
+        "both_image": ("(x', t') and (x', t)", ("pairs=both+image",)),
+        "both_text": ("(x', t') and (x, t')", ("pairs=both+text",)),
+        "both_clean": ("(x', t') and (x, t)", ("pairs=both+clean",)),
+        "all_pairs": ("all four", ("pairs=all",)),
+        "crossed": ("(x', t) and (x, t')", ("pairs=crossed",)),
+    },
+    "weights that train": {
+        "vision": ("image tower", ("part=vision",)),
+        "text": ("text tower", ("part=text",)),
+        "projections": ("projections", ("part=projections",)),
+    },
+    "steps of PGD": {
+        "pgd_1": ("1", ("pgd_steps=1",)),
+        "pgd_5": ("5", ("pgd_steps=5",)),
+    },
+    "words replaced": {
+        "words_0": ("0", ("words=0",)),
+        "words_2": ("2", ("words=2",)),
+    },
+    "share of texts attacked": {
+        "share_25": ("0.25", ("share=0.25",)),
+        "share_50": ("0.5", ("share=0.5",)),
+    },
+}
+
+DEFAULTS = {
+    "order of the attacks": "text, then image",
+    "what the image climbs": "InfoNCE of the attacked pairs",
+    "what the text climbs": "away from the clean image",
+    "pairs learnt from": "(x', t')",
+    "weights that train": "all",
+    "steps of PGD": "2",
+    "words replaced": "1",
+    "share of texts attacked": "1",
+}
+
+
+def strategies() -> list[Run]:
+    """MAT's strategies, one axis moved at a time, on CLIP."""
+    return [
+        Run(
+            study="strategies",
+            name=name,
+            title=title,
+            config=home() / "strategies.py",
+            settings=settings,
+            minutes=14.0 if name in ("alternating", "pgd_5") else 8.0,
+        )
+        for axis in STRATEGIES.values()
+        for name, (title, settings) in axis.items()
+    ]
+
+
+# Part or size -> {run: (title, x of the figure or None, settings)}; the defaults are in `main`.
+MAVA: dict[str, dict[str, tuple[str, float | None, tuple[str, ...]]]] = {
+    "parts": {
+        "no_cms": ("without CMS", None, ("cms=0",)),
+        "no_vsse": ("without VSSE", None, ("vsse=0",)),
+        "no_sca": ("without SCA", None, ("sca=0",)),
+    },
+    "neighbours": {
+        f"neighbours_{n}": (f"{n} neighbours", float(n), (f"neighbours={n}",)) for n in (0, 1, 2, 4)
+    },
+    "captions": {f"texts_{n}": (f"{n} captions", float(n), (f"texts={n}",)) for n in (1, 2, 3)},
+    "steps": {f"steps_{n}": (f"{n} updates", float(n), (f"steps={n}",)) for n in (50, 100, 400)},
+}
+MAVA_DEFAULTS = {"neighbours": 3.0, "captions": 5.0, "steps": 200.0}
+MAVA_AXES = {"neighbours": "neighbours N", "captions": "captions M", "steps": "updates"}
+
+
+def mava() -> list[Run]:
+    """MAVA without each of its parts, and with more or less of each size, on CLIP."""
+    return [
+        Run(
+            study="mava",
+            name=name,
+            title=title,
+            config=home() / "mava.py",
+            settings=settings,
+            minutes=8.0,
+        )
+        for group in MAVA.values()
+        for name, (title, _, settings) in group.items()
+    ]
+
+
+# Figure 4 of MAT's paper: {run: (title, settings)}.
+BUDGET: dict[str, tuple[str, tuple[str, ...]]] = {
+    "original": ("(a) original pairs", ("way=original",)),
+    "pairs": ("(b) more texts, each a pair", ("way=pairs",)),
+    "one_to_many": ("(c) more texts, 1:N (MAT+)", ("way=one_to_many",)),
+    "one_to_many_short": ("(c) with as many pairs seen", ("way=one_to_many", "steps=40")),
+    "new": ("(d) new pairs", ("way=new",)),
+}
+
+
+def budget() -> list[Run]:
+    """Four ways to more pairs, on CLIP."""
+    return [
+        Run(
+            study="budget",
+            name=name,
+            title=title,
+            config=home() / "budget.py",
+            settings=settings,
+            minutes=14.0 if name == "one_to_many" else 8.0,
+        )
+        for name, (title, settings) in BUDGET.items()
+    ]
+
+
+class Kind(NamedTuple):
+    """One augmentation of figure 2.
+
+    Attributes:
+        title: what it is called.
+        family: "text" or "image", intra- or cross-modal, or a knob turned.
+        pictures: whether its partners are pictures.
+        how: arguments of `python -m mat_jax.augment`.
+    """
+
+    title: str
+    family: str
+    pictures: bool
+    how: tuple[str, ...]
+
+
+INTRA, CROSS, KNOB = "intra-modal", "cross-modal", "misaligned or shifted"
+FAMILIES = (INTRA, CROSS, KNOB)
+KINDS = {
+    "eda": Kind("EDA", INTRA, False, ("eda",)),
+    "langrw": Kind("LangRW", INTRA, False, ("langrw",)),
+    "i2t_human": Kind("I2T (Human)", CROSS, False, ("i2t_human",)),
+    "i2t_cap": Kind("I2T (Cap)", CROSS, False, ("i2t_cap",)),
+    "randaug": Kind("RandAug", INTRA, True, ("randaug",)),
+    "t2i": Kind("T2I", CROSS, True, ("t2i",)),
+    "t_i2i": Kind("T-I2I", CROSS, True, ("t_i2i",)),
+    "i2t_half_misaligned": Kind(
+        "I2T, half misaligned", KNOB, False, ("i2t_human", "--misaligned", "0.5")
+    ),
+    "i2t_misaligned": Kind("I2T, misaligned", KNOB, False, ("i2t_human", "--misaligned", "1")),
+    "i2t_shifted": Kind("I2T, shifted", KNOB, False, ("i2t_human", "--shift", "1")),
+    "t_i2i_misaligned": Kind("T-I2I, misaligned", KNOB, True, ("t_i2i", "--misaligned", "1")),
+    "t_i2i_shifted": Kind("T-I2I, shifted", KNOB, True, ("t_i2i", "--shift", "1")),
+}
+ORIGINALS, PARTNERS = 800, 4
+DATA = Path("runs/study/data")
+
+
+def augmentations() -> list[Run]:
+    """MAT+ with every kind of partners, beside 800 original pairs, on CLIP."""
+    return [_augmented("augmentations", name, kind, PARTNERS) for name, kind in KINDS.items()]
+
+
+def _augmented(study: str, name: str, kind: Kind, count: int) -> Run:
+    """MAT+ with some of an augmentation's partners."""
+    folder = DATA / name
+    partners = ("texts=1", f"images={count}") if kind.pictures else (f"texts={1 + count}",)
+    made = f"--data scenes --limit {ORIGINALS} --originals 1 --count {PARTNERS}".split()
+    return Run(
+        study=study,
+        name=name if count == PARTNERS else f"{name}_{count}",
+        title=kind.title,
+        config=home() / "augmentations.py",
+        settings=(f"folder={folder}", *partners),
+        manifest=(*made, "--how", *kind.how),
+        folder=folder,
+        minutes=14.0,
+    )
+
+
+def counts() -> dict[str, dict[float, Run]]:
+    """Figure 3: modality -> how many partners -> the run; none is a run of `budget`."""
+    own = {run.name: run for run in budget()}
+    texts = {
+        float(n - 1): Run(
+            study="counts",
+            name=f"texts_{n}",
+            title=f"{n - 1} more texts",
+            config=home() / "budget.py",
+            settings=("way=one_to_many", f"texts={n}"),
+            minutes=6.0 + 2 * n,
+        )
+        for n in (2, 3, 4)
+    }
+    images = {float(n): _augmented("counts", "t_i2i", KINDS["t_i2i"], n) for n in (1, 2)}
+    whole = {run.name: run for run in augmentations()}
+    return {
+        "texts": {0.0: own["original"], **texts, 4.0: own["one_to_many"]},
+        "pictures": {0.0: own["original"], **images, 4.0: whole["t_i2i"]},
+    }
+
+
+PHOTOGRAPHS = ("none", "fine_tune", "tecoa_itr", "fare", "mava", "mat", "mat_plus")
+
+
+def photographs() -> list[Run]:
+    """The main table, short, on Flickr8k."""
+    return [
+        Run(
+            study="photographs",
+            name=name,
+            title=DEFENSES[name],
+            config=home() / "photographs.py",
+            settings=_setting(name),
+            trained=name != "none",
+            minutes=15.0,
+        )
+        for name in PHOTOGRAPHS
+    ]
+
+
+@cache
+def every() -> dict[str, tuple[Run, ...]]:
+    """Study -> its runs of seed 0; one run may be in several studies and is carried out once."""
+    of_main = {run.key: run for run in main()}
+    own = {run.name: run for run in budget()}
+    return {
+        "main": tuple(of_main.values()),
+        "strategies": (of_main["main/clip-mat"], *strategies()),
+        "mava": (of_main["main/clip-mava"], *mava()),
+        "budget": tuple(own.values()),
+        "counts": tuple(run for runs in counts().values() for run in runs.values()),
+        "augmentations": (own["original"], *augmentations()),
+        "neighbours": (of_main["main/clip-tecoa_itr"], of_main["main/clip-mat_plus"]),
+        "photographs": tuple(photographs()),
+    }
+
+
+def chosen(only: tuple[str, ...], seeds: int) -> list[Run]:
+    """The runs to carry out, each once: one seed of all, then the next.
+
+    Args:
+        only: names of studies ("main") or of runs ("main/clip-mat", "main/albef-*"); none for all.
+        seeds: 0, 1, ... below this; what is not trained has only 0.
+
+    Raises:
+        ValueError: a name that nothing has.
+    """
+    studies = every()
+    for pattern in only:
+        if pattern not in studies and not any(
+            fnmatch(run.key, pattern) for runs in studies.values() for run in runs
+        ):
+            raise ValueError(
+                f"no study or run {pattern!r}: there are the studies {', '.join(studies)}, and "
+                "runs such as main/clip-mat or main/albef-*"
+            )
+    found: dict[str, Run] = {}
+    for name, runs in studies.items():
+        for seed in range(seeds):
+            for run in runs:
+                wanted = not only or any(p == name or fnmatch(run.key, p) for p in only)
+                if wanted and (run.trained or seed == 0):
+                    found.setdefault(f"{run.key}-{seed}", replace(run, seed=seed))
+    return list(found.values())

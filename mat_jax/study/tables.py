@@ -1,0 +1,88 @@
+"""Tables of results as Markdown."""
+
+from collections.abc import Iterable, Sequence
+
+from mat_jax.report.words import title
+from mat_jax.study.plan import Run
+from mat_jax.study.saved import Shelf, spread
+from mat_jax.study.setting import ATTACKS
+
+COLUMNS = (*ATTACKS, "worst_case")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a bar inside a cell is kept from ending it."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines
+    )
+
+
+def recalls(
+    shelf: Shelf, runs: Sequence[Run], figure: str, attacks: Sequence[str] = COLUMNS
+) -> str:
+    """Runs down, attacks across: a figure's mean and standard deviation over seeds.
+
+    The best mean of a column is bold; models without any result have no row.
+    """
+    there = unique(run for run in runs if run.key in shelf)
+    cells = {
+        (run.key, attack): shelf.spread(run.key, attack, figure)
+        for run in there
+        for attack in attacks
+    }
+    best = {
+        attack: max((cells[run.key, attack].mean for run in there), default=0.0)
+        for attack in attacks
+    }
+    rows = []
+    for run in there:
+        row = [run.title, str(len(shelf.of(run.key)))]
+        for attack in attacks:
+            cell = cells[run.key, attack]
+            bold = cell.count and len(there) > 1 and cell.mean == best[attack]
+            row.append(f"**{cell}**" if bold else str(cell))
+        rows.append(row)
+    name = {"mean": "mean of TR@1 and IR@1"}.get(figure, figure.upper())
+    return table([name, "seeds", *(title(attack) for attack in attacks)], rows)
+
+
+def costs(shelf: Shelf, runs: Sequence[Run]) -> str:
+    """What trainings took: minutes, images a second, and minutes of the evaluation."""
+    rows = []
+    for run in unique(run for run in runs if run.key in shelf):
+        seeds = shelf.of(run.key)
+        row = [run.title]
+        for part in ("training", "evaluation"):
+            row.append(str(spread([one.content["minutes"][part] for one in seeds])))
+        rates = [one.content.get("images_per_second") for one in seeds]
+        row.append(str(spread([rate for rate in rates if rate is not None])))
+        rows.append(row)
+    return table(["", "minutes of training", "of evaluation", "images a second in training"], rows)
+
+
+def protocol(shelf: Shelf, runs: Sequence[Run]) -> str:
+    """On what, under what threat and on which machines the runs were measured, in a line or two."""
+    found: dict[str, None] = {}
+    for run in runs:
+        for one in shelf.of(run.key):
+            common, worst = one.content["protocol"], one.content["threat"].get("worst_case", {})
+            threat = one.content["threat"].get("sga", worst)
+            said = f"{common['gallery']}: {common['images']} images, {common['captions']} captions"
+            if "eps_text" in threat:
+                said += f"; {threat['norm']} {threat['eps_text']}"
+                said += f", {threat['steps']} steps" if "steps" in threat else ""
+            if threat.get("words"):
+                said += f", {threat['words']} word of {threat['candidates']} candidates"
+            said += f"; preset {common['preset']}"
+            if worst.get("suite"):
+                said += f"; worst case of all columns and of suite {worst['suite']}"
+            machine = one.content["machine"]
+            said += f". On {machine['processor']}, {machine['cores']} cores ({machine['device']})."
+            found[said] = None
+    return " ".join(found)
+
+
+def unique(runs: Iterable[Run]) -> list[Run]:
+    """Each run once, whatever its seed."""
+    return list({run.key: run for run in runs}.values())

@@ -1,0 +1,125 @@
+"""Runs of a study on the toy: carried out once, gone on with, listed; one that fails."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mat_jax import evaluate, loop
+from mat_jax.study import command, saved, studies
+from mat_jax.study.plan import Run
+
+TOY = Path(__file__).parent / "toy_study.py"
+NONE = Run(study="main", name="toy-none", title="none", config=TOY, trained=False, minutes=1.0)
+PLAIN = Run(study="main", name="toy-plain", title="plain", config=TOY, minutes=2.0)
+WRONG = replace(PLAIN, name="toy-wrong", title="wrong", settings=("steps=0",))
+
+
+class Counted:
+    """How often training and measuring were begun."""
+
+    def __init__(self, monkeypatch):
+        self.steps, self.measured, self.killed_at = [], [], None
+        train, measure = loop.train, evaluate.measure
+
+        def counting_train(experiment, *args, **kwargs):
+            self.steps.append(experiment.steps)
+            return train(experiment, *args, **kwargs)
+
+        def counting_measure(evaluation, *args, **kwargs):
+            self.measured.append(kwargs["name"])
+            if len(self.measured) == self.killed_at:
+                raise KeyboardInterrupt
+            return measure(evaluation, *args, **kwargs)
+
+        monkeypatch.setattr("mat_jax.run.loop.train", counting_train)
+        monkeypatch.setattr(evaluate, "measure", counting_measure)
+
+
+@pytest.fixture
+def toys(monkeypatch):
+    monkeypatch.setattr(studies, "every", lambda: {"main": (NONE, PLAIN)})
+
+
+def test_a_study_is_carried_out_once_and_goes_on_where_it_stopped(
+    toys, tmp_path, monkeypatch, capsys
+):
+    counted = Counted(monkeypatch)
+    line = f"--seeds 2 --quiet --out {tmp_path / 'runs'} --results {tmp_path / 'kept'}".split()
+    # Stopped while the second run, of seed 0, is measured: its training is kept.
+    counted.killed_at = 2
+    assert command.main(line) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert counted.measured == ["none", "plain"]
+    trained = (tmp_path / "runs/main/toy-plain-0/metrics.jsonl").read_bytes()
+    assert command.main([*line, "--list"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [text.split()[1:3] for text in told[:3]] == [["done", *told[0].split()[2:3]]] + [
+        ["to", "do"]
+    ] * 2
+    assert told[-1].startswith("3 runs: 1 done, 2 to do")
+
+    assert command.main(line) == 0
+    assert counted.measured == ["none", "plain", "plain", "plain"]
+    # Nothing was trained again: not a line of the run that had been trained changed.
+    assert (tmp_path / "runs/main/toy-plain-0/metrics.jsonl").read_bytes() == trained
+    assert counted.steps == [4, 4, 4]
+
+    # All done: nothing is trained or measured.
+    assert command.main(line) == 0
+    assert len(counted.steps) == 3 and len(counted.measured) == 4
+
+    shelf = saved.read(tmp_path / "kept")
+    assert [one.seed for one in shelf.of("main/toy-plain")] == [0, 1]
+    assert [one.seed for one in shelf.of("main/toy-none")] == [0]
+    one = shelf.of("main/toy-plain")[1].content
+    report = tmp_path / "runs/main/toy-plain-1/report"
+    rows = json.loads((report / "results.json").read_text())["models"][0]["rows"]
+    for row in rows:
+        for name in ("tr@1", "ir@5"):
+            assert one["attacks"][row["attack"]][name] == pytest.approx(
+                row["figures"][name]["value"], abs=1e-3
+            )
+    assert set(one["attacks"]) == {"none", "pgd", "worst_case"}
+    assert one["settings"]["seed"] == 1 and one["minutes"]["training"] > 0
+    assert one["command"].endswith("toy_study.py --set seed=1")
+    assert one["threat"]["pgd"]["eps"] == pytest.approx(8 / 255)
+    assert one["machine"]["processor"] and one["protocol"]["images"] == 6
+
+    # Another size of the gallery: measured again, not trained again.
+    assert command.main([*line, "--only", "main/toy-plain", "--limit", "4", "--seeds", "1"]) == 0
+    assert (tmp_path / "runs/main/toy-plain-0/metrics.jsonl").read_bytes() == trained
+    again = saved.read(tmp_path / "kept").of("main/toy-plain")[0].content
+    assert again["protocol"]["images"] == 4 and again["settings"]["limit"] == 4
+
+
+def test_a_run_that_fails_does_not_keep_the_others(tmp_path, monkeypatch, capsys):
+    carried = []
+
+    def pretend(run, out, results, *, quiet):
+        carried.append(run.name)
+        if run.name == "toy-wrong":
+            raise ValueError("steps is 0: it must be at least 1")
+
+    monkeypatch.setattr(command, "carry_out", pretend)
+    monkeypatch.setattr(studies, "every", lambda: {"main": (WRONG, PLAIN)})
+    line = f"--seeds 1 --quiet --out {tmp_path / 'runs'} --results {tmp_path / 'kept'}".split()
+    assert command.main(line) == 2
+    assert carried == ["toy-wrong", "toy-plain"]
+    assert "error: main/toy-wrong-0: steps is 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line, sentence",
+    [
+        ("--only nothing", "no study or run 'nothing'"),
+        ("--seeds 0", "--seeds is 0"),
+        ("--redraw --results {0}/empty", "there are no results in"),
+        ("--sedes 3", "--sedes"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_two(toys, tmp_path, capsys, line, sentence):
+    assert command.main(line.format(tmp_path).split()) == 2
+    error = capsys.readouterr().err.strip()
+    assert sentence in error and error.startswith("error: ") and "\n" not in error

@@ -1,0 +1,125 @@
+"""Verdicts on made-up results whose answer is plain."""
+
+import json
+import math
+
+import pytest
+from scipy import stats
+
+from mat_jax.study import orderings, saved
+from mat_jax.study.claims import Side, compare, rank_correlation
+from tests.study.kept import keep
+
+
+def claims(folder):
+    return orderings.findings(saved.read(folder), folder)
+
+
+def verdict(folder, letter, *words):
+    found = [c for c in claims(folder) if c.letter == letter and all(w in c.text for w in words)]
+    assert len(found) == 1, [claim.text for claim in found]
+    return found[0]
+
+
+def seeds(folder, key, attack, values):
+    for seed, value in enumerate(values):
+        keep(folder, key, {attack: value, "co_attack": value}, seed=seed)
+
+
+def test_a_difference_beyond_the_spread_over_seeds_is_confirmed(tmp_path):
+    seeds(tmp_path, "main/clip-mat", "sga", (15.0, 16.0, 17.0))
+    seeds(tmp_path, "main/clip-tecoa_itr", "sga", (13.0, 14.0, 15.0))
+    # Means 2 apart, each with sd 1: the spread of the difference is sqrt(2).
+    found = verdict(tmp_path, "C", "clip", "MAT > TeCoA-ITR")
+    assert found.verdict == "confirmed"
+    assert found.figures == "MAT 16.0 ± 1.0, TeCoA-ITR 14.0 ± 1.0"
+    seeds(tmp_path, "main/clip-tecoa_itr", "sga", (12.0, 15.0, 18.0))
+    assert verdict(tmp_path, "C", "clip", "MAT > TeCoA-ITR").verdict == "not confirmed"
+    seeds(tmp_path, "main/clip-tecoa_itr", "sga", (18.0, 19.0, 20.0))
+    assert verdict(tmp_path, "C", "clip", "MAT > TeCoA-ITR").verdict == "opposite"
+    assert verdict(tmp_path, "C", "clip", "TeCoA-ITR > FARE").verdict == "not measured"
+
+
+def test_one_seed_is_said_and_weighed_by_the_images(tmp_path):
+    keep(tmp_path, "main/clip-mat", {"sga": 50.0, "co_attack": 50.0})
+    keep(tmp_path, "main/clip-tecoa_itr", {"sga": 44.0, "co_attack": 44.0})
+    # Shares near a half of 100 images: 5 points each, 7 together.
+    assert verdict(tmp_path, "C", "MAT > TeCoA-ITR", "clip").verdict == "not confirmed (one seed)"
+    keep(tmp_path, "main/clip-tecoa_itr", {"sga": 40.0, "co_attack": 40.0})
+    assert verdict(tmp_path, "C", "MAT > TeCoA-ITR", "clip").verdict == "confirmed (one seed)"
+
+
+def test_an_untrained_model_has_one_seed_and_stands_beside_three(tmp_path):
+    keep(tmp_path, "main/clip-none", {"sga": 0.0, "co_attack": 2.0}, trained=False)
+    seeds(tmp_path, "main/clip-mat", "sga", (15.0, 16.0, 17.0))
+    found = verdict(tmp_path, "C", "clip", "MAT > none")
+    assert found.verdict == "confirmed" and found.figures == "MAT 16.0 ± 1.0, none 1.0"
+
+
+def test_attacks_on_the_undefended_model(tmp_path):
+    left = {"bert_attack": 60, "pgd": 15, "sep": 8, "co_attack": 1, "sga": 0, "vlp_attack": 2}
+    keep(tmp_path, "main/clip-none", left, trained=False)
+    assert verdict(tmp_path, "A", "clip", "attacks on images leave more").verdict == "confirmed"
+    assert verdict(tmp_path, "A", "clip", "attacks on texts leave more").verdict == "confirmed"
+    # One point of a hundred images is nothing.
+    assert (
+        verdict(tmp_path, "A", "clip", "Co-Attack leaves more than SGA").verdict == "not confirmed"
+    )
+    keep(tmp_path, "main/clip-none", left | {"pgd": 95}, trained=False)
+    assert verdict(tmp_path, "A", "clip", "attacks on texts leave more").verdict == "opposite"
+
+
+def test_gains_are_taken_seed_by_seed(tmp_path):
+    """TeCoA gains 60 under PGD and 2 under both attacks on both sides, whatever the seed."""
+    keep(tmp_path, "main/clip-none", {"pgd": 10, "co_attack": 1, "sga": 0}, trained=False)
+    for seed, pgd in enumerate((69.0, 70.0, 71.0)):
+        keep(tmp_path, "main/clip-tecoa", {"pgd": pgd, "co_attack": 3, "sga": 2}, seed=seed)
+    found = verdict(tmp_path, "B", "clip: TeCoA gains")
+    assert found.verdict == "confirmed"
+    assert found.figures == "gain under PGD 60.0 ± 1.0, under Co-Attack, SGA 2.0 ± 0.0"
+
+
+def test_the_mean_over_runs_waits_for_all_of_them(tmp_path):
+    keep(tmp_path, "main/a", {"sga": 10.0})
+    keep(tmp_path, "main/a", {"sga": 20.0}, seed=1)
+    keep(tmp_path, "main/b", {"sga": 30.0})
+    shelf = saved.read(tmp_path)
+    both = Side("both", ("main/a", "main/b"), ("sga",)).found(shelf)
+    assert (both.spread.mean, both.spread.count) == (20.0, 1)  # seed 1 of b is missing
+    none = compare(
+        "X", "x", shelf, Side("c", ("main/c",), ("sga",)), Side("a", ("main/a",), ("sga",))
+    )
+    assert (none.verdict, none.figures) == ("not measured", "")
+
+
+def test_properties_of_augmentations(tmp_path):
+    """Robustness that rises with alignment, and does not care for diversity."""
+    names = ["eda", "langrw", "i2t_human", "i2t_cap", "i2t_misaligned"]
+    diverse = [0.3, 0.1, 0.4, 0.2, 0.3]
+    for n, name in enumerate(names):
+        keep(tmp_path, f"augmentations/{name}", {"sga": 10.0 + n})
+        file = saved.measures_file(tmp_path, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        own = {"alignment": n / 10, "diversity": diverse[n], "frechet": 5.0 - n, "mmd": 0.1 * n}
+        file.write_text(json.dumps({"texts": own}))
+    assert verdict(tmp_path, "E", "alignment of partner texts").verdict == "confirmed"
+    assert verdict(tmp_path, "E", "diversity of partner texts").verdict == "not confirmed"
+    assert verdict(tmp_path, "E", "frechet of partner texts").verdict == "confirmed"
+    assert verdict(tmp_path, "E", "mmd of partner texts").verdict == "opposite"
+    assert verdict(tmp_path, "E", "mmd of partner pictures").verdict == "not measured"
+
+
+def test_every_letter_has_its_claims(tmp_path):
+    assert {claim.letter for claim in claims(tmp_path)} == set("ABCDEFGHIJ")
+    assert {claim.verdict for claim in claims(tmp_path)} == {"not measured"}
+    assert orderings.section(saved.read(tmp_path), tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    "other", [(3.0, 1.0, 2.0, 5.0), (1.0, 1.0, 2.0, 2.0), (4.0, 3.0, 3.0, 1.0)]
+)
+def test_rank_correlation_is_scipy_s(other):
+    one = (0.1, 0.4, 0.4, 2.0)
+    pairs = {str(n): pair for n, pair in enumerate(zip(one, other, strict=True))}
+    assert rank_correlation(pairs) == pytest.approx(stats.spearmanr(one, other).statistic)
+    assert math.isnan(rank_correlation(dict(list(pairs.items())[:2])))

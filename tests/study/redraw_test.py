@@ -1,0 +1,133 @@
+"""Tables and figures, from made-up results alone."""
+
+import json
+import re
+import xml.etree.ElementTree as xml
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mat_jax.study import command, found, plot, saved, studies, tables
+from mat_jax.study.saved import spread
+from tests.study.kept import keep
+
+
+@pytest.fixture
+def results(tmp_path):
+    for key in ("main/clip-none", "main/clip-mat", "main/clip-mava", "budget/original"):
+        for seed in range(1 if key.endswith("none") else 3):
+            left = {"sga": 10.0 + seed, "none": 90.0} if "none" not in key else {"sga": 0.0}
+            keep(tmp_path, key, left, seed=seed, trained="none" not in key)
+    for name in ("strategies/image_first", "mava/neighbours_0", "mava/no_sca", "counts/texts_2"):
+        keep(tmp_path, name, {"sga": 14.0})
+    return tmp_path
+
+
+def test_one_command_draws_all_again_and_the_same(results, capsys):
+    assert command.main(["--redraw", "--results", str(results)]) == 0
+    page = (results / "README.md").read_text()
+    figures = {file.name: file.read_bytes() for file in (results / "figures").iterdir()}
+    named = re.findall(r"\]\(figures/([^)]+)\)", page)
+    assert sorted(named) == sorted(figures) and len(figures) >= 4
+    for text in figures.values():
+        xml.fromstring(text)
+    # TR@1 under SGA of three seeds, 10, 11 and 12: their mean, the best of the column.
+    row = next(line for line in page.splitlines() if line.startswith("| MAT |"))
+    assert "**11.0 ± 1.0**" in row
+    assert "| none | 1 |" in page and "scenes/test: 100 images, 500 captions" in page
+    assert "linf 6/255, 10 steps, 1 word of 10 candidates" in page
+    (results / "README.md").unlink()
+    assert command.main(["--redraw", "--results", str(results)]) == 0
+    assert (results / "README.md").read_text() == page
+    assert {f.name: f.read_bytes() for f in (results / "figures").iterdir()} == figures
+
+
+def test_a_damaged_result_is_named(results, capsys):
+    file = results / "main/clip-mat-0.json"
+    file.write_text(file.read_text()[:40])
+    assert command.main(["--redraw", "--results", str(results)]) == 2
+    assert "clip-mat-0.json is not JSON" in capsys.readouterr().err
+
+
+def test_a_spread_needs_two():
+    assert str(spread([10.0, 12.0, 14.0])) == "12.0 ± 2.0"
+    assert str(spread([10.0])) == "10.0" and str(spread([])) == "–"
+
+
+def test_a_table_is_markdown():
+    assert tables.table(["a", "b"], [["1", "x|y"]]) == "| a | b |\n| --- | --- |\n| 1 | x\\|y |"
+
+
+def marks(svg, tag):
+    return list(xml.fromstring(svg).iter(f"{{http://www.w3.org/2000/svg}}{tag}"))
+
+
+def test_bars_are_as_high_as_their_numbers():
+    groups = {"PGD": {"none": spread([20.0]), "MAT <b>": spread([38.0, 42.0])}}
+    svg = plot.bars(groups, title="t & u")
+    low, high = (float(r.get("height")) for r in marks(svg, "rect")[1:3])
+    assert high == pytest.approx(2 * low, rel=0.01)
+    said = [t.text for t in marks(svg, "title")]
+    assert said == ["none, PGD: 20.0", "MAT <b>, PGD: 40.0 ± 2.8"]
+
+
+def test_points_stand_where_their_numbers_are():
+    points = [plot.Point(float(x), spread([y])) for x, y in ((0, 10.0), (1, 20.0), (4, 30.0))]
+    dots = marks(plot.lines({"SGA": points[::-1]}, title="t", x="n"), "circle")
+    across = [float(dot.get("cx")) for dot in dots]
+    up = [float(dot.get("cy")) for dot in dots]
+    assert (across[2] - across[0]) / (across[1] - across[0]) == pytest.approx(4, rel=0.01)
+    assert up[0] - up[1] == pytest.approx(up[1] - up[2], abs=0.11) and up[0] > up[1]
+    empty = plot.Point(2.0, spread([]))
+    assert len(marks(plot.points([*points, empty], ["a"], title="t", x="n"), "circle")) == 3
+
+
+@pytest.mark.parametrize("low, high", [(0.0, 100.0), (0.0, 7.3), (0.2, 0.9), (-3.0, 1800.0)])
+def test_scales_have_a_few_round_marks(low, high):
+    ticks = plot._ticks(low, high)
+    assert 3 <= len(ticks) <= 8 and low <= ticks[0] and ticks[-1] <= high + 1e-9
+    steps = np.diff(ticks)
+    assert np.allclose(steps, steps[0])
+    assert f"{steps[0]:.0e}"[0] in "125"
+
+
+def test_the_right_picture_is_framed_blue_and_the_others_red():
+    class Gallery:
+        def __getitem__(self, index):
+            return type("Example", (), {"image": np.full((4, 4, 3), index, np.uint8)})
+
+    told = {"image": 3, "caption": "a", "attacked": "b", "sga": [7, 3, 1, 2, 0], "clean": []}
+    one = saved.Saved({"neighbours": [told]})
+    sheet = np.asarray(found.strip(Gallery(), one, 0))
+    step, start = found.FRAME * 2 + found.SIDE + found.GAP, 2 * found.GAP
+    frames = [tuple(sheet[0, start + n * step]) for n in range(1, 6)]
+    assert frames == [found.RED, found.BLUE, found.RED, found.RED, found.RED]
+    inside = [sheet[60, n * step + (start if n else 0) + 60, 0] for n in range(6)]
+    assert inside == [3, 7, 3, 1, 2, 0]
+    assert Image.fromarray(sheet).size[1] == found.SIDE + 2 * found.FRAME
+
+
+def test_no_two_runs_do_the_same():
+    """Whatever studies share is one run, so that nothing is trained or measured twice."""
+    seen = {}
+    for runs in studies.every().values():
+        for run in runs:
+            what = (run.config.name, run.trained, json.dumps(run.bound(), sort_keys=True))
+            assert seen.setdefault(what, run.key) == run.key, (run.key, seen[what])
+    assert len(seen) == len({run.key for runs in studies.every().values() for run in runs})
+
+
+def test_seeds_are_of_trainings():
+    runs = studies.chosen(("main",), 3)
+    names = [run.file for run in runs]
+    assert len(names) == len(set(names)) == 2 * (1 + 3 * 10)
+    assert names.count("main/clip-none-0") == 1 and "main/clip-none-1" not in names
+    assert [run.seed for run in runs] == sorted(run.seed for run in runs)
+    only = studies.chosen(("main/albef-mat*", "neighbours"), 1)
+    assert {run.key for run in only} == {
+        "main/albef-mat",
+        "main/albef-mat_plus",
+        "main/clip-tecoa_itr",
+        "main/clip-mat_plus",
+    }
