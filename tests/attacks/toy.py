@@ -114,12 +114,11 @@ def tiny(family):
 
 def gallery_of(batch):
     """The captions of a batch as a gallery, in the form attacks are handed one."""
-    owner = np.repeat(np.arange(len(batch.images)), batch.present.sum(axis=1))
-    texts = Toy().encode_text(jax.tree.map(lambda x: x[batch.present], batch.tokens)).unit
-    return {
-        "texts": np.asarray(texts),
-        "positive": owner[None] == np.arange(len(batch.images))[:, None],
-    }
+    images = np.arange(len(batch.images))
+    owner = np.repeat(images, batch.present.sum(axis=1))
+    tokens = jax.tree.map(lambda x: x[batch.present], batch.tokens)
+    positive = jnp.asarray(owner[None] == images[:, None])
+    return {"texts": Toy().encode_text(tokens).unit, "positive": positive}
 
 
 def assert_within(threat, batch, adv):
