@@ -34,15 +34,25 @@ def margin(x):
     return z.max(axis=1) - own
 
 
+def black_box_of(score):
+    """A function of numpy arrays for jax, which cannot differentiate it."""
+
+    def loss(x):
+        shape = jax.ShapeDtypeStruct(x.shape[:1], jnp.float32)
+        return io_callback(lambda x: score(np.asarray(x)), shape, x, ordered=True)
+
+    return loss
+
+
 def black_box(x, note=lambda x, value: None):
-    """`margin` for jax, which cannot differentiate it."""
+    """`margin` as a black box."""
 
     def score(x):
-        value = margin(np.asarray(x))
-        note(np.asarray(x), value)
+        value = margin(x)
+        note(x, value)
         return value
 
-    return io_callback(score, jax.ShapeDtypeStruct(x.shape[:1], jnp.float32), x, ordered=True)
+    return black_box_of(score)(x)
 
 
 class Run(NamedTuple):
