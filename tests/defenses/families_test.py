@@ -45,7 +45,16 @@ WRITES = {
     "mat_plus": DEFENSES["mat_plus"],
     "mava": defenses.MAVA(**PGD, texts=2, count=1, cms=0.0),
 }
-CASES = [(f, n) for f in ("albef", "blip") for n in DEFENSES] + [("captioner", n) for n in WRITES]
+# A compilation takes seconds: of those that use the same parts of a model, one is always run.
+FIRST = {
+    ("albef", "mat"),
+    ("albef", "mat_plus"),
+    ("albef", "fare"),
+    ("blip", "mat"),
+    ("blip", "mava"),
+    ("captioner", "mat"),
+}
+CASES = [(f, n) for f in CONFIGS for n in (WRITES if f == "captioner" else DEFENSES)]
 
 
 def batch(captions, count=4, length=6):
@@ -95,13 +104,17 @@ class Watched:
         losses, metrics = self.defense.loss(model, reference, batch, batch_adv, key)
         for name, found in (("clean", batch), ("attacked", batch_adv)):
             reached = maximised(self.defense, model, reference, batch, found)
-            pair, matched = learnt(model, found, key)
-            told = {"reached": jnp.sum(reached), "learnt": pair, "matched": matched}
+            told = {"reached": jnp.sum(reached)}
+            if isinstance(self.defense, defenses.MAT):
+                told["learnt"], told["matched"] = learnt(model, found, key)
             metrics |= {f"{name} {what}": jax.lax.stop_gradient(x) for what, x in told.items()}
         return losses, metrics
 
 
-@pytest.mark.parametrize(("family", "name"), CASES)
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [pytest.param(*c, marks=() if c in FIRST else pytest.mark.slow) for c in CASES],
+)
 def test_the_attack_raises_its_objective_and_what_does_not_train_stays(family, name):
     defense = (WRITES if family == "captioner" else DEFENSES)[name]
     layout, weights = state.flatten(models.files.build(CONFIGS[family], 0))
@@ -115,7 +128,7 @@ def test_the_attack_raises_its_objective_and_what_does_not_train_stays(family, n
         now, told = step(now, reference, clean)
         assert told["attacked reached"] > told["clean reached"]
         assert told["grad_norm"] > 0
-        if name in ("mat", "tecoa_itr"):
+        if name == "mat":
             # The pairs that are learnt, hard negatives too, are the attacked ones.
             assert float(told["loss"]) == pytest.approx(float(told["attacked learnt"]), rel=1e-5)
             if family != "captioner":
