@@ -16,6 +16,7 @@ from mat_jax.augment.manifest import HEADER, MANIFEST, Entry, Manifest, read_man
 from mat_jax.augment.pictures import stem
 from mat_jax.augment.recipe import Recipe
 from mat_jax.augment.ways import WAYS, Job, Make, Partner
+from mat_jax.data.clean import clean_caption
 from mat_jax.data.retrieval_json import RetrievalJson
 from mat_jax.progress import Progress
 from mat_jax.saving import writable, writing
@@ -110,7 +111,8 @@ def _write(
     for (index, job), partner in zip(asked, made, strict=True):
         partner = _shifted(partner, recipe, job)
         if isinstance(partner, str):
-            captions[index].append(partner)
+            if clean_caption(partner):  # a text without words is none
+                captions[index].append(partner)
         elif partner is not None:
             name = f"{stem(entries[index].image_id)}_{job.number}.png"
             images[index].append(_picture(partner, out / "partners" / name))

@@ -62,7 +62,7 @@ class Recipe:
     style: str = "pastel"
     alpha: float = 0.1
     ops: int = 2
-    magnitude: float = 9
+    magnitude: int | float = 9
     size: int | None = None
     strength: float = 0.5
     decode: str = "nucleus"

@@ -1,6 +1,7 @@
 """Generated pictures are found by the names of their images."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from mat_jax.augment.manifest import Entry
 from mat_jax.augment.pictures import find
 
 ENTRIES = [
-    Entry(image_id=image_id, image=None, captions=("a dog",))  # type: ignore[arg-type]
+    Entry(image_id=image_id, image=Path("a.png"), captions=("a dog",))
     for image_id in (7, "a_1", "x/y", 8)
 ]
 NAMES = ("7_0.png", "7_2.png", "7_10.jpg", "a_1_0.png", "x-y_3.webp", "9_0.png", "7.png", "7_a.png")

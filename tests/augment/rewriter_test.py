@@ -53,7 +53,7 @@ def folder(request, tmp_path_factory):
 
 def test_a_caption_is_rewritten_as_if_alone(folder):
     """Captions of one call are of different lengths: what fills them up must not be read."""
-    write = from_model(str(folder), top_p=0)
+    write = from_model(str(folder), top_p=0.0)
     together = write(CAPTIONS, 0)
     assert together == [write([caption], 5)[0] for caption in CAPTIONS]
     assert all(together) and len(set(together)) > 1

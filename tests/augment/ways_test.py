@@ -1,5 +1,7 @@
 """Captioners and RandAugment as ways: what is asked of them, and of which image."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ class Pictures:
         return Example(noise.astype(np.uint8), (CAPTIONS[index % 3],), index)
 
 
-ENTRIES = [Entry(image_id=i, image=None, captions=(CAPTIONS[i % 3],)) for i in range(5)]  # type: ignore[arg-type]
+ENTRIES = [Entry(image_id=i, image=Path("a.png"), captions=(CAPTIONS[i % 3],)) for i in range(5)]
 JOBS = [Job(i, k, (4, i, k)) for i in range(5) for k in range(2)]
 
 
