@@ -1,9 +1,9 @@
 """Several pictures and several texts of one example: how a batch of them is laid out.
 
 An example is an image $x_0$ with a caption $t_0$, and its partners: pictures $x_1 ... x_N$ and
-texts $t_1 ... t_{M-1}$. The pairs that belong together are those in which one side is the original:
-each text with $x_0$, each partner picture with $t_0$. A partner was made for the original, so of
-two partners nobody can say how well they go together.
+texts $t_1 ... t_{M-1}$. The pairs that belong together are those in which one side is the
+original: each text with $x_0$, each partner picture with $t_0$. A partner was made for the
+original, so of two partners nobody can say how well they go together.
 """
 
 from typing import Any, TypeVar
