@@ -12,6 +12,9 @@ release), with `coco/val2014/` (cocodataset.org) and `flickr30k/flickr30k-images
 University of Illinois, by request). `flickr30k.pth` is ALBEF's checkpoint fine-tuned for retrieval
 on Flickr30k (its README); `tokenizer` a folder with BERT's `vocab.txt`.
 
+The attack is PGD with neighbours drawn at random, as the paper writes it; its code climbs with
+Nesterov's momentum and takes the mean of the last points (`defenses.MAVA` says more).
+
 Not run by us at full size.
 """
 

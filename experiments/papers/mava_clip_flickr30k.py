@@ -11,6 +11,9 @@ Data: in `root`, `coco_test.json` to tune on and `flickr30k_test.json` to be mea
 release), with `coco/val2014/` (cocodataset.org) and `flickr30k/flickr30k-images/` (from the
 University of Illinois, by request).
 
+The attack is PGD with neighbours drawn at random, as the paper writes it; its code climbs with
+Nesterov's momentum and takes the mean of the last points (`defenses.MAVA` says more).
+
 Not run by us at full size.
 """
 
