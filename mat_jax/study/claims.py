@@ -6,9 +6,8 @@
     not measured    runs are missing
 
 The spread is sqrt(sd_1^2 + sd_2^2), with sd the standard deviation over seeds of each side. A side
-of one seed has instead what another draw of n test images would change, 100 sqrt(p (1 - p) / n)
-points at a share p of right answers; where that seed is one of a training, which others may not
-bear out, the verdict says "one seed".
+of one seed has instead what another draw of the test images would change (`sampled`); where that
+seed is one of a training, which others may not bear out, the verdict says "one seed".
 """
 
 import math
@@ -85,9 +84,14 @@ class Found(NamedTuple):
 
 
 def sampled(mean: float, images: int) -> float:
-    """Standard deviation of a share, both in percent, measured on so many images."""
-    share = min(max(mean / 100, 0.0), 1.0) if mean == mean else 0.0
-    return 100 * math.sqrt(share * (1 - share) / images)
+    r"""Standard deviation of a share in percent over draws of the images it is measured on.
+
+    $$100 \sqrt{p (1 - p) / (n + 4)}, \qquad p = (\text{right} + 2) / (n + 4)$$
+
+    (Agresti and Coull 1998): unlike the plain share's it is not 0 where none or all are right.
+    """
+    share = (images * min(max(mean / 100, 0.0), 1.0) + 2) / (images + 4) if mean == mean else 0.0
+    return 100 * math.sqrt(share * (1 - share) / (images + 4))
 
 
 def compare(letter: str, text: str, shelf: Shelf, more: Side, less: Side) -> Claim:

@@ -136,7 +136,9 @@ def write(folder: Path, run: Run, content: Mapping[str, Any]) -> Path:
     """Keep a run; the file is there whole or not at all."""
     file = folder / f"{run.file}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    # Numbers of numpy may be among those of the protocol.
+    text = json.dumps(content, indent=1, ensure_ascii=False, default=lambda value: value.item())
+    write_text(file, text + "\n")
     return file
 
 

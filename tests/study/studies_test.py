@@ -1,0 +1,107 @@
+"""The studies themselves: every run is an experiment that can be built, with one budget."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+
+from mat_jax import data, defenses
+from mat_jax import experiment as experiments
+from mat_jax.data.world import Scenes
+from mat_jax.study import studies
+from mat_jax.study.setting import ATTACKS
+from mat_jax.study.tables import unique
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """Every run's experiment; nothing is drawn or read."""
+
+    def source(name, limit=None, **_):
+        return Scenes(f"{name}:{limit}", None, 1)
+
+    monkeypatch.setattr(data, "scenes", source)
+    monkeypatch.setattr(data, "retrieval_json", source)
+    known = {field.name for field in dataclasses.fields(defenses.MATPlus)}
+    found = {}
+    for run in unique(run for runs in studies.every().values() for run in runs):
+        if "images" in known or not any(text.startswith("images=") for text in run.settings):
+            function = experiments.load(run.config)
+            found[run.key] = function(**experiments.bind(function, run.settings))
+    return found
+
+
+def test_all_are_measured_alike(built):
+    for key, experiment in built.items():
+        asked = experiment.evaluation
+        assert asked.attacks == ATTACKS and asked.suite == "quick", key
+        assert (asked.limit, asked.steps, asked.words, asked.seed) == (100, 10, 1, 0), key
+        assert asked.eps == (2 / 255 if key.startswith("photographs") else 6 / 255), key
+        assert experiment.model.name is not None
+
+
+def test_all_of_the_main_table_have_one_budget(built):
+    main = {key: one for key, one in built.items() if key.startswith("main/")}
+    assert len(main) == 22
+    assert {(one.steps, one.batch_size) for one in main.values()} == {(200, 64)}
+    for key, one in main.items():
+        assert one.model.name == ("scenes-clip" if "/clip-" in key else "scenes-albef")
+        attack = getattr(one.defense, "mat", getattr(one.defense, "fare", one.defense))
+        if hasattr(attack, "eps"):
+            assert (attack.eps, attack.steps) == (6 / 255, 2), key
+        # Trained with all captions, or, by classes, on the same pictures with their prompts.
+        kinds = isinstance(one.data, data.Kinds)
+        assert kinds == key.endswith(("-tecoa", "-mmcoa")), key
+        assert (one.data.scenes if kinds else one.data).name == "scenes/train:4000", key
+
+
+def test_a_strategy_moves_one_axis_of_mat(built):
+    base = built["main/clip-mat"].defense
+    for run in studies.strategies():
+        defense = built[run.key].defense
+        changed = [f.name for f in dataclasses.fields(base) if _of(base, f) != _of(defense, f)]
+        assert len(changed) == 1, (run.key, changed)
+
+
+def _of(defense, field):
+    return getattr(defense, field.name)
+
+
+def test_mava_without_a_part_has_the_others(built):
+    whole = built["main/clip-mava"].defense
+    assert (whole.cms, whole.vsse, whole.sca, whole.count, whole.texts) == (0.002, 0.4, 0.6, 3, 5)
+    for part in ("cms", "vsse", "sca"):
+        without = built[f"mava/no_{part}"].defense
+        assert without == dataclasses.replace(whole, **{part: 0.0})
+    assert built["mava/neighbours_0"].defense.beta == 0.0  # the attacked image alone
+
+
+def test_budgets_have_as_many_pictures_a_step_and_pairs_to_draw_from(built):
+    captions = {name: built[f"budget/{name}"].data for name in studies.BUDGET}
+    assert (
+        captions["original"].count == 1 and captions["original"].source.name == "scenes/train:800"
+    )
+    assert captions["pairs"].count == captions["one_to_many"].count == 5
+    assert captions["new"].count == 1 and captions["new"].source.name == "scenes/train:4000"
+    assert built["budget/pairs"].defense == built["budget/original"].defense
+    assert built["budget/one_to_many_short"].steps * 5 == built["budget/pairs"].steps
+
+
+def test_first_captions_are_the_first():
+    from mat_jax.study.plan import home
+
+    module = experiments.load(home() / "budget.py").__globals__
+    few = module["FirstCaptions"](
+        SimpleNamespace(name="x", captions=lambda index: ("a", "b", "c")), 2
+    )
+    assert few.captions(0) == ("a", "b") and few.name == "x/first-2"
+
+
+def test_partners_are_made_by_a_command_that_names_its_folder():
+    run = next(run for run in studies.augmentations() if run.name == "t_i2i_shifted")
+    line = " ".join(run.manifest)
+    assert line.startswith(
+        "--data scenes --limit 800 --originals 1 --count 4 --how t_i2i --shift 1"
+    )
+    assert f"folder={run.folder}" in run.settings and run.folder.name == run.name
+    assert {"texts=1", "images=4"} < set(run.settings)
