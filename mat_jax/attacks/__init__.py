@@ -7,6 +7,7 @@ from mat_jax.attacks.co_attack import co_attack
 from mat_jax.attacks.compiled import compiled
 from mat_jax.attacks.dra import dra
 from mat_jax.attacks.early import Gallery
+from mat_jax.attacks.exhaustive import exhaustive
 from mat_jax.attacks.fused import co_attack_fused, match_attack
 from mat_jax.attacks.image import (
     apgd_attack,
@@ -42,6 +43,7 @@ __all__ = [
     "cost",
     "dra",
     "example_keys",
+    "exhaustive",
     "fgsm",
     "fgsm_attack",
     "leaf",

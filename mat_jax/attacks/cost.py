@@ -58,6 +58,8 @@ def passes(
         again = 1 + int(attack in ("sga", "sga_plain", "dra", "sa_aet", "vlp_attack"))
         more = again * max(threat.words - 1, 0)
         each = 1 + open_words + threat.candidates * (1 + more)
+        if attack == "exhaustive":
+            each = 1 + open_words * threat.candidates * threat.words
         if attack == "match":  # every score depends on the image: both passes are whole
             each = 2 * (1 + open_words + threat.candidates * max(threat.words, 1))
     return Passes(forwards, backwards, captions * each)
@@ -76,7 +78,7 @@ def _image_passes(attack: str, threat: ThreatModel, preset: Preset) -> tuple[int
             return starts * (proposals(threat) + 1), 0
         case "pgd" | "sep" | "co_attack" | "co_attack_fused":
             return 1 + starts * steps + judged, starts * steps
-        case "match" | "sga_plain":
+        case "match" | "sga_plain" | "exhaustive":
             return 2 + starts * steps + judged, starts * steps
         case "sga":
             return 2 + starts * steps * VIEWS + judged, starts * steps * VIEWS

@@ -8,6 +8,7 @@ from mat_jax.attacks import image
 from mat_jax.attacks.characters import leaf
 from mat_jax.attacks.co_attack import co_attack
 from mat_jax.attacks.dra import dra
+from mat_jax.attacks.exhaustive import exhaustive
 from mat_jax.attacks.fused import co_attack_fused, match_attack
 from mat_jax.attacks.sa_aet import sa_aet
 from mat_jax.attacks.sep import bert_attack, sep
@@ -85,6 +86,13 @@ SUITE = {
         sga_plain,
         "SGA, no views",
         contains=("pgd", "bert_attack"),
+        step_size=sga_step_size,
+        stops=True,
+    ),
+    "exhaustive": _both(
+        exhaustive,
+        "exhaustive",
+        contains=("pgd", "bert_attack", "sga_plain"),
         step_size=sga_step_size,
         stops=True,
     ),

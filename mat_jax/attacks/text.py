@@ -116,7 +116,7 @@ def plan(
     found = jnp.full(may_change.shape, -jnp.inf)
     found = jax.lax.fori_loop(0, jnp.max(attackable, initial=0), score, found)
     order = jnp.argsort(-found, axis=-1).astype(jnp.int32)
-    first = _embed_substitutes(embed_fn, words, order[:, 0], text_format) if all_first else None
+    first = embed_substitutes(embed_fn, words, order[:, 0], text_format) if all_first else None
     return _unflat(Plan(clean, order, attackable, first), lead)
 
 
@@ -199,7 +199,7 @@ def substitute(
         if shortlist is not None:
             index = shortlist(here, slot, row)
             here = _chosen(here, index, slot)
-        return visit(state, row, index, _embed_substitutes(embed_fn, here, slot, text_format, row))
+        return visit(state, row, index, embed_substitutes(embed_fn, here, slot, text_format, row))
 
     every = jnp.arange(words.substitutes.shape[2])
     zeros = jnp.zeros(captions, jnp.int32)
@@ -237,7 +237,7 @@ class _Walk(NamedTuple):
     value: Array
 
 
-def _embed_substitutes(
+def embed_substitutes(
     embed_fn: Embed,
     words: Words,
     slot: Int[Array, " captions"],

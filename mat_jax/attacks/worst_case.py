@@ -52,6 +52,7 @@ SUITES: dict[str, tuple[Member, ...]] = {
         Member("bert_attack"),
         Member("co_attack", 10),
         Member("match", 10),
+        Member("exhaustive", 10),
         Member("sga", 10),
     ),
     "standard": (
@@ -60,6 +61,7 @@ SUITES: dict[str, tuple[Member, ...]] = {
         Member("match", 20),
         Member("apgd", 50),
         Member("apgd_margin", 50),
+        Member("exhaustive", 20),
         Member("sga", 20),
     ),
     "thorough": (
@@ -72,6 +74,7 @@ SUITES: dict[str, tuple[Member, ...]] = {
         Member("sa_aet", 20),
         Member("apgd", 100, 3),
         Member("apgd_margin", 100, 3),
+        Member("exhaustive", 50, 2),
         Member("sga", 50, 2),
         Member("square", 100),
     ),
