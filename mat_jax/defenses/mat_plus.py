@@ -99,6 +99,11 @@ class MATPlus:
                 f"views={self.views} and augment={self.augment} do not go together: views are what "
                 "augment makes of an image, give both or neither"
             )
+        if self.mat.replays > 1:
+            raise ValueError(
+                f"mat.replays={self.mat.replays} moves the images alone, and not their partners: "
+                "leave it at 1"
+            )
         if self.mat.strategy.objective is not against_texts:
             raise ValueError(
                 "MATPlus chooses what the image climbs by its `use`: leave mat.strategy.objective "
