@@ -17,6 +17,8 @@ import numpy as np
 
 from mat_jax import data, models
 from mat_jax.augment import measures
+from mat_jax.augment.manifest import Manifest, read_manifest
+from mat_jax.augment.shift import plain
 from mat_jax.encode import encode_images, encode_texts
 from mat_jax.metrics import write_text
 from mat_jax.parser import Parser
@@ -41,26 +43,28 @@ def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, A
         OSError: no manifest, or a picture that is not there.
     """
     folder = Path(folder)
-    rows = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest = read_manifest(folder)
+    rows = manifest.entries
     encoder, tokenizer = models.load(model)
 
-    def pictures(paths: Sequence[str]) -> np.ndarray:
-        return _pictures(encoder, [folder / path for path in paths])
+    def pictures(paths: Sequence[Path]) -> np.ndarray:
+        return _pictures(encoder, paths)
 
     def texts(found: Sequence[str]) -> np.ndarray:
         return np.asarray(encode_texts(encoder, tokenizer, found).unit)
 
-    images = pictures([row["image"] for row in rows])
-    captions = texts([row["caption"][0] for row in rows])
+    images = pictures([row.image for row in rows])
+    captions = texts([row.captions[0] for row in rows])
     found: dict[str, Any] = {"model": model, "items": len(rows)}
     for name, key, embed, own, other in (
         ("texts", "partner_captions", texts, captions, images),
         ("images", "partner_images", pictures, images, captions),
     ):
-        partners = [partner for row in rows for partner in row.get(key, [])]
+        each: list[Any] = [getattr(row, key) for row in rows]
+        partners = [partner for one in each for partner in one]
         if not partners:
             continue
-        owner = np.repeat(np.arange(len(rows)), [len(row.get(key, [])) for row in rows])
+        owner = np.repeat(np.arange(len(rows)), [len(one) for one in each])
         vectors = embed(partners)
         firsts = vectors[np.unique(owner, return_index=True)[1]]
         found[name] = {
@@ -71,9 +75,10 @@ def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, A
             "frechet": measures.frechet(firsts, own),
             "mmd": measures.mmd(firsts, own),
         }
-        judges = _judges(folder, len(rows)) if name == "texts" else None
+        judges = _judges(manifest) if name == "texts" else None
         if judges is not None:
-            found[name]["truth"] = measures.truth(judges, partners, owner.tolist())
+            said = [plain(text) for text in partners]  # other words say the same
+            found[name]["truth"] = measures.truth(judges, said, owner.tolist())
     if len(found) == 2:
         raise ValueError(f"{folder} has no partners: make some with python -m mat_jax.augment")
     return found
@@ -90,15 +95,13 @@ def _pictures(encoder: Any, paths: Sequence[Path]) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _judges(folder: Path, count: int) -> list[Any] | None:
+def _judges(manifest: Manifest) -> list[Any] | None:
     """The oracles of the scenes that a manifest was made of, None for photographs."""
-    header = folder / "augment.json"
-    name = json.loads(header.read_text())["source"] if header.is_file() else ""
-    kind, _, split = str(name).partition("/")
+    kind, _, split = str(manifest.header.get("source", "")).partition("/")
     if kind != "scenes" or not split:
         return None
-    scenes = data.scenes(split, limit=count)
-    return [scenes.oracle(index) for index in range(count)]
+    scenes = data.scenes(split, limit=len(manifest))
+    return [scenes.oracle(index) for index in range(len(manifest))]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -239,6 +239,7 @@ def test_views_are_made_of_each_image_by_its_id():
 @pytest.mark.parametrize(
     "make, sentence",
     [
+        (lambda: defenses.MATPlus(defenses.MAT(replays=2)), "moves the images alone"),
         (lambda: defenses.MATPlus(images=-1), "images=-1, views=0: give 0 or more"),
         (lambda: defenses.MATPlus(views=2), "do not go together"),
         (lambda: defenses.MATPlus(augment=brighter), "do not go together"),
