@@ -28,6 +28,7 @@ from flax import nnx
 from mat_jax import data, models, report
 from mat_jax.attacks import SUITE
 from mat_jax.attacks.worst_case import SUITES
+from mat_jax.encode import matches_pairs
 from mat_jax.evaluation import ATTACKS, TASKS, Evaluation
 from mat_jax.invariants import Broken
 from mat_jax.measure import Victim, evaluate
@@ -216,6 +217,12 @@ def _run(given: argparse.Namespace) -> str:
         name: _victim(path, evaluation if path in attacked else without, given.dtype)
         for path, name in names.items()
     }
+    fusing = [name for name, victim in victims.items() if matches_pairs(victim.model)]
+    if fusing and evaluation.stop_beyond is not None:
+        raise ValueError(
+            f"{fusing[0]} ranks by its matching head, not by the cosine that attacks stop by: "
+            "leave out --stop-beyond"
+        )
     found: Matrix | None = None
     if surrogates:
         found = transfer(

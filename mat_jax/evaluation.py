@@ -47,7 +47,8 @@ class Evaluation:
         seed: of random starts and of the bootstrap.
         shown: how many images the report shows.
         stop_beyond: the fast mode: an attack leaves an image when so many clean others stand
-            before the right answer of each of its queries; None takes every step.
+            before the right answer of each of its queries; None takes every step. As strong at
+            R@k for k well below it.
         checks: images on which `mat_jax.checks` looks at model and attack first; 0 for none.
 
     Raises:
@@ -91,6 +92,11 @@ class Evaluation:
         if self.checks < 0:
             raise ValueError(f"checks is {self.checks}: it must be 0, for none, or more")
         require_preset(self.preset)
+        if self.stop_beyond is not None and self.preset == "official":
+            raise ValueError(
+                f"stop_beyond is {self.stop_beyond}, but preset 'official' takes every step of the "
+                "released programs: leave it out"
+            )
         if self.suite is not None:
             require_suite(self.suite)
         self.threats  # noqa: B018  # refuses what no threat model may be

@@ -21,6 +21,7 @@ from mat_jax.findings import findings
 from mat_jax.headline import forecast, kept, worst_of, worst_of_suite
 from mat_jax.protocol import check_request, versions
 from mat_jax.results import Check, Result, Row
+from mat_jax.tasks.retrieval import DEPTHS
 
 __all__ = ["Bench", "Victim", "evaluate", "measured"]
 
@@ -177,7 +178,8 @@ def measured(
             elif len(at) > 1 and (threat.eps in radii or threat is threats[0]):
                 last.append(worst_of(at, threat))
         # A worst case that only repeats rows says nothing of its own.
-        said = findings([*own, *last] if suite else own, corpus.texts)
+        flags, notes = findings([*own, *last] if suite else own, corpus.texts)
+        said = ((*flags, *_shallow(bench)), notes)
         checked = (*(looked if target is first else ()), *after(own, last if suite else ()))
         found.append(_result(bench, target, name, [*own, *last], *said, checked, protocol))
     return found
@@ -194,6 +196,17 @@ def require_stopping(bench: Bench) -> None:
         why = "this model ranks by its matching head, not by the cosine that attacks stop by"
     if why:
         raise ValueError(f"stop_beyond={bench.stop_beyond} cannot be used: {why}; leave it out")
+
+
+def _shallow(bench: Bench) -> tuple[str, ...]:
+    """A flag where images were left too early for the deepest R@k."""
+    deepest = max(DEPTHS)
+    if bench.stop_beyond is None or bench.stop_beyond >= 2 * deepest:
+        return ()
+    return (
+        f"Images were left with {bench.stop_beyond} clean others before the right answer: R@k is "
+        f"as attacked for k well below that, and R@{deepest} may be too high.",
+    )
 
 
 def _result(

@@ -181,6 +181,30 @@ def test_every_eps_is_measured_once_and_clean_once(toys, clip):
     assert result.radii == (4 / 255, EIGHT) and result.protocol["images"] == 4
 
 
+def test_lost_images_are_left_and_the_table_says_so(toys, clip):
+    """A random model has lost nearly everything from the start; a rank is never out of reach."""
+    settings = dict(attacks=("none", "sga_plain"), steps=4)
+    stopped = measure(toys, clip, stop_beyond=1, **settings)
+    whole = measure(toys, clip, stop_beyond=10_000, **settings)
+    assert stopped.protocol["stop_beyond"] == 1
+    passes = [
+        result.row("sga_plain").protocol["passes_per_image"]["image_backwards"]
+        for result in (stopped, whole)
+    ]
+    assert 1 <= passes[0] < passes[1] == 4
+    assert any("may be too high" in flag for flag in stopped.flags)
+    assert not any("may be too high" in flag for flag in whole.flags)
+    with pytest.raises(ValueError, match="takes every step of the released programs"):
+        asked(toys, stop_beyond=1, preset="official")
+    with pytest.raises(ValueError, match="what is lost on a surrogate"):
+        corpus = evaluate.prepare(asked(toys), *clip, quiet=True)
+        other = models.load(toys.other)
+        evaluate.measure(
+            asked(toys, stop_beyond=1), *other, name="other", surrogate=Victim(*clip, corpus),
+            quiet=True,
+        )  # fmt: skip
+
+
 def test_transfer_reads_what_the_surrogate_made(toys, clip):
     """Another image size and another tokenizer: the target sees resized pictures and strings."""
     evaluation = asked(toys, attacks=("none", "pgd"))

@@ -14,7 +14,7 @@ from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.data.words import TextFormat
 from mat_jax.records import Adversarial, Batch, Tokens
 
-STEP = 16  # texts are cut to multiples of it, so that there are few programs
+MULTIPLE = 16  # texts are cut to multiples of it, so that there are few programs
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Compiled:
     threat: ThreatModel
 
     def __call__(self, batch: Batch, key: jax.Array, **more: Any) -> Adversarial:
-        """The attack's result, texts at the length they came in."""
+        """The attack's result, texts at the length of the model; the batch is on the host."""
         return self.func(self.state, self.fitted(batch), key, **more)
 
     def fitted(self, batch: Batch) -> Batch:
-        """The batch with its texts cut where nothing can stand, in multiples of `STEP` ids."""
+        """The batch with its texts cut where nothing can stand, in multiples of `MULTIPLE` ids."""
         room = longest(batch, self.text_format, self.threat.words)
-        room = min(-(-room // STEP) * STEP, batch.tokens.ids.shape[-1])
+        room = min(-(-room // MULTIPLE) * MULTIPLE, batch.tokens.ids.shape[-1])
         return batch._replace(tokens=jax.tree.map(lambda x: x[..., :room], batch.tokens))
 
 

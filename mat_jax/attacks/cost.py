@@ -50,8 +50,7 @@ def passes(
         open_words: words of a caption that have candidates.
     """
     forwards, backwards = _image_passes(attack, threat, preset)
-    # Away from captions, or to those of a gallery: they are read once.
-    each = float(attack in ("fgsm", "apgd", "apgd_margin", "square"))
+    each = float(attack in ("fgsm", "apgd", "square"))  # away from captions, which are read once
     if SUITE[attack].characters:
         each = 1 + POSITIONS + len(CHARACTERS)  # at most
     elif SUITE[attack].on_text:
@@ -59,7 +58,8 @@ def passes(
         more = again * max(threat.words - 1, 0)
         each = 1 + open_words + threat.candidates * (1 + more)
         if attack == "exhaustive":
-            each = 1 + open_words * threat.candidates * threat.words
+            # A word is replaced once.
+            each = 1 + sum(max(open_words - n, 0) for n in range(threat.words)) * threat.candidates
         if attack == "match":  # every score depends on the image: both passes are whole
             each = 2 * (1 + open_words + threat.candidates * max(threat.words, 1))
     return Passes(forwards, backwards, captions * each)
@@ -68,7 +68,8 @@ def passes(
 def _image_passes(attack: str, threat: ThreatModel, preset: Preset) -> tuple[int, int]:
     """Forwards and backwards of the image encoder."""
     steps, starts = threat.steps, threat.restarts
-    judged = starts * int(preset == "strict" or starts > 1)  # the last point of each start
+    # The last point of each start.
+    judged = starts * int(preset == "strict" or starts > 1 or attack == "exhaustive")
     match attack:
         case "fgsm":
             return 1, 1

@@ -18,6 +18,8 @@ from mat_jax.attacks.threat import Norm
 
 # `(images, keys, rows) -> (climbed, values, lost)`, each [lanes]: those of the batch's `rows`.
 Look = Callable[[Array, Array, Array], tuple[Array, Array, Array]]
+# `images [batch, ...] -> (values, lost)`, each [batch].
+Judge = Callable[[Array], tuple[Array, Array]]
 Lost = Callable[[Array, Array], Array]
 
 
@@ -71,6 +73,7 @@ def lost_in(
 
 def pgd_until_lost(
     look_fn: Look,
+    judge_fn: Judge,
     images: Images,
     keys: Key[Array, " batch"],
     *,
@@ -88,6 +91,7 @@ def pgd_until_lost(
 
     Args:
         look_fn: see `Look`. Values are kept by, what climbs may be noisy, lost images stop.
+        judge_fn: see `Judge`; the same values of a whole batch, for the last points.
         images: clean pixels in [0, 1].
         keys: one an image, see `pgd.example_keys`.
         eps, step_size, norm: see `pgd`.
@@ -134,7 +138,7 @@ def pgd_until_lost(
         walk = _Walk(start, none, best)
         walk = jax.lax.while_loop(lambda walk: jnp.any(running(walk)), step, walk)
         # The point behind the last step was not looked at yet.
-        _, value, lost = look_fn(walk.x, once, every)
+        value, lost = judge_fn(walk.x)
         best = walk.best.after(every, walk.x, value, lost, ~walk.best.lost)
         return best._replace(gradients=best.gradients + walk.taken), None
 

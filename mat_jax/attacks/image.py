@@ -51,6 +51,8 @@ def pgd_attack(
         lost_fn=lost,
     )  # fmt: skip
     result = unchanged(batch)._replace(images=images)
+    if gallery is not None:
+        result.stats["text_forwards"] = batch.present.astype(jnp.int32)
     return with_image_counts(result, threat, preset, gradients=gradients)
 
 
@@ -269,8 +271,13 @@ def attack_embeds(
         climbed, value, plain = look(images, keys, rows)
         return climbed, value, lost_fn(plain, rows)
 
+    def judge(images: Array) -> tuple[Array, Array]:
+        embeds = embed_images(model, images)
+        return value_fn(embeds, every), lost_fn(embeds, every)
+
     return pgd_until_lost(
         watch,
+        judge,
         batch.images,
         example_keys(key, batch.ids),
         eps=threat.eps,

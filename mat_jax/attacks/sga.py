@@ -47,7 +47,8 @@ def sga(
         scales: the views' sizes; none of them leaves the plain image.
         noise: standard deviation of the noise in the views.
         exact: substitutes of a word that are encoded, see `bert_attack`; None for all.
-        gallery: stop at an image that is lost in it (`early.lost_in`); None takes every step.
+        gallery: stop at an image that is lost in it (`early.lost_in`, with the captions of step
+            1); None takes every step.
 
     Raises:
         ValueError: the batch carries no words to substitute.

@@ -36,7 +36,7 @@ class Attack(NamedTuple):
         fuses: it needs a model that reads image and text together.
         norms: in which it works.
         stops: handed a `gallery` (`early.Gallery`), it leaves images that are lost in it.
-        gallery: it does nothing without one.
+        gallery: it needs one.
         searches: it takes no gradient: what others call steps are its proposals.
     """
 

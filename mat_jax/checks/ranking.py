@@ -9,7 +9,7 @@ from mat_jax.tasks.retrieval import DEPTHS, rank
 
 
 def ranking(sample: Sample) -> Check:
-    """R@k of the sample without attack, as it is measured, against a plain sort of all scores.
+    """R@k of the sample by cosine, without attack, against a plain sort of all scores.
 
     Text retrieval of its images among all its captions, image retrieval of its images' captions.
     """
@@ -32,7 +32,8 @@ def ranking(sample: Sample) -> Check:
     end = "."
     if apart:
         end = f"; {apart} queries have another rank as measured, so ranks or owners are wrong."
-    said = f"Sorting all scores of {len(sample)} pictures and their captions gives {said}{end}"
+    gallery = f"{len(sample)} pictures among {len(sample.texts)} captions"
+    said = f"Sorting all cosines of {gallery} gives {said}{end}"
     return judged("clean ranks", not apart, said, texts=told[0], images=told[1], apart=apart)
 
 

@@ -87,7 +87,9 @@ def no_square(rows: Sequence[Row]) -> Check:
 
 
 def _one_sided(row: Row) -> bool:
-    return SUITE[row.attack].on_images != SUITE[row.attack].on_text
+    """On one side, and asking what joint attacks ask: not a rank in the gallery, nor letters."""
+    of = SUITE[row.attack]
+    return of.on_images != of.on_text and not (of.gallery or of.characters)
 
 
 def _spared(mine: Ranks, theirs: Ranks) -> int:

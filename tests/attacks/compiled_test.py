@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mat_jax import attacks, models
-from mat_jax.attacks.compiled import STEP, longest
+from mat_jax.attacks.compiled import MULTIPLE, longest
 from mat_jax.data.words import compose
 from mat_jax.records import Batch
 from tests.attacks.toy import SIZE, VOCABULARY, Toy, toy_batch
@@ -44,7 +44,7 @@ def test_a_text_cut_where_nothing_stands_is_attacked_as_it_was(name):
     batch, key = long_batch(), jax.random.key(0)
     threat = attacks.ThreatModel(eps=0.1, steps=2, words=2)
     call = attacks.compiled(attacks.sga_plain, family(name), threat=threat)
-    assert call.fitted(batch).tokens.ids.shape[-1] == STEP
+    assert call.fitted(batch).tokens.ids.shape[-1] == MULTIPLE
     cut, whole = call(batch, key), call.func(call.state, batch, key)
     assert cut.tokens.ids.shape == (4, 3, LENGTH)
     np.testing.assert_array_equal(cut.choice, whole.choice)

@@ -156,7 +156,7 @@ USED = sorted({one.attack for suite in SUITES.values() for one in suite} | {"pgd
     "attack, preset, restarts",
     [
         *((attack, "strict", 2) for attack in USED),
-        *((attack, "official", 1) for attack in ("pgd", "sga", "dra", "vlp_attack")),
+        *((attack, "official", 1) for attack in ("pgd", "sga", "exhaustive", "dra", "vlp_attack")),
     ],
 )
 def test_image_passes_are_those_the_attack_reports(attack, preset, restarts):
@@ -177,7 +177,7 @@ def test_image_passes_are_those_the_attack_reports(attack, preset, restarts):
         assert np.unique(count).tolist() == [getattr(expected, name)], name
 
 
-@pytest.mark.parametrize("attack, words", [("bert_attack", 2), ("match", 1)])
+@pytest.mark.parametrize("attack, words", [("bert_attack", 2), ("match", 1), ("exhaustive", 1)])
 def test_text_passes_are_those_of_a_caption_that_its_first_words_harm(attack, words):
     batch = toy_batch()
     full = batch.words._replace(substitute_lengths=np.ones_like(batch.words.substitute_lengths))
