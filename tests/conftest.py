@@ -1,5 +1,6 @@
 """How the tests run: eight CPU devices, and JAX at its strictest."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -14,11 +15,24 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 import jax
 import pytest
 
+# Each compiled program takes memory maps, of which Linux allows a process 65,530; with no more to
+# be had, the next compilation ends in a segmentation fault.
+MOST_MAPS = 20_000
+
 ROOT = Path(__file__).resolve().parents[1]
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_programs():
+    """Forget what earlier modules compiled before there is no room for more."""
+    maps = Path("/proc/self/maps")
+    if maps.is_file() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
