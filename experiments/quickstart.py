@@ -54,7 +54,13 @@ def experiment(
         optimizer=optimizers.muon_adamw(schedule, weight_decay=1e-4),
         schedule=schedule,
         evaluation=Evaluation(
-            data=data.scenes("test"), eps=eps, steps=10, words=words, limit=limit, batch_size=50
+            data=data.scenes("test"),
+            eps=eps,
+            steps=10,
+            words=words,
+            limit=limit,
+            batch_size=50,
+            suite="quick",
         ),
         steps=steps,
         batch_size=batch_size,
