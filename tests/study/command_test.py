@@ -92,19 +92,23 @@ def test_a_study_is_carried_out_once_and_goes_on_where_it_stopped(
     assert one["threat"]["pgd"]["eps"] == pytest.approx(8 / 255)
     assert one["machine"]["processor"] and one["protocol"]["images"] == 6
 
-    # The file is lost and the evaluation is not, until the code that measures is another.
-    file = tmp_path / "kept/main/toy-none-0.json"
-    for commit, times in ((runs._commit(), 4), ("another", 5)):
-        file.unlink()
-        monkeypatch.setattr(runs, "_commit", Mock(return_value=commit))
-        assert command.main(line) == 0 and file.is_file()
-        assert len(counted.measured) == times
-
     # Another size of the gallery: measured again, not trained again.
     assert command.main([*line, "--only", "main/toy-plain", "--limit", "4", "--seeds", "1"]) == 0
     assert (tmp_path / "runs/main/toy-plain-0/metrics.jsonl").read_bytes() == trained
     again = saved.read(tmp_path / "kept").of("main/toy-plain")[0].content
     assert again["protocol"]["images"] == 4 and again["settings"]["limit"] == 4
+
+
+def test_an_evaluation_is_kept_until_what_measures_is_another(tmp_path, monkeypatch):
+    measure = Mock(return_value="found")
+    monkeypatch.setattr(evaluate, "measure", measure)
+    monkeypatch.setattr(evaluate, "compare", Mock())
+    monkeypatch.setattr(saved, "summary", lambda result: {"attacks": result})
+    for commit, times in (("one", 1), ("one", 1), ("another", 2)):
+        monkeypatch.setattr(runs, "_commit", Mock(return_value=commit))
+        file = carry.carry_out(NONE, tmp_path / "runs", tmp_path / "kept", quiet=True)
+        assert json.loads(file.read_text())["attacks"] == "found"
+        assert measure.call_count == times
 
 
 def test_a_run_that_fails_does_not_keep_the_others(tmp_path, monkeypatch, capsys):
