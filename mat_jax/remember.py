@@ -32,8 +32,10 @@ def remembered(file: Path, what: Any, model: Any, measure: Callable[[], Any]) ->
         known, result = pickle.loads(file.read_bytes())
         if known == digest.hexdigest():
             return result
-    except (OSError, EOFError, pickle.UnpicklingError, AttributeError, TypeError, ValueError):
-        pass  # not there, cut short, or of other code
+    except (OSError, EOFError, pickle.UnpicklingError, TypeError, ValueError):
+        pass  # not there, or cut short
+    except (ImportError, AttributeError, IndexError):
+        pass  # of other code
     result = measure()
     with writing(file) as stream:
         pickle.dump((digest.hexdigest(), result), stream)

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from mat_jax import data, loop, models
 from mat_jax import mesh as meshes
 from mat_jax.checkpoint import OtherModel
-from mat_jax.experiment import Experiment, differences
+from mat_jax.experiment import Evaluation, Experiment, differences
 from mat_jax.metrics import write_text
 from mat_jax.protocol import version
 from mat_jax.remember import remembered
@@ -157,6 +157,17 @@ def _measure(
     """One model under the experiment's evaluation, or what an earlier start found of it."""
     from mat_jax import evaluate
 
+    asked, decides = question(experiment)
+    return remembered(
+        workdir / "report" / f"{name}.pickle",
+        decides,
+        model,
+        lambda: evaluate.measure(asked, model, tokenizer, name=name, quiet=quiet),
+    )
+
+
+def question(experiment: Experiment) -> tuple[Evaluation, tuple[Any, ...]]:
+    """The evaluation with nothing left open, and all but the weights that decides its numbers."""
     asked = experiment.evaluation
     assert asked is not None
     asked = dataclasses.replace(
@@ -164,12 +175,7 @@ def _measure(
         mlm=asked.mlm or getattr(experiment.substitutes, "mlm", None),
         batch_size=asked.batch_size or experiment.batch_size,
     )
-    return remembered(
-        workdir / "report" / f"{name}.pickle",
-        (_text(asked), {package: version(package) for package in PACKAGES}, _commit()),
-        model,
-        lambda: evaluate.measure(asked, model, tokenizer, name=name, quiet=quiet),
-    )
+    return asked, (_text(asked), {package: version(package) for package in PACKAGES}, _commit())
 
 
 def _check_kind(experiment: Experiment, model: Any) -> None:

@@ -29,8 +29,11 @@ def test_other_weights_or_settings_are_measured_anew(ask):
     assert [ask("sga", 1.0), ask("sga", 2.0), ask("pgd", 2.0)] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x04N."])
-def test_a_broken_file_is_measured_anew(ask, content):
+MOVED = [b"cmat_jax.elsewhere\nResult\n.", b"cmat_jax.results\nElsewhere\n."]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x04N.", *MOVED])
+def test_a_file_that_cannot_be_read_is_measured_anew(ask, content):
     ask("sga", 1.0)
     ask.file.write_bytes(content)
     assert ask("sga", 1.0) == 2

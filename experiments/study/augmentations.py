@@ -7,7 +7,7 @@ python -m mat_jax.train --config experiments/study/augmentations.py \\
 
 Or all of them: `python -m mat_jax.study --only augmentations,counts --seeds 3`. The original pairs
 without partners are `budget.py`, `way=original`. What was measured:
-`experiments/study/results/README.md`.
+`python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
 """
 
 from pathlib import Path

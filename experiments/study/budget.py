@@ -10,7 +10,7 @@ python -m mat_jax.train --config experiments/study/budget.py --set way=one_to_ma
 
 All see `steps` batches of `batch_size` pictures. `pairs` sees one caption of a picture at a visit,
 MAT+ all of them: with `steps` divided by `texts` it sees as many pairs as the others. What was
-measured: `experiments/study/results/README.md`.
+measured: `python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
 """
 
 from dataclasses import dataclass

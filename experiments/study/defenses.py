@@ -4,7 +4,8 @@ python -m mat_jax.study --only main --seeds 3
 python -m mat_jax.train --config experiments/study/defenses.py --set defense=mat seed=1
 
 The first command carries out all of them and measures each once; the second is one of them, which
-measures the model before and after. What was measured: `experiments/study/results/README.md`.
+measures the model before and after. What was measured:
+`python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
 """
 
 from typing import Literal

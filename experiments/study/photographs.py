@@ -6,7 +6,7 @@ python -m mat_jax.study --only photographs --seeds 3
 python -m mat_jax.train --config experiments/study/photographs.py --set defense=mat
 
 Photographs have no classes, so TeCoA and MMCoA are not here. What was measured:
-`experiments/study/results/README.md`.
+`python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
 """
 
 from typing import Literal

@@ -4,7 +4,7 @@ python -m mat_jax.study --only strategies --seeds 3
 python -m mat_jax.train --config experiments/study/strategies.py --set order=image_first
 
 With its defaults it is MAT as in `defenses.py`. What was measured:
-`experiments/study/results/README.md`.
+`python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
 """
 
 from typing import Literal

@@ -5,5 +5,6 @@ python -m mat_jax.study --only main --seeds 3 --out runs/study
 python -m mat_jax.study --redraw
 
 A run trains by an experiment file of `experiments/study/`, evaluates once, and leaves one small
-JSON file under `experiments/study/results/`. Everything that is drawn is drawn from those files.
+JSON file under `experiments/study/results/`. Everything that is drawn is drawn from those files, by
+`--redraw`, as `experiments/study/results/README.md`.
 """

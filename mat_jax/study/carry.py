@@ -17,7 +17,6 @@ from mat_jax import experiment as experiments
 from mat_jax import run as runs
 from mat_jax.augment.properties import properties
 from mat_jax.metrics import write_text
-from mat_jax.protocol import versions
 from mat_jax.remember import remembered
 from mat_jax.study import saved
 from mat_jax.study.plan import Run, shown
@@ -59,15 +58,15 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
     else:
         model, tokenizer = experiment.model.build(experiment.seed)
 
+    asked, decides = runs.question(experiment)
+
     def measure() -> tuple[Any, float]:
         start = time.perf_counter()
-        found = evaluate.measure(
-            experiment.evaluation, model, tokenizer, name=run.title, quiet=quiet
-        )
+        found = evaluate.measure(asked, model, tokenizer, name=run.title, quiet=quiet)
         return found, time.perf_counter() - start
 
     result, seconds = remembered(
-        workdir / "evaluation.pickle", (run.bound(), versions()), model, measure
+        workdir / "evaluation.pickle", (run.bound(), *decides), model, measure
     )
     evaluate.compare({run.title: result}, workdir / "report")
     training = trained(workdir, experiment.batch_size) if run.trained else {"minutes": 0.0}
@@ -78,6 +77,7 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         "seed": run.seed,
         "experiment": shown(run.config),
         "settings": run.bound(),
+        "manifest": list(run.manifest),
         "trained": run.trained,
         "command": run.command,
         "minutes": {
@@ -95,17 +95,18 @@ def make_data(run: Run, results: Path) -> None:
     """Make the manifest of a run and measure its partners, unless that was done.
 
     Raises:
-        ValueError: its program failed; what it said stands above.
+        ValueError: its program failed, or found the partners of another recipe in the folder; what
+            it said stands above.
     """
     assert run.folder is not None
-    if not (run.folder / "manifest.json").is_file():
-        command = [sys.executable, "-m", "mat_jax.augment", *run.manifest, "--out", str(run.folder)]
-        if subprocess.run(command, check=False).returncode:
-            raise ValueError(f"could not make {run.folder}: {' '.join(command[1:])} failed")
-    file = saved.measures_file(results, run.folder.name)
-    if not file.is_file():
+    # The program itself knows what is there already, and whether it is this.
+    command = [sys.executable, "-m", "mat_jax.augment", *run.manifest, "--out", str(run.folder)]
+    if subprocess.run(command, check=False).returncode:
+        raise ValueError(f"could not make {run.folder}: {' '.join(command[1:])} failed")
+    file, made = saved.measures_file(results, run.folder.name), " ".join(run.manifest)
+    if not file.is_file() or json.loads(file.read_text(encoding="utf-8"))["made"] != made:
         file.parent.mkdir(parents=True, exist_ok=True)
-        found = {"made": " ".join(run.manifest), **properties(run.folder)}
+        found = {"made": made, **properties(run.folder)}
         write_text(file, json.dumps(found, indent=1) + "\n")
 
 

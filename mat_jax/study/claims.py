@@ -1,13 +1,16 @@
-"""A claim about results, and the one rule by which all claims are decided.
+"""A claim about results, and the rule by which all comparisons of two sides are decided.
 
-    confirmed       the difference of the means is larger than its spread
+    confirmed       the difference of the means is larger than its noise
     not confirmed   it is not
     opposite        it is as far on the other side
     not measured    runs are missing
 
-The spread is sqrt(sd_1^2 + sd_2^2), with sd the standard deviation over seeds of each side. A side
-of one seed has instead what another draw of the test images would change (`sampled`); where that
-seed is one of a training, which others may not bear out, the verdict says "one seed".
+The noise is sqrt(n_1^2 + n_2^2), with n^2 = seeds^2 + sampling^2 for each side: the standard
+deviation over seeds, and that over draws of the test images (`sampled`). Seeds share their test
+images, so that where they agree the images still decide. (So do the two sides: what both owe to the
+images cancels, and the rule errs to "not confirmed".) A side of one seed has the second alone;
+where that seed is one of a training, which others may not bear out, the verdict says "one seed".
+Correlations have a rule of their own, `orderings.properties`.
 """
 
 import math
@@ -78,9 +81,9 @@ class Found(NamedTuple):
     single: bool
 
     @property
-    def sd(self) -> float:
-        """Over seeds, or over draws of the images where there is one."""
-        return self.sampling if self.spread.sd is None else self.spread.sd
+    def noise(self) -> float:
+        """How far the mean may be off: standard deviation over seeds and over draws of images."""
+        return math.hypot(self.spread.sd or 0.0, self.sampling)
 
 
 def sampled(mean: float, images: int) -> float:
@@ -101,10 +104,10 @@ def compare(letter: str, text: str, shelf: Shelf, more: Side, less: Side) -> Cla
 
 
 def verdict(one: Found, other: Found) -> str:
-    """Whether one side is above another by more than the spread of the difference."""
+    """Whether one side is above another by more than the noise of the difference."""
     if not (one.spread.count and other.spread.count):
         return "not measured"
-    apart, noise = one.spread.mean - other.spread.mean, math.hypot(one.sd, other.sd)
+    apart, noise = one.spread.mean - other.spread.mean, math.hypot(one.noise, other.noise)
     word = "confirmed" if apart > noise else "opposite" if -apart > noise else "not confirmed"
     return f"{word} (one seed)" if one.single or other.single else word
 
@@ -117,17 +120,21 @@ def told(*sides: tuple[str, Found]) -> str:
 
 
 def gain(shelf: Shelf, key: str, base: str, attacks: Sequence[str]) -> Found:
-    """What a run has more than another under some attacks, seed by seed."""
-    bases = {one.seed: one for one in shelf.of(base)}
-    gains, images = [], 1
+    """What a run has more than another under some attacks, seed by seed.
+
+    An untrained base stands beside every seed, a trained one beside its own.
+    """
+    gains, noises = [], []
     for one in shelf.of(key):
-        other = bases.get(one.seed) or (bases.get(0) if len(bases) == 1 else None)
+        fit = (o for o in shelf.of(base) if o.seed == one.seed or not o.content["trained"])
+        other = next(fit, None)
         if other is not None:
-            gains.append(fmean(one.value(a) - other.value(a) for a in attacks))
-            images = one.content["protocol"]["images"]
+            left = [fmean(side.value(a) for a in attacks) for side in (one, other)]
+            images = [side.content["protocol"]["images"] for side in (one, other)]
+            gains.append(left[0] - left[1])
+            noises.append(math.hypot(*map(sampled, left, images)))
     over = spread([gain for gain in gains if gain == gain])
-    # Of a difference of two shares, at most.
-    return Found(over, math.sqrt(2) * sampled(50.0, images), single=over.count == 1)
+    return Found(over, fmean(noises) if noises else 0.0, single=over.count == 1)
 
 
 def named(attacks: Sequence[str]) -> str:

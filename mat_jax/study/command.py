@@ -7,7 +7,7 @@ goes on.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,8 +31,13 @@ def parser() -> Parser:
     add = line.add_argument
     add("--only", help="studies or runs: main,strategies or main/clip-*; all if not given")
     add("--seeds", type=int, default=3, help="how many trainings of each")
-    add("--limit", type=int, help="test images; default: each experiment's own, 100")
-    add("--out", type=Path, default=Path("runs/study"), help="where runs keep their folders")
+    add("--limit", type=int, help="test images, with --results; default: each experiment's own")
+    add(
+        "--out",
+        type=Path,
+        default=Path("runs/study"),
+        help=f"where runs keep their folders; partners are in {studies.DATA} wherever that is",
+    )
     add("--results", type=Path, help="where results are kept; default experiments/study/results")
     add("--list", action="store_true", help="show the runs and which are done, and do nothing")
     add("--redraw", action="store_true", help="draw all tables and figures again, and do no more")
@@ -44,24 +49,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
         given = parser().parse_args(arguments)
-        results = given.results or home() / "results"
+        usual = home() / "results"
+        results = given.results or usual
+        if given.limit is not None and results.resolve() == usual.resolve():
+            raise ValueError(
+                f"--limit {given.limit} would replace the results in {usual} by those of another "
+                "size: give another folder, --results"
+            )
+        every = _limited((run for runs in studies.every().values() for run in runs), given.limit)
+        shelf, others = saved.matching(saved.read(results), every)
+        if others:
+            print(f"left out, of other settings: {', '.join(others)}", file=sys.stderr)
         if given.redraw:
             from mat_jax.study.redraw import redraw
 
-            print(f"drawn: {redraw(results)}")
+            print(f"drawn: {redraw(shelf, results)}")
             return 0
         if given.seeds < 1:
             raise ValueError(f"--seeds is {given.seeds}: give at least 1")
         only = tuple(name.strip() for name in (given.only or "").split(",") if name.strip())
-        runs = studies.chosen(only, given.seeds)
-        if given.limit is not None:
-            more = f"limit={given.limit}"
-            runs = [replace(run, settings=(*run.settings, more)) for run in runs]
+        runs = _limited(studies.chosen(only, given.seeds), given.limit)
         if given.list:
-            print(listed(runs, results))
+            print(listed(runs, shelf, results))
             return 0
         writable(results), writable(given.out)
-        return _carry_out(runs, given.out, results, quiet=given.quiet)
+        return _carry_out(runs, every, given.out, results, quiet=given.quiet)
     except loop.Stopped as stopped:
         print(stopped, file=sys.stderr)
         return stopped.exit_code
@@ -73,14 +85,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _carry_out(runs: Sequence[Run], out: Path, results: Path, *, quiet: bool) -> int:
+def _limited(runs: Iterable[Run], limit: int | None) -> list[Run]:
+    """The same runs, measured on another number of images if one is given."""
+    more = () if limit is None else (f"limit={limit}",)
+    return [replace(run, settings=(*run.settings, *more)) for run in runs]
+
+
+def _carry_out(
+    runs: Sequence[Run], every: Sequence[Run], out: Path, results: Path, *, quiet: bool
+) -> int:
     """Every run that is not done, in turn; a run that cannot be does not keep the others."""
     status = 0
     for number, run in enumerate(runs):
         if saved.known(results, run):
             continue
         if not quiet:
-            left = _minutes_left(runs[number:], results)
+            shelf, _ = saved.matching(saved.read(results), every)
+            left = _minutes_left(runs[number:], shelf, results)
             print(f"== {run.file} ({number + 1} of {len(runs)}, {left} left)", file=sys.stderr)
         try:
             carry_out(run, out, results, quiet=quiet)
@@ -92,9 +113,8 @@ def _carry_out(runs: Sequence[Run], out: Path, results: Path, *, quiet: bool) ->
     return status
 
 
-def listed(runs: Sequence[Run], results: Path) -> str:
+def listed(runs: Sequence[Run], shelf: saved.Shelf, results: Path) -> str:
     """One line a run: done or not, and what it took or may take."""
-    shelf = saved.read(results)
     lines, done = [], 0
     for run in runs:
         found = saved.known(results, run)
@@ -102,16 +122,16 @@ def listed(runs: Sequence[Run], results: Path) -> str:
         taken = found.minutes if found else estimate(run, shelf)
         word = "done " if found else "to do"
         lines.append(f"{run.file:44} {word} {'' if found else '~'}{taken:.0f} min")
-    left = _minutes_left(runs, results)
+    left = _minutes_left(runs, shelf, results)
     lines.append(f"{len(runs)} runs: {done} done, {len(runs) - done} to do, about {left}")
     return "\n".join(lines)
 
 
 def estimate(run: Run, shelf: saved.Shelf) -> float:
-    """Minutes of a run: those of its other seeds, else of all runs by their guesses, else a guess.
+    """Minutes of a run: those of its other seeds, else its guess.
 
-    The guesses are scaled by what runs of the same study took, so that a faster machine is known
-    for one after its first run.
+    The guess is scaled by what all runs of the shelf took beside theirs, so that a faster machine
+    is known for one after its first run.
     """
     taken = saved.mean_minutes(shelf.of(run.key))
     if taken is not None:
@@ -126,7 +146,6 @@ def estimate(run: Run, shelf: saved.Shelf) -> float:
     return run.minutes * (sum(ratios) / len(ratios) if ratios else 1.0)
 
 
-def _minutes_left(runs: Sequence[Run], results: Path) -> str:
-    shelf = saved.read(results)
+def _minutes_left(runs: Sequence[Run], shelf: saved.Shelf, results: Path) -> str:
     left = [estimate(run, shelf) for run in runs if not saved.known(results, run)]
     return duration(60 * sum(left))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mat_jax.metrics import write_text
-from mat_jax.study import saved
+from mat_jax.study.saved import Shelf
 from mat_jax.study.sections import SECTIONS
 
 HEAD = """# What the studies found
@@ -15,13 +15,12 @@ after ±, the standard deviation over seeds, which change the order of the data 
 nearest picture of a caption is its own. Under attack queries and gallery are all adversarial."""
 
 
-def redraw(results: Path) -> Path:
+def redraw(shelf: Shelf, results: Path) -> Path:
     """Write `README.md` and `figures/` into the results folder; returns the page.
 
     Raises:
-        ValueError: there is nothing to draw, or a file is damaged.
+        ValueError: there is nothing to draw.
     """
-    shelf = saved.read(results)
     if not shelf.runs:
         raise ValueError(f"there are no results in {results}: carry out a study first")
     parts = [HEAD]

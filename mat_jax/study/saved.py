@@ -3,7 +3,7 @@
 import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +127,31 @@ def one(file: Path) -> Saved | None:
 
 
 def known(folder: Path, run: Run) -> Saved | None:
-    """What is kept of a run, if it was one with these settings."""
+    """What is kept of a run, if it was one with these settings and of these data."""
     saved = one(folder / f"{run.file}.json")
-    return saved if saved and saved.content["settings"] == run.bound() else None
+    return saved if saved and _like(saved, run) else None
+
+
+def matching(shelf: Shelf, runs: Iterable[Run]) -> tuple[Shelf, tuple[str, ...]]:
+    """What of a shelf was found by these runs, whatever the seed; and the names of the others.
+
+    A file of other settings, or of data made otherwise, is none of a run's seeds.
+    """
+    asked = {run.key: run for run in runs}
+    kept: dict[str, tuple[Saved, ...]] = {}
+    others = []
+    for key, seeds in shelf.runs.items():
+        run = asked.get(key)
+        own = tuple(one for one in seeds if run and _like(one, replace(run, seed=one.seed)))
+        others += [f"{key}-{one.seed}" for one in seeds if one not in own]
+        if own:
+            kept[key] = own
+    return Shelf(kept), tuple(others)
+
+
+def _like(saved: Saved, run: Run) -> bool:
+    made = saved.content.get("manifest", [])
+    return saved.content["settings"] == run.bound() and made == list(run.manifest)
 
 
 def write(folder: Path, run: Run, content: Mapping[str, Any]) -> Path:

@@ -314,8 +314,8 @@ def chosen(only: tuple[str, ...], seeds: int) -> list[Run]:
                 "runs such as main/clip-mat or main/albef-*"
             )
     found: dict[str, Run] = {}
-    for name, runs in studies.items():
-        for seed in range(seeds):
+    for seed in range(seeds):
+        for name, runs in studies.items():
             for run in runs:
                 wanted = not only or any(p == name or fnmatch(run.key, p) for p in only)
                 if wanted and (run.trained or seed == 0):

@@ -1,13 +1,18 @@
 """Runs of a study on the toy: carried out once, gone on with, listed; one that fails."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
 from mat_jax import evaluate, loop
-from mat_jax.study import command, saved, studies
+from mat_jax import run as runs
+from mat_jax.augment.__main__ import main as augment
+from mat_jax.study import carry, command, saved, studies
 from mat_jax.study.plan import Run
 
 TOY = Path(__file__).parent / "toy_study.py"
@@ -94,6 +99,18 @@ def test_a_study_is_carried_out_once_and_goes_on_where_it_stopped(
     assert again["protocol"]["images"] == 4 and again["settings"]["limit"] == 4
 
 
+def test_an_evaluation_is_kept_until_what_measures_is_another(tmp_path, monkeypatch):
+    measure = Mock(return_value="found")
+    monkeypatch.setattr(evaluate, "measure", measure)
+    monkeypatch.setattr(evaluate, "compare", Mock())
+    monkeypatch.setattr(saved, "summary", lambda result: {"attacks": result})
+    for commit, times in (("one", 1), ("one", 1), ("another", 2)):
+        monkeypatch.setattr(runs, "_commit", Mock(return_value=commit))
+        file = carry.carry_out(NONE, tmp_path / "runs", tmp_path / "kept", quiet=True)
+        assert json.loads(file.read_text())["attacks"] == "found"
+        assert measure.call_count == times
+
+
 def test_a_run_that_fails_does_not_keep_the_others(tmp_path, monkeypatch, capsys):
     carried = []
 
@@ -110,11 +127,37 @@ def test_a_run_that_fails_does_not_keep_the_others(tmp_path, monkeypatch, capsys
     assert "error: main/toy-wrong-0: steps is 0" in capsys.readouterr().err
 
 
+def test_data_of_another_recipe_are_neither_used_nor_their_measures(tmp_path, monkeypatch):
+    measured = []
+
+    def here(command, check):
+        return SimpleNamespace(returncode=augment(command[3:]))
+
+    monkeypatch.setattr(carry, "subprocess", SimpleNamespace(run=here))
+    monkeypatch.setattr(carry, "properties", lambda folder: measured.append(folder) or {})
+
+    def make(alpha):
+        line = f"--data scenes --limit 2 --originals 1 --count 1 --how eda --alpha {alpha}"
+        run = replace(PLAIN, manifest=tuple(line.split()), folder=tmp_path / "eda")
+        carry.make_data(run, tmp_path / "kept")
+        made = json.loads(saved.measures_file(tmp_path / "kept", "eda").read_text())["made"]
+        assert made == line
+
+    make("0.1"), make("0.1")
+    assert len(measured) == 1
+    with pytest.raises(ValueError, match="could not make"):
+        make("0.2")
+    shutil.rmtree(tmp_path / "eda")
+    make("0.2")
+    assert len(measured) == 2
+
+
 @pytest.mark.parametrize(
     "line, sentence",
     [
         ("--only nothing", "no study or run 'nothing'"),
         ("--seeds 0", "--seeds is 0"),
+        ("--limit 4", "--limit 4 would replace the results in"),
         ("--redraw --results {0}/empty", "there are no results in"),
         ("--sedes 3", "--sedes"),
     ],

@@ -1,12 +1,17 @@
 """Results of studies made up for tests: the files that runs would leave."""
 
 import json
+from dataclasses import replace
 
+from mat_jax.study import studies
 from mat_jax.study.setting import ATTACKS
 
 
 def keep(folder, key, values, *, seed=0, trained=True, images=100, **more):
-    """Write one result; `values` are R@1 by attack, the same both ways, of others 50."""
+    """Write one result; `values` are R@1 by attack, the same both ways, of others 50.
+
+    Its settings are those of the run of that name, if there is one.
+    """
     study, _, name = key.partition("/")
     attacks = {attack: values.get(attack, 50.0) for attack in (*ATTACKS, "worst_case")}
     content = {
@@ -14,7 +19,7 @@ def keep(folder, key, values, *, seed=0, trained=True, images=100, **more):
         "name": name,
         "title": name,
         "seed": seed,
-        "settings": {},
+        **asked(key, seed),
         "trained": trained,
         "minutes": {"training": 3.0, "evaluation": 2.0},
         "images_per_second": 40.0,
@@ -45,3 +50,12 @@ def keep(folder, key, values, *, seed=0, trained=True, images=100, **more):
     file = folder / study / f"{name}-{seed}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(content))
+
+
+def asked(key, seed):
+    """Settings and data of a run of the studies."""
+    runs = (run for of in studies.every().values() for run in of if run.key == key)
+    run = next(runs, None)
+    if run is None:
+        return {"settings": {}, "manifest": []}
+    return {"settings": replace(run, seed=seed).bound(), "manifest": list(run.manifest)}

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from mat_jax.study import orderings, saved
-from mat_jax.study.claims import Side, compare, rank_correlation
+from mat_jax.study.claims import Side, compare, gain, rank_correlation
 from tests.study.kept import keep
 
 
@@ -21,15 +21,15 @@ def verdict(folder, letter, *words):
     return found[0]
 
 
-def seeds(folder, key, attack, values):
+def seeds(folder, key, attack, values, images=10_000):
     for seed, value in enumerate(values):
-        keep(folder, key, {attack: value, "co_attack": value}, seed=seed)
+        keep(folder, key, {attack: value, "co_attack": value}, seed=seed, images=images)
 
 
 def test_a_difference_beyond_the_spread_over_seeds_is_confirmed(tmp_path):
     seeds(tmp_path, "main/clip-mat", "sga", (15.0, 16.0, 17.0))
     seeds(tmp_path, "main/clip-tecoa_itr", "sga", (13.0, 14.0, 15.0))
-    # Means 2 apart, each with sd 1: the spread of the difference is sqrt(2).
+    # Means 2 apart, each with sd 1: the spread of the difference is sqrt(2); images are plenty.
     found = verdict(tmp_path, "C", "clip", "MAT > TeCoA-ITR")
     assert found.verdict == "confirmed"
     assert found.figures == "MAT 16.0 ± 1.0, TeCoA-ITR 14.0 ± 1.0"
@@ -38,6 +38,15 @@ def test_a_difference_beyond_the_spread_over_seeds_is_confirmed(tmp_path):
     seeds(tmp_path, "main/clip-tecoa_itr", "sga", (18.0, 19.0, 20.0))
     assert verdict(tmp_path, "C", "clip", "MAT > TeCoA-ITR").verdict == "opposite"
     assert verdict(tmp_path, "C", "clip", "TeCoA-ITR > FARE").verdict == "not measured"
+
+
+def test_seeds_that_agree_do_not_make_up_for_few_images(tmp_path):
+    # 3 points apart, all seeds alike. Of 100 images a share near 15 % is off by 3.6 points, the
+    # difference by 5; of 10,000 by 0.36 and 0.5.
+    for images, word in ((100, "not confirmed"), (10_000, "confirmed")):
+        seeds(tmp_path, "main/clip-mat", "sga", (17.0, 17.0, 17.0), images)
+        seeds(tmp_path, "main/clip-tecoa_itr", "sga", (14.0, 14.0, 14.0), images)
+        assert verdict(tmp_path, "C", "clip", "MAT > TeCoA-ITR").verdict == word
 
 
 def test_one_seed_is_said_and_weighed_by_the_images(tmp_path):
@@ -77,6 +86,43 @@ def test_gains_are_taken_seed_by_seed(tmp_path):
     found = verdict(tmp_path, "B", "clip: TeCoA gains")
     assert found.verdict == "confirmed"
     assert found.figures == "gain under PGD 60.0 ± 1.0, under Co-Attack, SGA 2.0 ± 0.0"
+
+
+def test_a_trained_base_stands_beside_its_own_seed_alone(tmp_path):
+    seeds(tmp_path, "main/clip-mat", "sga", (20.0, 90.0))
+    seeds(tmp_path, "main/clip-tecoa_itr", "sga", (10.0,))
+    found = gain(saved.read(tmp_path), "main/clip-mat", "main/clip-tecoa_itr", ("sga",))
+    assert (found.spread.mean, found.spread.count, found.single) == (10.0, 1, True)
+    # Two independent shares of 10,000 images.
+    expected = 100 * math.sqrt((0.2 * 0.8 + 0.1 * 0.9) / 10_000)
+    assert found.noise == pytest.approx(expected, rel=1e-2)
+
+
+def test_partners_are_compared_within_a_modality(tmp_path):
+    left = {"eda": 10, "langrw": 12, "i2t_human": 30, "i2t_cap": 32}  # texts
+    left |= {"randaug": 40, "t2i": 20, "t_i2i": 22}  # pictures
+    for name, value in left.items():
+        seeds(tmp_path, f"augmentations/{name}", "sga", (value - 0.5, value, value + 0.5))
+    texts, pictures = (
+        verdict(tmp_path, "D", f"cross-modal > intra-modal partner {what}")
+        for what in ("texts", "pictures")
+    )
+    assert texts.verdict == "confirmed" and pictures.verdict == "opposite"
+    assert texts.figures == "cross-modal 31.0 ± 0.5, intra-modal 11.0 ± 0.5"
+
+
+def test_one_to_many_is_compared_with_as_many_pairs_too(tmp_path):
+    left = {"original": 5, "pairs": 15, "one_to_many_short": 10, "one_to_many": 20, "new": 30}
+    for name, value in left.items():
+        seeds(tmp_path, f"budget/{name}", "sga", (value - 0.5, value, value + 0.5))
+    order = {c.text.split(": ")[1]: c.verdict for c in claims(tmp_path) if c.letter == "F"}
+    assert order == {
+        "(d) new pairs > (c) more texts, 1:N (MAT+)": "confirmed",
+        "(d) new pairs > (c) with as many pairs seen": "confirmed",
+        "(c) more texts, 1:N (MAT+) > (b) more texts, each a pair": "confirmed",
+        "(c) with as many pairs seen > (b) more texts, each a pair": "opposite",
+        "(b) more texts, each a pair > (a) original pairs": "confirmed",
+    }
 
 
 def test_the_mean_over_runs_waits_for_all_of_them(tmp_path):

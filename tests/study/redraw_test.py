@@ -10,7 +10,7 @@ from PIL import Image
 
 from mat_jax.study import command, found, plot, saved, studies, tables
 from mat_jax.study.saved import spread
-from tests.study.kept import keep
+from tests.study.kept import asked, keep
 
 
 @pytest.fixture
@@ -41,6 +41,28 @@ def test_one_command_draws_all_again_and_the_same(results, capsys):
     assert command.main(["--redraw", "--results", str(results)]) == 0
     assert (results / "README.md").read_text() == page
     assert {f.name: f.read_bytes() for f in (results / "figures").iterdir()} == figures
+
+
+def test_results_of_other_settings_are_left_out_and_named(results, capsys):
+    line = ["--results", str(results)]
+    assert command.main(["--redraw", *line]) == 0
+    page, _ = (results / "README.md").read_text(), capsys.readouterr()
+    other = {**asked("main/clip-mat", 3)["settings"], "limit": 20}
+    slow = {"training": 900.0, "evaluation": 0.0}
+    keep(results, "main/clip-mat", {"sga": 99.0}, seed=3, settings=other, minutes=slow)
+    made = [*asked("augmentations/eda", 0)["manifest"][:-1], "langrw"]
+    keep(results, "augmentations/eda", {"sga": 99.0}, manifest=made)
+    keep(results, "main/of-another-day", {"sga": 99.0})
+    assert command.main(["--redraw", *line]) == 0
+    assert (results / "README.md").read_text() == page
+    said = capsys.readouterr().err
+    names = {"main/clip-mat-3", "augmentations/eda-0", "main/of-another-day-0"}
+    assert said.startswith("left out, of other settings: ") and said.count("\n") == 1
+    assert set(said.partition(": ")[2].strip().split(", ")) == names
+    # Nor does it say how long a run takes: the others took 5 minutes.
+    assert command.main(["--list", "--only", "main/clip-mat", "--seeds", "4", *line]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[3].split() == ["main/clip-mat-3", "to", "do", "~5", "min"]
 
 
 def test_a_damaged_result_is_named(results, capsys):
@@ -124,6 +146,9 @@ def test_seeds_are_of_trainings():
     assert len(names) == len(set(names)) == 2 * (1 + 3 * 10)
     assert names.count("main/clip-none-0") == 1 and "main/clip-none-1" not in names
     assert [run.seed for run in runs] == sorted(run.seed for run in runs)
+    # One seed of all studies, then the next.
+    every = [run.seed for run in studies.chosen((), 2)]
+    assert every == sorted(every)
     only = studies.chosen(("main/albef-mat*", "neighbours"), 1)
     assert {run.key for run in only} == {
         "main/albef-mat",

@@ -1,11 +1,12 @@
 """The studies themselves: every run is an experiment that can be built, with one budget."""
 
 import dataclasses
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
 
-from mat_jax import data, defenses
+from mat_jax import data
 from mat_jax import experiment as experiments
 from mat_jax.data.world import Scenes
 from mat_jax.study import studies
@@ -13,20 +14,19 @@ from mat_jax.study.setting import ATTACKS
 from mat_jax.study.tables import unique
 
 
-@pytest.fixture
-def built(monkeypatch):
+@pytest.fixture(scope="module")
+def built():
     """Every run's experiment; nothing is drawn or read."""
 
     def source(name, limit=None, **_):
         return Scenes(f"{name}:{limit}", None, 1)
 
-    monkeypatch.setattr(data, "scenes", source)
-    monkeypatch.setattr(data, "retrieval_json", source)
-    known = {field.name for field in dataclasses.fields(defenses.MATPlus)}
-    found = {}
-    for run in unique(run for runs in studies.every().values() for run in runs):
-        if "images" in known or not any(text.startswith("images=") for text in run.settings):
-            function = experiments.load(run.config)
+    functions, found = cache(experiments.load), {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "scenes", source)
+        patch.setattr(data, "retrieval_json", source)
+        for run in unique(run for runs in studies.every().values() for run in runs):
+            function = functions(run.config)
             found[run.key] = function(**experiments.bind(function, run.settings))
     return found
 
