@@ -80,7 +80,7 @@ def from_model(name: str, *, ask: str | None = None, top_p: float = 0.9) -> Call
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     heat = model.generation_config.temperature or 1.0
-    narrow = transformers.TopPLogitsWarper(top_p) if top_p else None
+    narrow: Any = transformers.TopPLogitsWarper(top_p) if top_p else None
 
     def write(captions: Sequence[str], seeds: Sequence[int]) -> list[str]:
         prompts = [_prompt(caption, ask or ASK, tokenizer, reads) for caption in captions]
