@@ -16,10 +16,11 @@ from mat_jax import mesh as meshes
 from mat_jax import state as states
 from mat_jax.checkpoint import Checkpoints
 from mat_jax.experiment import Experiment
+from mat_jax.lora import Merging
 from mat_jax.metrics import Recorder, require_finite
 from mat_jax.optimizers import average_of
 from mat_jax.records import Batch
-from mat_jax.state import Weights
+from mat_jax.state import Layout, State, Weights
 from mat_jax.step import clamp_scale, compile_step
 
 
@@ -136,13 +137,9 @@ def train(
     Raises:
         Stopped: on SIGTERM or SIGINT, after saving.
     """
-    layout, original = states.flatten(model)
-    weights, trains = original, experiment.defense.trains
-    if experiment.lora is not None:
-        layout, weights, trains = experiment.lora.put_on(layout, original, trains, experiment.seed)
-    state = states.create(weights, experiment.optimizer, trains, experiment.seed)
+    layout, state = begin(experiment, model)
     shardings = meshes.state_shardings(mesh, state)
-    reference = _reference(experiment, original, mesh)
+    reference = _reference(experiment, model, mesh)
     checkpoints = Checkpoints(
         workdir / "checkpoints", every=experiment.checkpoint_every, keep=experiment.keep
     )
@@ -187,8 +184,18 @@ def train(
     return layout.model({**trained, **state.frozen})
 
 
-def _reference(experiment: Experiment, weights: Weights, mesh: Mesh) -> Weights | None:
+def begin(experiment: Experiment, model: Any) -> tuple[Layout | Merging, State]:
+    """The state before the first step, which is what a checkpoint holds, and its layout."""
+    layout, weights = states.flatten(model)
+    trains = experiment.defense.trains
+    if experiment.lora is not None:
+        layout, weights, trains = experiment.lora.put_on(layout, weights, trains, experiment.seed)
+    return layout, states.create(weights, experiment.optimizer, trains, experiment.seed)
+
+
+def _reference(experiment: Experiment, model: Any, mesh: Mesh) -> Weights | None:
     """The frozen original's weights, where the defence asks for them."""
     if not experiment.defense.needs_reference:
         return None
+    weights = states.flatten(model)[1]
     return jax.device_put(weights, meshes.state_shardings(mesh, weights))

@@ -31,7 +31,9 @@ class LoRA:
 
     Adapters are added to their matrices before a model is made of the weights. Models know nothing
     of them, and what a run exports and measures is an ordinary model. A step costs what one on all
-    weights costs; the optimizer's memory is that of A and B alone.
+    weights costs; the optimizer's memory is that of A and B alone. `optimizers.averaged` averages
+    A and B each by itself: what is exported has mean(A) mean(B), which is not the mean of A B.
+    `optimizers.muon_adamw` leaves adapters to AdamW.
 
     Args:
         rank: r, 1 or more.

@@ -75,7 +75,7 @@ def fit(
     model, tokenizer = experiment.model.build(experiment.seed)
     experiment = _with_prompts(experiment, tokenizer)
     _check_kind(experiment, model)
-    _check_room(workdir, model, experiment.keep)
+    _check_room(workdir, experiment, model)
     corpus = _corpus(experiment, source, model, tokenizer, quiet)
     batches = data.pipeline(
         corpus,
@@ -244,11 +244,16 @@ def unwritable(workdir: Path, error: OSError) -> OSError:
     return OSError(text)
 
 
-def _check_room(workdir: Path, model: Any, keep: int) -> None:
-    """Refuse to begin what the disk cannot hold: checkpoints hold weights and two Adam moments."""
-    weights = sum(leaf.nbytes for leaf in jax.tree.leaves(model))
+def _check_room(workdir: Path, experiment: Experiment, model: Any) -> None:
+    """Refuse to begin what the disk cannot hold: checkpoints, one more while it is written, and
+    the export."""
+    state = jax.eval_shape(lambda model: loop.begin(experiment, model)[1], model)
+    checkpoint, weights = (
+        sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+        for tree in (state, model)
+    )
     there = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
-    need, free = weights * (3 * (keep + 1) + 1), shutil.disk_usage(there).free
+    need, free = checkpoint * (experiment.keep + 1) + weights, shutil.disk_usage(there).free
     if free < need:
         raise OSError(
             f"the disk of {workdir} has {free / 1e6:.0f} MB free and the run needs about "

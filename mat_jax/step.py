@@ -18,6 +18,7 @@ Step = Callable[[State, Weights | None, Batch], tuple[State, Metrics]]
 
 MAX_LOG_SCALE = 4.605170185988092  # ln 100: CLIP's clamp (Radford et al. 2021, section 2.5)
 MIN_TEMP = 0.001  # ALBEF's clamp
+VIEWS = 2**31 - 1  # folds the key of `extend`; no example and no turn of `perturb` has it
 
 
 def compile_step(
@@ -56,7 +57,7 @@ def compile_step(
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         original = None if reference is None else layout.model(reference)
         extend = getattr(defense, "extend", None)
-        batch = batch if extend is None else extend(batch, jax.random.fold_in(key, 2))
+        batch = batch if extend is None else extend(batch, jax.random.fold_in(key, VIEWS))
         with jax.named_scope("perturb"):
             model = layout.model({**state.trained, **state.frozen})
             batch_adv = jax.lax.stop_gradient(defense.perturb(model, original, batch, key))

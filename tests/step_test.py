@@ -2,8 +2,10 @@
 
 import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from mat_jax import data, mesh, state
 from mat_jax.experiment import load
 from mat_jax.step import clamp_scale, compile_step
+from tests.defenses import linear
 
 toy = load(Path(__file__).parent / "toy_experiment.py")
 DEFENSES = ("fine_tune", "tecoa_itr", "fare", "mat")
@@ -115,6 +118,31 @@ def test_the_update_follows_the_loss_on_the_adversarial_batch():
     np.testing.assert_allclose(metrics["grad_norm"], optax.tree.norm(gradient), rtol=1e-4)
     for name, leaf in end.trained.items():
         np.testing.assert_allclose(leaf, weights[name] - 0.1 * gradient[name], atol=2e-6)
+
+
+def test_what_extends_a_batch_draws_by_a_key_of_its_own():
+    """Examples fold their ids from the step's key, turns of a strategy 2 and more, the loss 1."""
+    keys = {}
+
+    def note(name, key):
+        keys[name] = jax.random.key_data(key)
+
+    defense = SimpleNamespace(
+        extend=lambda batch, key: note("extend", key) or batch,
+        perturb=lambda model, reference, batch, key: note("perturb", key) or batch,
+        loss=lambda model, reference, batch, batch_adv, key: (
+            jnp.sum(model["w"]) + jnp.zeros(len(batch.ids)),
+            dict(keys),
+        ),
+    )
+    layout, weights = state.flatten({"w": jnp.ones(3)})
+    begin = state.create(weights, optax.sgd(0.1), lambda path: True, 0)
+    step = compile_step(layout, defense, optax.sgd(0.1), mesh.make(1), begin)
+    _, found = step(begin, None, linear.batch())
+    key = jax.random.wrap_key_data(found["perturb"])
+    folded = jax.vmap(lambda number: jax.random.fold_in(key, number))(jnp.arange(1000))
+    taken = np.asarray(jax.random.key_data(folded)).tolist()
+    assert np.asarray(found["extend"]).tolist() not in taken
 
 
 def test_the_temperature_never_passes_a_hundred():

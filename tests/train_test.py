@@ -8,10 +8,11 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from PIL import Image
 
-from mat_jax import models, train
+from mat_jax import Experiment, LoRA, defenses, models, optimizers, run, train
 
 TOY = str(Path(__file__).parent / "toy_experiment.py")
 
@@ -162,6 +163,37 @@ def test_a_disk_too_small_is_said_before_anything_is_trained(tmp_path, capsys, m
     assert command(tmp_path / "run") == 2
     assert "MB free and the run needs about" in capsys.readouterr().err
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "lora", "copies"),
+    [
+        (optax.sgd(0.1), None, 1.0),
+        (optax.adamw(0.1), None, 3.0),  # weights and two moments
+        (optimizers.averaged(optax.adamw(0.1)), None, 4.0),
+        # An adapter is a tenth of its matrix, which stays in the checkpoint, without moments.
+        (optax.adamw(0.1), LoRA(rank=50), 1.0 + 3 * 0.1),
+    ],
+)
+def test_the_room_of_a_checkpoint_is_that_of_its_state(
+    tmp_path, monkeypatch, optimizer, lora, copies
+):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 10, 0))
+    asked = Experiment(
+        model=None,
+        data=None,
+        defense=defenses.FineTune(),
+        optimizer=optimizer,
+        steps=1,
+        batch_size=1,
+        lora=lora,
+        keep=2,
+    )
+    model = {"q": {"kernel": jnp.zeros((1000, 1000))}}  # 4 MB
+    need = 4 * (copies * 3 + 1)  # one is written while two are kept; and the export
+    with pytest.raises(OSError, match=f"needs about {need:.0f} MB"):
+        run._check_room(tmp_path, asked, model)
 
 
 def test_help_prints_the_docstring_and_the_settings(capsys):

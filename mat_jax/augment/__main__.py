@@ -61,7 +61,11 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("--data", help="scenes, or a retrieval JSON file")
     add("--images", help="image root of the JSON file")
-    add("--split", choices=("train", "val", "test"), help="of scenes; default: train")
+    add(
+        "--split",
+        choices=("train", "val", "test"),
+        help="of scenes (default: train) or Karpathy's file",
+    )
     add("--limit", type=int, help="only the first so many images")
     add("--how", choices=tuple(WAYS), help=f"default: {usual['how']}")
     add("--count", type=int, help=f"partners of an image; default: {usual['count']}")

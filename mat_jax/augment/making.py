@@ -16,6 +16,7 @@ from mat_jax.augment.manifest import HEADER, MANIFEST, Entry, Manifest, read_man
 from mat_jax.augment.pictures import stem
 from mat_jax.augment.recipe import Recipe
 from mat_jax.augment.ways import WAYS, Job, Make, Partner
+from mat_jax.data.annotations import rows
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.retrieval_json import RetrievalJson
 from mat_jax.progress import Progress
@@ -72,9 +73,9 @@ def make(recipe: Recipe, out: str | Path, *, quiet: bool = False) -> Manifest:
             _write(range(start, stop), source, entries, ids, recipe, builder, part, out)
         parts.append(part)
         progress.show(stop)
-    rows = [one for part in parts for one in json.loads(part.read_text(encoding="utf-8"))]
+    found = [one for part in parts for one in json.loads(part.read_text(encoding="utf-8"))]
     with writing(out / MANIFEST) as file:
-        file.write(_text(rows))
+        file.write(_text(found))
     shutil.rmtree(out / _PARTS)
     for left in out.glob("*/.*.png.*"):  # of a run that was killed while it wrote
         left.unlink()
@@ -116,7 +117,7 @@ def _write(
         elif partner is not None:
             name = f"{stem(entries[index].image_id)}_{job.number}.png"
             images[index].append(_picture(partner, out / "partners" / name))
-    rows = []
+    found = []
     for index in indices:
         entry = entries[index]
         if not isinstance(source, RetrievalJson):
@@ -124,9 +125,9 @@ def _write(
         entry = replace(
             entry, partner_captions=tuple(captions[index]), partner_images=tuple(images[index])
         )
-        rows.append(row(entry, out))
+        found.append(row(entry, out))
     with writing(part) as file:
-        file.write(_text(rows))
+        file.write(_text(found))
 
 
 def _shifted(partner: Partner, recipe: Recipe, job: Job) -> Partner:
@@ -142,7 +143,7 @@ def _entries(
 ) -> tuple[list[Entry], list[int]]:
     """The images with their originals and no partner yet, and the numbers draws derive from."""
     entries, numbers = [], []
-    own = _own_ids(recipe.data) if isinstance(source, RetrievalJson) else None
+    own = _own_ids(recipe.data, recipe.split) if isinstance(source, RetrievalJson) else None
     for index in range(len(source)):
         if isinstance(source, RetrievalJson):
             number, captions, path = index, source.captions(index), source.paths[index]
@@ -165,12 +166,11 @@ def _entries(
     return entries, numbers
 
 
-def _own_ids(path: Any) -> list[int | str] | None:
+def _own_ids(path: Any, split: str | None) -> list[int | str] | None:
     """The `image_id` of each image of an annotation file, its position where it has none."""
     if not isinstance(path, str | Path):
         return None
-    rows = json.loads(Path(path).read_text(encoding="utf-8"))
-    keys = dict.fromkeys(r.get("image_id", ("image", r["image"])) for r in rows)
+    keys = dict.fromkeys(r.get("image_id", ("image", r["image"])) for r in rows(Path(path), split))
     return [i if isinstance(key, tuple) else key for i, key in enumerate(keys)]
 
 

@@ -19,7 +19,7 @@ class Recipe:
         data: a source, a function of no arguments that returns one, "scenes", or the path of a
             retrieval JSON file.
         images: image root of that JSON file.
-        split: of scenes: "train", "val" or "test".
+        split: "train", "val" or "test", of scenes ("train" if None) or of Karpathy's JSON file.
         limit: only the first so many images.
         how: a name of `augment.WAYS`.
         count: N, partners of an image. The first n of N are those that count=n makes.
@@ -50,7 +50,7 @@ class Recipe:
 
     data: Any = "scenes"
     images: str | Path | None = None
-    split: str = "train"
+    split: str | None = None
     limit: int | None = None
     how: str = "i2t_human"
     count: int = 4
@@ -93,13 +93,15 @@ class Recipe:
         """The images and their captions."""
         if isinstance(self.data, str | Path):
             if str(self.data) == "scenes":
-                return data.scenes(self.split, limit=self.limit)
+                return data.scenes(self.split or "train", limit=self.limit)
             if self.images is None:
                 raise ValueError(
                     f"{str(self.data)!r} needs its image root: give --images, the folder that the "
                     "paths in the file start from"
                 )
-            return data.retrieval_json(self.data, images=self.images, limit=self.limit)
+            return data.retrieval_json(
+                self.data, images=self.images, limit=self.limit, split=self.split
+            )
         return self.data() if callable(self.data) else self.data
 
     def told(self, knobs: tuple[str, ...]) -> dict[str, Any]:

@@ -38,12 +38,13 @@ def from_file(path: str | Path) -> Callable[[str], list[str]]:
 
 
 def from_model(name: str, *, ask: str | None = None, top_p: float = 0.9) -> Callable:
-    """`(captions, seed) -> a rewrite of each`, by a text model of transformers.
+    """`(captions, seeds) -> a rewrite of each`, by a text model of transformers.
 
     Models that read and write (T5, BART) are given the instruction and the caption; those that go
     on (Llama, Qwen, GPT-2) the same as a dialogue, if they have a form for one, and else with
-    "Caption: ... In other words:". Ids are drawn from the likeliest that hold `top_p`; of what is
-    written the first line is taken.
+    "Caption: ... In other words:". Ids are drawn from the likeliest that hold `top_p`, by the
+    caption's own seed whatever others are asked with it; of what is written the first line is
+    taken.
 
     Args:
         name: hub id or folder.
@@ -74,26 +75,52 @@ def from_model(name: str, *, ask: str | None = None, top_p: float = 0.9) -> Call
         ) from None
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = model.to(device).eval()
+    greedy = {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
     tokenizer.padding_side = "right" if reads else "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    drawn = {"do_sample": True, "top_p": top_p, "top_k": 0} if top_p else {"do_sample": False}
+    heat = model.generation_config.temperature or 1.0
+    narrow: Any = transformers.TopPLogitsWarper(top_p) if top_p else None
 
-    def write(captions: Sequence[str], seed: int) -> list[str]:
+    def write(captions: Sequence[str], seeds: Sequence[int]) -> list[str]:
         prompts = [_prompt(caption, ask or ASK, tokenizer, reads) for caption in captions]
         inputs = tokenizer(prompts, return_tensors="pt", padding=True).to(device)
         asked = {k: v for k, v in inputs.items() if k in ("input_ids", "attention_mask")}
-        # What torch draws elsewhere goes on as if nothing had been drawn here.
-        with torch.random.fork_rng(), torch.no_grad():
-            torch.manual_seed(seed)
+        noise = gumbel(seeds)
+
+        def draw(ids: Any, scores: Any) -> Any:
+            return noise(narrow(ids, scores / heat))
+
+        with torch.no_grad():
             ids = model.generate(
-                **asked, **drawn, max_new_tokens=LONGEST, pad_token_id=tokenizer.pad_token_id
+                **asked,
+                **greedy,
+                logits_processor=[draw] if narrow else [],
+                max_new_tokens=LONGEST,
+                pad_token_id=tokenizer.pad_token_id,
             )
         if not reads:
             ids = ids[:, asked["input_ids"].shape[1] :]
         return [first_line(text) for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
     return write
+
+
+def gumbel(seeds: Sequence[int]) -> Callable:
+    r"""`scores [rows, ids] -> scores + noise`, each row's noise drawn by a seed of its own.
+
+    The largest of $s_v - \log E_v$, with E exponential, is v with probability softmax(s): sampling
+    becomes a maximum, for which torch needs no seed of the whole batch.
+    """
+    import torch
+
+    draws = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def add(scores: Any) -> Any:
+        drawn = [torch.empty(scores.shape[1]).exponential_(generator=one) for one in draws]
+        return scores.float() - torch.stack(drawn).log().to(scores.device)
+
+    return add
 
 
 def first_line(text: str) -> str:

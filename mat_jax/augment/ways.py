@@ -105,7 +105,10 @@ def _langrw(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
             found = []
             for start in range(0, len(jobs), BATCH):
                 part = jobs[start : start + BATCH]
-                found += write([_own(entries, job) for job in part], part[0].torch_seed)
+                captions, seeds = zip(
+                    *((_own(entries, j), j.torch_seed) for j in part), strict=True
+                )
+                found += write(captions, seeds)
             return [text or None for text in found]
 
         return ask

@@ -82,10 +82,10 @@ def many_to_many(
     return 0.5 * (jnp.mean(from_images, axis=1) + jnp.mean(from_texts, axis=1))
 
 
-def recall(image_embed: Array, text_embed: Array) -> Array:
-    """Share of images whose own caption is the nearest of the batch: a figure to watch, 0 to 1."""
+def recall(image_embed: Array, text_embed: Array, ids: Int[Array, " batch"]) -> Array:
+    """Share of images that a caption of theirs is nearest to in the batch: to watch, 0 to 1."""
     cosine = unit(image_embed) @ unit(text_embed).T
-    return jnp.mean(jnp.argmax(cosine, axis=1) == jnp.arange(len(cosine)), dtype=cosine.dtype)
+    return jnp.mean(ids[jnp.argmax(cosine, axis=1)] == ids, dtype=cosine.dtype)
 
 
 def share_changed(batch: Batch, batch_adv: Batch) -> Array:

@@ -70,11 +70,14 @@ def passes(defense: Any, *, batch_size: int, open_words: float = 7.0, captions: 
         case MAT():
             found = _mat(defense, open_words)
         case MATPlus():
-            count = captions if defense.texts is None else defense.texts
+            texts = captions if defense.texts is None else defense.texts
+            partners = defense.images + defense.views
             if defense.use == "pairs":
-                found = Passes(*(count * x for x in _mat(defense.mat, open_words)))
+                found = Passes(*((texts + partners) * x for x in _mat(defense.mat, open_words)))
             else:
-                found = _mat(defense.mat, open_words, count)
+                # Pictures that are not attacked are encoded in all steps nevertheless.
+                attacked = texts if defense.attack_partners else 1
+                found = _mat(defense.mat, open_words, texts, attacked, 1 + partners)
         case MMCoA():
             found = _mmcoa(defense, prompts, open_words)
         case TeCoA():
@@ -113,9 +116,12 @@ def passes(defense: Any, *, batch_size: int, open_words: float = 7.0, captions: 
     )
 
 
-def _mat(mat: MAT, open_words: float, texts: int = 1) -> Passes:
-    """Of MAT, with so many captions for an image."""
-    images, captions = set[str](), set[str]()  # what is encoded once
+def _mat(
+    mat: MAT, open_words: float, texts: int = 1, attacked: int = 1, pictures: int = 1
+) -> Passes:
+    """Of MAT, with so many captions and pictures an example; of the captions some are attacked."""
+    # What is encoded once, and how many of an example.
+    images, captions = set[tuple[str, int]](), set[tuple[str, int]]()
     image, caption = "clean", "clean"  # as they stand
     climbed = scored = 0.0
     for turn, move in enumerate(mat.strategy.order):
@@ -124,26 +130,32 @@ def _mat(mat: MAT, open_words: float, texts: int = 1) -> Passes:
             objective = mat.strategy.objective
             if isinstance(objective, WithCleanTexts):
                 objective = objective.objective
-                captions.add("clean")
+                captions.add(("clean", texts))
             if objective in (kl_from_clean, far_from_clean):
-                images.add("clean")
+                images.add(("clean", pictures))
             else:
-                captions.add(opponents[1])
+                captions.add((opponents[1], texts))
             climbed, image = climbed + mat.steps, f"attacked in turn {turn}"
         elif mat.words:
-            captions.add("clean")
+            captions.add(("clean", attacked))
             if mat.text_objective == "away":
-                images.add(opponents[0])
-            scored += open_words + mat.candidates * mat.words
+                images.add((opponents[0], 1))
+            scored += attacked * (open_words + mat.candidates * mat.words)
             caption = f"attacked in turn {turn}"
     pairs, again = mat.pairs, mat.replays - 1
     seen = _chosen((image, pairs.both + pairs.image), ("clean", pairs.text + pairs.clean))
     read = _chosen((caption, pairs.both + pairs.text), ("clean", pairs.image + pairs.clean))
+    images.update((name, pictures) for name in seen)
+    captions.update((name, texts) for name in read)
     return Passes(
-        image_forwards=climbed + len(images.union(seen)) + again * len(set(seen)),
-        image_backwards=climbed,
-        image_updates=(1 + again) * len(seen),
-        text_forwards=texts * (scored + len(captions.union(read)) + again * len(set(read))),
+        image_forwards=(
+            pictures * (climbed + again * len(set(seen))) + sum(count for _, count in images)
+        ),
+        image_backwards=pictures * climbed,
+        image_updates=pictures * (1 + again) * len(seen),
+        text_forwards=(
+            scored + texts * again * len(set(read)) + sum(count for _, count in captions)
+        ),
         text_updates=texts * (1 + again) * len(read),
     )
 

@@ -18,6 +18,7 @@ from mat_jax.defenses.partners import (
     apart,
     fill,
     first_text,
+    numbered,
     of_each,
     originals,
     pictures,
@@ -139,6 +140,8 @@ class MATPlus:
         """The attacked pictures and texts; with `pairs` one example a pair, |S| times as many."""
         clean, together = self._examples(batch), self.use == "positives"
         count = pictures(clean)
+        # Pairs of one image are attacked each by itself, though they share its id.
+        numbers = numbered(batch.ids, len(clean.ids) // len(batch.ids))
         own_images, own_texts = originals(batch, pairs=self.use == "pairs")
 
         def kept(images: Array) -> Array:
@@ -156,8 +159,7 @@ class MATPlus:
                 return jnp.repeat(losses / count, count)  # PGD climbs their sum
 
             # A picture has a start of its own.
-            ids = clean.ids[:, None] * count + jnp.arange(count, dtype=clean.ids.dtype)[None]
-            each = clean._replace(ids=ids.reshape(-1), images=all_images(clean))
+            each = clean._replace(ids=numbered(numbers, count), images=all_images(clean))
             return with_images(clean, kept(self.mat.attack_images(values, each, key)))
 
         def move_texts(clean: Batch) -> Tokens:
@@ -171,7 +173,8 @@ class MATPlus:
                 lambda new, old: jnp.where(own_texts[..., None], new, old), found, clean.tokens
             )
 
-        return self.mat.strategy.play(clean, key, move_images, move_texts if self.words else None)
+        texts = move_texts if self.words else None
+        return self.mat.strategy.play(clean, key, move_images, texts, numbers=numbers)
 
     def loss(
         self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray

@@ -135,7 +135,8 @@ def _losses(
     if texts.features is None:
         return losses, {}
     pairs = star(images, texts.features)
-    metrics = {"recall": recall(pairs[0][0].embed, pairs[0][1].embed), "scale": model.scale}
+    first_image, first_text = (one.embed for one in pairs[0])
+    metrics = {"recall": recall(first_image, first_text, ids), "scale": model.scale}
     if not hasattr(model, "match_logits"):
         return losses, metrics
     keys = [key, *(jax.random.fold_in(key, m) for m in range(1, len(pairs)))]

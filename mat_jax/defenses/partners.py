@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from mat_jax.records import Batch, ImageFeatures, Words
 
@@ -56,6 +56,14 @@ def of_each(features: ImageFeatures, count: int) -> list[ImageFeatures]:
 def encode_images(model: Any, batch: Batch) -> list[ImageFeatures]:
     """All pictures of a batch, encoded at once, by place."""
     return of_each(model.encode_image(all_images(batch)), pictures(batch))
+
+
+def numbered(ids: Int[Array, " examples"], places: int) -> Int[Array, " all"]:
+    """A number of its own for each place of each example, from which draws derive.
+
+    With one place they are the ids, so that what has no partners is drawn as it is in `MAT`.
+    """
+    return (ids[:, None] * places + jnp.arange(places, dtype=ids.dtype)[None]).reshape(-1)
 
 
 def fill(batch: Batch) -> Batch:

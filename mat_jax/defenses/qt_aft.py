@@ -73,7 +73,7 @@ class QTAFT:
         """The sum above for each attacked image."""
         values, texts = self._values(model, reference, batch)
         image = model.encode_image(batch_adv.images)
-        metrics = {"recall": recall(image.embed, texts), "scale": model.scale}
+        metrics = {"recall": recall(image.embed, texts, batch.ids), "scale": model.scale}
         return values(image), metrics
 
     def _values(

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 from mat_jax.attacks.pgd import example_keys
 from mat_jax.defenses.inner import ImageObjective, against_texts
@@ -49,10 +49,19 @@ class Strategy:
             raise ValueError(f"share {self.share} is a share of the captions, 0 to 1")
 
     def play(
-        self, batch: Batch, key: PRNGKeyArray, images: ImageMove, texts: TextMove | None
+        self,
+        batch: Batch,
+        key: PRNGKeyArray,
+        images: ImageMove,
+        texts: TextMove | None,
+        *,
+        numbers: Int[Array, " batch"] | None = None,
     ) -> Batch:
-        """The batch after all moves, those of the text left out where `texts` is None."""
-        attacked = batch
+        """The batch after all moves, those of the text left out where `texts` is None.
+
+        Which captions are attacked is drawn from `numbers`, the ids of the examples if None.
+        """
+        attacked, numbers = batch, batch.ids if numbers is None else numbers
         for turn, move in enumerate(self.order):
             seen = attacked if self.against == "attacked" else batch
             if move == "image":
@@ -62,21 +71,20 @@ class Strategy:
                 attacked = images(batch, seen.tokens, start)._replace(tokens=attacked.tokens)
             elif texts is not None:
                 tokens = texts(batch._replace(images=seen.images))
-                tokens = some(tokens, batch, jax.random.fold_in(key, 2), self.share)
+                keys = example_keys(jax.random.fold_in(key, 2), numbers)
+                tokens = some(tokens, batch.tokens, keys, self.share)
                 attacked = attacked._replace(tokens=tokens)
         return attacked
 
 
-def some(attacked: Tokens, batch: Batch, key: PRNGKeyArray, share: float) -> Tokens:
-    """The attacked captions in a share of places, the clean ones elsewhere, by example ids."""
+def some(attacked: Tokens, clean: Tokens, keys: Key[Array, " batch"], share: float) -> Tokens:
+    """The attacked captions in a share of places, the clean ones elsewhere; a key an example."""
     if share == 1:
         return attacked
-    count = batch.tokens.ids.shape[1]
+    count = clean.ids.shape[1]
 
     def draw(key: Array) -> Array:
         return jax.random.uniform(key, (count,))
 
-    drawn = jax.vmap(draw)(example_keys(key, batch.ids)) < share
-    return jax.tree.map(
-        lambda new, old: jnp.where(drawn[..., None], new, old), attacked, batch.tokens
-    )
+    drawn = jax.vmap(draw)(keys) < share
+    return jax.tree.map(lambda new, old: jnp.where(drawn[..., None], new, old), attacked, clean)

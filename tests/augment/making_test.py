@@ -168,6 +168,30 @@ def test_photographs(photographs, tmp_path):
     assert not (tmp_path / "out/images").exists()  # photographs are not copied
 
 
+@pytest.mark.parametrize("form", ["captions by image", "Karpathy's"])
+def test_other_forms_of_annotations(photographs, tmp_path, form):
+    names, split = ["2.png", "0.png"], None
+    if form == "Karpathy's":
+        split = "val"
+        contents = {
+            "images": [
+                {"filename": n, "split": own, "sentences": [{"raw": "a dog"}, {"raw": "a hound"}]}
+                for n, own in zip(["1.png", *names], ["train", split, split], strict=True)
+            ]
+        }
+    else:
+        contents = {name: ["a dog", "a hound"] for name in names}
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps(contents))
+    recipe = Recipe(**photographs | {"data": file}, split=split, how="i2t_human", count=1)
+    manifest = make(recipe, tmp_path / "out", quiet=True)
+    assert [(entry.image_id, entry.image.name) for entry in manifest.entries] == [
+        (0, "2.png"),
+        (1, "0.png"),
+    ]
+    assert manifest[1].partner_captions == ("a hound",)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -54,8 +54,8 @@ def folder(request, tmp_path_factory):
 def test_a_caption_is_rewritten_as_if_alone(folder):
     """Captions of one call are of different lengths: what fills them up must not be read."""
     write = from_model(str(folder), top_p=0.0)
-    together = write(CAPTIONS, 0)
-    assert together == [write([caption], 5)[0] for caption in CAPTIONS]
+    together = write(CAPTIONS, [0, 1, 2])
+    assert together == [write([caption], [5])[0] for caption in CAPTIONS]
     assert all(together) and len(set(together)) > 1
 
 
@@ -64,9 +64,18 @@ def test_what_is_drawn_follows_from_the_seed(folder):
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    one, again, other = write(CAPTIONS, 1), write(CAPTIONS, 1), write(CAPTIONS, 2)
-    assert one == again != other
+    one, again, other = (write(CAPTIONS, seeds) for seeds in ([1, 2, 3], [1, 2, 3], [1, 2, 4]))
+    assert one == again and one[:2] == other[:2] and one[2] != other[2]
+    assert write(CAPTIONS[1:2], [2]) == one[1:2]  # and what else is asked makes no difference
     assert torch.rand(1) == expected  # drawing here moves no other draw
+
+
+def test_ids_are_drawn_as_likely_as_they_are():
+    shares = torch.tensor([0.5, 0.3, 0.2, 0.0])
+    drawn = rewriter.gumbel(range(2000))(shares.log().expand(2000, 4)).argmax(1)
+    found = torch.bincount(drawn, minlength=4) / 2000
+    assert found[3] == 0
+    assert (found - shares).abs().max() < 4 * (0.25 / 2000) ** 0.5  # four standard deviations
 
 
 def test_a_file_of_rewrites(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mat_jax import models
-from mat_jax.augment import Recipe, rand_augment
+from mat_jax.augment import Recipe, rand_augment, ways
 from mat_jax.augment.manifest import Entry
 from mat_jax.augment.ways import WAYS, Job, _keys
 from mat_jax.data.source import Example
@@ -84,6 +84,23 @@ def test_randaugment_by_keys_of_the_partners():
     expected = np.asarray(augment(images, _keys(JOBS)))
     assert all(one.shape == (16, 16, 3) and one.dtype == np.uint8 for one in found)
     assert np.abs(np.stack(found) - 255 * expected).max() < 0.51
+
+
+def test_a_language_model_is_asked_with_a_seed_a_partner(monkeypatch):
+    """Whatever other partners are asked for with it."""
+    told = []
+
+    def from_model(name, **settings):
+        return lambda captions, seeds: (
+            told.append(dict(zip(seeds, captions, strict=True))) or [*captions]
+        )
+
+    monkeypatch.setattr(ways.rewriter, "from_model", from_model)
+    ask = WAYS["langrw"].build(Pictures(), ENTRIES, Recipe(how="langrw", model="any"))
+    assert ask(JOBS) == [CAPTIONS[job.index % 3] for job in JOBS]
+    assert len(told[0]) == len(JOBS)
+    ask(JOBS[3:4])
+    assert told[1].items() <= told[0].items()
 
 
 def test_a_key_is_folded_from_all_numbers_of_a_job():

@@ -16,6 +16,7 @@ from mat_jax.defenses.cost import Passes, passes
 from mat_jax.defenses.inner import WithCleanTexts, kl_from_clean
 from mat_jax.step import compile_step
 from tests.defenses.linear import BATCH, Linear, batch, model, prompts
+from tests.defenses.partners_test import rich
 
 seen: dict[str, set[bytes]] = {}
 rows: Counter[str] = Counter()
@@ -86,6 +87,17 @@ CASES = {
     "mat_clean_too": defenses.MAT(**WORDS, strategy=Order(objective=WithCleanTexts())),
     "mat_replays": defenses.MAT(**PGD, words=0, replays=3),
     "mat_plus": defenses.MATPlus(mat=defenses.MAT(**WORDS), texts=2),
+    "mat_plus_pictures": defenses.MATPlus(
+        mat=defenses.MAT(**WORDS, pairs=defenses.Pairs(both=0.5, clean=0.5)),
+        texts=2,
+        images=1,
+        views=1,
+        augment=lambda images, key: 0.9 * images,
+        attack_partners=False,
+    ),
+    "mat_plus_pairs": defenses.MATPlus(
+        mat=defenses.MAT(**PGD, words=0), use="pairs", texts=2, images=2
+    ),
     "mmcoa": defenses.MMCoA(PROMPTS, **PGD, candidates=4),
     "tecoa": defenses.TeCoA(PROMPTS, **PGD),
     "tecoa_itr": defenses.TeCoAITR(**PGD),
@@ -113,7 +125,8 @@ def test_a_step_makes_the_passes_that_were_counted(name):
     reference = state.flatten(Watched(*model(1)))[1] if defense.needs_reference else None
     seen.clear()
     rows.clear()
-    step(begin, reference, batch(getattr(defense, "texts", 1)))
+    given, partners = batch(getattr(defense, "texts", 1)), getattr(defense, "images", 0)
+    step(begin, reference, rich(defense.texts, partners) if partners else given)
     jax.effects_barrier()
     counted = passes(defense, batch_size=BATCH, open_words=3.0)
     assert rows["image forward"] / BATCH == pytest.approx(counted.image_forwards)

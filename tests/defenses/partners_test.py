@@ -108,6 +108,34 @@ def test_pairs_are_examples_of_their_own():
     np.testing.assert_array_equal(attacked.tokens.ids[10:15, 0], texts)
 
 
+def test_pairs_of_an_image_are_attacked_each_by_itself(monkeypatch):
+    """Each has a start of its own, and its caption a draw of its own, whatever the batch."""
+
+    def change(self, model, batch):
+        return batch.tokens._replace(ids=batch.tokens.ids + 1)
+
+    monkeypatch.setattr(defenses.MAT, "attack_texts", change)
+    mat = replace(STILL, steps=0, words=1, strategy=defenses.Strategy(share=0.5))
+    defense, clean = defenses.MATPlus(mat=mat, use="pairs", images=2), rich(3, 2)
+
+    def of(clean):
+        found, pairs = defense.perturb(model(0), None, clean, KEY), apart(clean)
+        noise = np.asarray(found.images - pairs.images).reshape(6, 5, -1)
+        changed = np.any(np.asarray(found.tokens.ids != pairs.tokens.ids), axis=(1, 2))
+        return noise, changed.reshape(6, 5)
+
+    noise, changed = of(clean)
+    for one in range(5):
+        for other in range(one):
+            assert np.all(np.abs(noise[:, one] - noise[:, other]).max(axis=1) > EPS / 2)
+    # By chance all five of an image are alike with probability 1/16, of all six with 6e-8.
+    assert any(0 < row.sum() < 5 for row in changed)
+    order = np.array([4, 1, 5, 0, 3, 2])
+    turned = of(jax.tree.map(lambda x: x[order], clean))
+    np.testing.assert_array_equal(turned[0], noise[order])
+    np.testing.assert_array_equal(turned[1], changed[order])
+
+
 @pytest.mark.parametrize("use", ["pairs", "average"])
 def test_without_partners_it_is_mat_bit_for_bit(use):
     clean, trained = batch(), model(0)
