@@ -14,9 +14,9 @@ import pytest
 
 from mat_jax import defenses, mesh, models, state
 from mat_jax.attacks.losses import info_nce, squared_distance
-from mat_jax.defenses.inner import against_all_texts, against_texts
+from mat_jax.defenses.inner import against_texts
 from mat_jax.defenses.matching import matching
-from mat_jax.defenses.outer import captioning
+from mat_jax.defenses.outer import captioning, compare, encode_texts
 from mat_jax.records import Batch, Tokens
 from mat_jax.step import compile_step
 
@@ -69,7 +69,10 @@ def maximised(defense, model, original, clean, found):
     """What the images of a defence climb, one value an image."""
     image = model.encode_image(found.images)
     if isinstance(defense, defenses.MATPlus):
-        return against_all_texts(model, clean, found.tokens)(image)
+        texts = encode_texts(model, found.tokens)
+        # A captioner has no loss of all texts together.
+        together = defense.use == "positives" and texts.features is not None
+        return compare(model, [image], texts, clean.ids, together=together)
     if isinstance(defense, defenses.FARE):
         return squared_distance(image.embed, original.encode_image(clean.images).embed)
     if isinstance(defense, defenses.MAVA):
