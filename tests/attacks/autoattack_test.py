@@ -115,7 +115,8 @@ def test_apgd(name, norm, eps):
     print(f"{name} {norm}: losses {apart.max():.2%} apart, points {same.mean():.2%} the same")
     assert places == checkpoints(STEPS)
     np.testing.assert_allclose(ours, best, rtol=0.01)
-    assert same.mean() > 0.99
+    # A step of l2 is as long as its gradient says, so that rounding adds up over steps.
+    assert same.mean() > (0.99 if norm == "linf" else 0.95)
 
 
 def test_apgd_targeted():
