@@ -7,9 +7,9 @@ python -m mat_jax.evaluate --surrogate scenes-clip,scenes-albef --model scenes-c
     --out DIR
 
 Several models stand side by side. With surrogates, each attack is crafted once on each surrogate
-and measured on every model: a matrix, white box where the two are the same. With --suite, attacks
-run one after another, each on the images that still stand; its cost is printed first. The last row
-is the worst case of each query over everything that was measured.
+and measured on every model: a matrix, white box where the two are the same. Then the attacks of
+--suite run one after another, each on the images that still stand; its cost is printed first. The
+last row is the worst case of each query over everything that was measured.
 
 Writes DIR/results.json (every number with its protocol), DIR/ranks.npz (the rank of every query)
 and DIR/index.html (one page with tables, pictures and neighbours). The table is printed last.
@@ -176,11 +176,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> str:
     out = writable(Path(given.out))
+    attacks = tuple(dict.fromkeys(("none", *_list(given.attacks))))
     evaluation = Evaluation(
         data=given.data,
         images=given.images,
-        attacks=tuple(dict.fromkeys(("none", *_list(given.attacks)))),
-        suite=given.suite,
+        attacks=attacks,
+        suite=_suite(given, attacks),
         eps=tuple(_number("--eps", text) for text in _list(given.eps)),
         norm=given.norm,
         steps=given.steps,
@@ -247,6 +248,14 @@ def _run(given: argparse.Namespace) -> str:
     return f"{format_cautions(every)}report: {path}\n\n{tables}"
 
 
+def _suite(given: argparse.Namespace, attacks: Sequence[str]) -> str | None:
+    """The suite asked for; the cheap one where words are attacked anyway, on the model itself."""
+    if given.suite is not None:
+        return None if given.suite == "none" else given.suite
+    words = any(name in SUITE and SUITE[name].on_text for name in attacks)
+    return "quick" if words and not given.surrogate else None
+
+
 def _names(given: Sequence[str]) -> dict[str, str]:
     """What models are called: the last part of their path, or all of it where two are alike."""
     paths = dict.fromkeys(given)
@@ -279,7 +288,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--surrogate", help="craft the attacks on this model, or several, and measure on --model")
     add("--task", choices=TASKS, default="retrieval")
     add("--attacks", default=",".join(ATTACKS), help=f"comma-separated, of {', '.join(SUITE)}")
-    add("--suite", help=f"then attack what still stands: {', '.join(SUITES)}")
+    add(
+        "--suite",
+        help=f"then attack what still stands: {', '.join(SUITES)}, or none; default: quick where "
+        "words are attacked",
+    )
     add("--eps", default="2/255", help="radius, or several: 2/255,4/255")
     add("--norm", default="linf", choices=("linf", "l2"))
     add("--steps", type=int, default=10, help="steps of the image attacks")

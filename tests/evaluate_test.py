@@ -293,6 +293,23 @@ def test_command_line(toys, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    "arguments, suite",
+    [
+        ("", "quick"),
+        ("--attacks none,sga", "quick"),
+        ("--attacks none", None),
+        ("--attacks pgd", None),  # no language model need be at hand
+        ("--surrogate other", None),
+        ("--suite none", None),
+        ("--suite thorough --attacks none", "thorough"),
+    ],
+)
+def test_the_headline_is_of_a_suite_where_words_are_attacked(arguments, suite):
+    given = evaluate._parser().parse_args(f"--model a --out b {arguments}".split())
+    assert evaluate._suite(given, given.attacks.split(",")) == suite
+
+
+@pytest.mark.parametrize(
     "change, sentence",
     [
         ({"--attacks": "none,pdg"}, "unknown attack 'pdg'; choose from none, pgd"),
