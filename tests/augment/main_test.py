@@ -11,7 +11,7 @@ from mat_jax.augment.__main__ import main
 
 
 @pytest.fixture
-def test_set(tmp_path):
+def photographs(tmp_path):
     (tmp_path / "photos").mkdir()
     for number in range(2):
         picture = np.full((6, 6, 3), 60 * number, np.uint8)
@@ -22,9 +22,9 @@ def test_set(tmp_path):
     return ["--data", str(tmp_path / "test.json"), "--images", str(tmp_path / "photos")]
 
 
-def test_captions_and_pictures(test_set, tmp_path, capsys):
+def test_captions_and_pictures(photographs, tmp_path, capsys):
     out = tmp_path / "human"
-    assert main([*test_set, "--how", "i2t_human", "--count", "4", "--out", str(out)]) == 0
+    assert main([*photographs, "--how", "i2t_human", "--count", "4", "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"{out}: 4 captions beside 2 images\n"
     assert read_manifest(out)[1].partner_captions == ("a hound", "a beast")
     header = json.loads((out / "augment.json").read_text())
@@ -32,7 +32,7 @@ def test_captions_and_pictures(test_set, tmp_path, capsys):
     assert (header["images"], header["source"]) == (2, "test")
     out = tmp_path / "drawn"
     given = ["--how", "t2i", "--file", str(tmp_path / "photos"), "--count", "3", "--shift", "1"]
-    assert main([*test_set, *given, "--style", "night", "--out", str(out)]) == 0
+    assert main([*photographs, *given, "--style", "night", "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"{out}: 2 pictures beside 2 images\n"
     entry = read_manifest(out)[1]
     # 69 grey levels become (69 / 255) ** 1.5 of each colour's share.

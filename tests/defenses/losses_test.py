@@ -17,7 +17,7 @@ Y = torch.tensor(LABELS)
 PROMPTS = prompts()
 
 
-def agrees(defense, formula, clean: Batch, attacked: Batch):
+def assert_agrees(defense, formula, clean: Batch, attacked: Batch):
     """Loss and gradients equal torch's `formula(trained, original)`, a mean over the batch."""
     trained, original = model(0), model(1)
 
@@ -50,7 +50,7 @@ def nce(m: Torch, images, texts):
 def test_tecoa_is_cross_entropy_over_all_class_prompts():
     clean = batch()
     attacked = moved(clean)
-    agrees(
+    assert_agrees(
         defenses.TeCoA(PROMPTS),
         lambda m, _: cross_entropy(m.logits(attacked.images, m.prompts(PROMPTS)), Y),
         clean,
@@ -65,7 +65,7 @@ def test_mmcoa_with_the_papers_targets(weights):
     attacked = moved(clean)
     image, text = weights
     defense = defenses.MMCoA(PROMPTS, targets="pairs", image_weight=image, text_weight=text)
-    agrees(
+    assert_agrees(
         defense,
         lambda m, _: (
             image * sum(both_ways(m, attacked.images, m.g(clean.tokens)))
@@ -96,7 +96,7 @@ def test_mmcoa_with_all_prompts_of_a_class_right():
         logits = [m.logits(images, m.g(tokens)) for images, tokens in halves]
         return sum(0.5 * (rightful(x, right) + rightful(x.T, right)).mean() for x in logits)
 
-    agrees(defenses.MMCoA(PROMPTS), formula, clean, attacked)
+    assert_agrees(defenses.MMCoA(PROMPTS), formula, clean, attacked)
 
 
 def test_where_no_class_repeats_both_targets_are_one():
@@ -142,7 +142,7 @@ def test_mava_is_its_three_terms(neighbours):
         sca = 0.5 * (normalize(m.f(clean.images)) - target).pow(2).sum(-1).mean()
         return 0.3 * cms + 0.4 * vsse + 0.6 * sca
 
-    agrees(defense, formula, clean, attacked)
+    assert_agrees(defense, formula, clean, attacked)
 
 
 def test_the_neighbours_of_mava_fill_the_box_around_an_image():
@@ -166,7 +166,7 @@ def test_the_captioner_of_mava_has_no_text_to_learn_from():
         sca = 0.5 * (normalize(m.f(clean.images)) - target).pow(2).sum(-1).mean()
         return 0.4 * vsse + 0.6 * sca
 
-    agrees(defenses.MAVA(cms=0.0, neighbours="trajectory"), formula, clean, attacked)
+    assert_agrees(defenses.MAVA(cms=0.0, neighbours="trajectory"), formula, clean, attacked)
 
 
 @pytest.mark.parametrize("twin", ["trained", "original"])
@@ -182,7 +182,7 @@ def test_sim_clip_is_a_cosine_with_the_gradient_stopped_on_one_side(twin):
         halves = cosine_similarity(one, other.detach()), cosine_similarity(other, one.detach())
         return -(halves[0] + halves[1]).mean() / 2
 
-    agrees(defenses.SimCLIP(twin=twin), formula, clean, attacked)
+    assert_agrees(defenses.SimCLIP(twin=twin), formula, clean, attacked)
 
 
 def test_pmg_aft_is_torchs_divergences():
@@ -201,7 +201,7 @@ def test_pmg_aft_is_torchs_divergences():
             + 0.5 * kl_div(logits.log_softmax(1), still.softmax(1), reduction="batchmean")
         )
 
-    agrees(defenses.PMGAFT(PROMPTS, clean_weight=0.5), formula, clean, attacked)
+    assert_agrees(defenses.PMGAFT(PROMPTS, clean_weight=0.5), formula, clean, attacked)
 
 
 def attention(m: Torch, images, texts):
@@ -229,7 +229,7 @@ def test_tga_zsr_keeps_the_attention_of_the_original():
             cross_entropy(m.logits(attacked.images, texts), Y) + 0.08 * losses[0] + 0.05 * losses[1]
         )
 
-    agrees(defenses.TGAZSR(PROMPTS), formula, clean, attacked)
+    assert_agrees(defenses.TGAZSR(PROMPTS), formula, clean, attacked)
 
 
 def test_the_first_step_of_tga_zsr_has_a_gradient():
@@ -250,7 +250,7 @@ def test_qt_aft_is_fare_and_captions():
         far = (m.f(attacked.images) - original.f(clean.images).detach()).pow(2).sum(1).mean()
         return far + 10 * both_ways(m, attacked.images, m.g(clean.tokens))[0]
 
-    agrees(defenses.QTAFT(), formula, clean, attacked)
+    assert_agrees(defenses.QTAFT(), formula, clean, attacked)
 
 
 def test_mat_weighs_its_pairs():
@@ -267,7 +267,7 @@ def test_mat_weighs_its_pairs():
             + 0.1 * nce(m, clean.images, old)
         )
 
-    agrees(defenses.MAT(pairs=pairs), formula, clean, attacked)
+    assert_agrees(defenses.MAT(pairs=pairs), formula, clean, attacked)
 
 
 def test_the_average_of_mat_plus_is_that_of_its_texts():
@@ -277,7 +277,7 @@ def test_the_average_of_mat_plus_is_that_of_its_texts():
     def formula(m, _):
         return sum(nce(m, attacked.images, m.g(attacked.tokens, i)) for i in range(3)) / 3
 
-    agrees(defenses.MATPlus(use="average"), formula, clean, attacked)
+    assert_agrees(defenses.MATPlus(use="average"), formula, clean, attacked)
 
 
 def test_all_texts_of_an_image_are_right_in_mat_plus():
@@ -291,7 +291,7 @@ def test_all_texts_of_an_image_are_right_in_mat_plus():
         logits = m.logits(attacked.images, texts)
         return (rightful(logits, right).mean() + rightful(logits.T, right.T).mean()) / 2
 
-    agrees(defenses.MATPlus(use="positives"), formula, clean, attacked)
+    assert_agrees(defenses.MATPlus(use="positives"), formula, clean, attacked)
 
 
 def test_pairs_of_mat_plus_are_examples_of_their_own():
@@ -308,7 +308,7 @@ def test_pairs_of_mat_plus_are_examples_of_their_own():
         diagonal = torch.arange(18)
         return (cross_entropy(logits, diagonal) + cross_entropy(logits.T, diagonal)) / 2
 
-    agrees(defense, formula, clean, attacked)
+    assert_agrees(defense, formula, clean, attacked)
     flat = np.asarray(clean.tokens.ids).reshape(18, 1, -1)
     np.testing.assert_array_equal(attacked.tokens.ids, flat)
 

@@ -21,7 +21,7 @@ from mat_jax.defenses.partners import apart, encode_images, originals
 from mat_jax.records import Batch, ImageFeatures, Tokens
 from mat_jax.step import compile_step
 from tests.defenses.linear import batch, model, moved
-from tests.defenses.losses_test import agrees, nce, rightful
+from tests.defenses.losses_test import assert_agrees, nce, rightful
 
 KEY = jax.random.key(4)
 EPS = 0.1
@@ -71,7 +71,7 @@ def test_the_average_is_that_of_each_partner_with_the_original():
         images = [nce(m, picture(attacked, n), m.g(attacked.tokens)) for n in (1, 2)]
         return sum(texts + images) / 5
 
-    agrees(defenses.MATPlus(use="average", images=2), formula, clean, attacked)
+    assert_agrees(defenses.MATPlus(use="average", images=2), formula, clean, attacked)
 
 
 def test_all_pictures_and_texts_of_an_example_are_right():
@@ -84,7 +84,7 @@ def test_all_pictures_and_texts_of_an_example_are_right():
         logits = m.logits(images, torch.cat([m.g(attacked.tokens, i) for i in range(2)]))
         return (rightful(logits, right).mean() + rightful(logits.T, right.T).mean()) / 2
 
-    agrees(defenses.MATPlus(use="positives", images=2), formula, clean, attacked)
+    assert_agrees(defenses.MATPlus(use="positives", images=2), formula, clean, attacked)
 
 
 def test_pairs_are_examples_of_their_own():
@@ -101,7 +101,7 @@ def test_pairs_are_examples_of_their_own():
         diagonal = torch.arange(30)
         return (cross_entropy(logits, diagonal) + cross_entropy(logits.T, diagonal)) / 2
 
-    agrees(defense, formula, clean, attacked)
+    assert_agrees(defense, formula, clean, attacked)
     near = np.stack([picture(clean, n)[2] for n in (0, 0, 0, 1, 2)])
     assert np.abs(attacked.images[10:15] - near).max() <= EPS + 1e-6
     texts = np.asarray(clean.tokens.ids)[2, [0, 1, 2, 0, 0]]
