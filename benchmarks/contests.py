@@ -23,7 +23,7 @@ from jaxtyping import Array
 
 from mat_jax import attacks
 from mat_jax.attacks.encode import embed_images, embed_texts, unchanged
-from mat_jax.attacks.image import attack_images
+from mat_jax.attacks.image import attack_embeds, attack_images
 from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
 from mat_jax.attacks.sga import step_size
 from mat_jax.attacks.text import away
@@ -49,16 +49,26 @@ def first_pass(model, batch, key, *, threat, preset) -> Adversarial:
 
 def one_step(model, batch, target) -> Array:
     """A step of `attacks.sga` on the images, away from the sum of their captions."""
+    return attack_embeds(
+        model, lambda embeds, rows: away(embeds, target[rows]), batch, KEY,
+        replace(THREAT, steps=1), "official", default=step_size, one_sided=False,
+        views_fn=scale_views,
+    )[0]  # fmt: skip
+
+
+def one_step_in_turn(model, batch, target) -> Array:
+    """The same step with the views scanned, and not one batch."""
+
+    def loss(images):
+        return away(embed_images(model, images), target)
 
     def climb(images, keys):
-        views = scale_views(images, keys)
-        embeds = embed_images(model, views.reshape(-1, *images.shape[1:]))
-        values = away(embeds, jnp.tile(target, (len(views), 1))).reshape(len(views), -1)
+        values = jax.lax.map(loss, scale_views(images, keys))
         return jnp.sum(values, axis=0), values[0]
 
     return attack_images(
-        lambda x: away(embed_images(model, x), target), batch, KEY, replace(THREAT, steps=1),
-        "official", default=step_size, one_sided=False, climb_fn=climb,
+        loss, batch, KEY, replace(THREAT, steps=1), "official", default=step_size,
+        one_sided=False, climb_fn=climb,
     )  # fmt: skip
 
 
@@ -257,7 +267,8 @@ class Texts(CoAttack):
 class Step(SGA):
     """One step of SGA's image attack: five views, from the random start to the ball and box.
 
-    `released` has weights that require gradients, as published; `frozen` has not.
+    `released` has weights that require gradients, as published; `frozen` has not. Ours has the
+    views in one batch, and once scanned.
     """
 
     def __init__(self, given: Given):
@@ -266,10 +277,14 @@ class Step(SGA):
         texts = embed_texts(given.model, self.batches["official"].tokens)
         self.target, self.sums = torch.tensor(np.asarray(texts)).flatten(0, 1), texts.sum(1)
         graph, self.state = nnx.split(given.model)
-        self.run = jax.jit(lambda state, *inputs: one_step(nnx.merge(graph, state), *inputs))
+        self.forms = {
+            form: jax.jit(lambda state, *inputs, form=form: form(nnx.merge(graph, state), *inputs))
+            for form in (one_step, one_step_in_turn)
+        }
 
-    def step(self) -> Array:
-        return self.run(self.state, self.batches["official"], self.sums).block_until_ready()
+    def step(self, form: Callable[..., Array] = one_step) -> Array:
+        batch = self.batches["official"]
+        return self.forms[form](self.state, batch, self.sums).block_until_ready()
 
     def released(self) -> torch.Tensor:
         given = self.given
@@ -289,6 +304,7 @@ class Step(SGA):
             "released": self.released,
             "released, frozen": self.frozen,
             "mat_jax official": self.step,
+            "mat_jax, views scanned": lambda: self.step(one_step_in_turn),
         }
 
     def agree(self) -> dict[str, Any]:
@@ -300,6 +316,7 @@ class Step(SGA):
                 theirs[program.__name__] = nhwc(program())
         ours, count = self.step(), _counted(self.given.victim.count)
         apart = {name: _apart(ours, images) for name, images in theirs.items()}
+        apart["scanned"] = _apart(ours, self.step(one_step_in_turn))
         # As many of ours: five views an image.
         report = {"pixels_apart": apart["released"], "passes": {"released": count}}
         require(max(apart.values()) <= SAME_PIXELS, f"pixels differ ({apart})", report)

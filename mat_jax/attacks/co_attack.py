@@ -56,9 +56,7 @@ def co_attack(
         across = kl(texts, jnp.broadcast_to(embeds[:, None], texts.shape))
         return kl(clean[rows], embeds) + alpha * jnp.sum(weights[rows] * across, axis=-1)
 
-    lost = None
-    if gallery is not None:
-        lost = lost_in(gallery, found.unit, batch.present, batch.ids)
+    lost = lost_in(gallery, found.unit, batch.present, batch.ids)
     images, gradients = attack_embeds(model, value, batch, key, threat, preset, lost_fn=lost)
     result = unchanged(batch)._replace(images=images)
     result = with_image_counts(result, threat, preset, gradients=gradients)

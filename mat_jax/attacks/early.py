@@ -1,8 +1,8 @@
 """Gradient ascent that leaves an image as soon as it is lost, and goes on with the others.
 
-Attacks spend most of their steps on images that have long lost all their queries. Here a device
-call works on a fixed number of images at a time, its lanes; an image that is lost, or out of
-steps, gives its lane to the next one of the batch. Shapes are fixed, nothing goes to the host.
+An image that has long lost all its queries needs no further steps. Here a device call works on a
+fixed number of images at a time, its lanes; an image that is lost, or out of steps, gives its lane
+to the next one of the batch. Shapes are fixed, nothing goes to the host.
 """
 
 from collections.abc import Callable
@@ -39,22 +39,24 @@ class Gallery(NamedTuple):
 
 
 def lost_in(
-    gallery: Gallery,
+    gallery: Gallery | None,
     captions: Float[Array, "batch captions embed"],
     present: Bool[Array, "batch captions"],
     ids: Int[Array, " batch"],
-) -> Lost:
+) -> Lost | None:
     """`(embeds [lanes, embed], rows [lanes]) -> [lanes]`: whether all queries of an image are lost.
 
     The image itself, when `beyond` texts of others are nearer to it than the nearest of its
     captions; a caption, when `beyond` other images are nearer to it than the image.
 
     Args:
-        gallery: what there is besides.
+        gallery: what there is besides; None for none, and nothing is then ever lost: None.
         captions: the images' own, as attacked, on the unit sphere.
         present: which of them are real.
         ids: of the images.
     """
+    if gallery is None:
+        return None
     others = gallery.image_ids[None, :] != ids[:, None]
     nearness = jnp.where(others[:, None, :], captions @ gallery.images.T, -jnp.inf)
     strange = gallery.text_ids[None, :] != ids[:, None]

@@ -71,10 +71,8 @@ def exhaustive(
         least = jnp.min(jnp.where(own.there[rows], cosines, jnp.inf), axis=-1)
         return -jnp.sum(weights[rows] * least, axis=-1)
 
-    lost = None
-    if gallery is not None:
-        before = _replaced(now, table, image).unit.reshape(*captions, -1)
-        lost = lost_in(gallery, before, batch.present, batch.ids)
+    before = _replaced(now, table, image).unit.reshape(*captions, -1)
+    lost = lost_in(gallery, before, batch.present, batch.ids)
     images, gradients = attack_embeds(
         model, value, batch, key, threat, "strict", default=step_size, lost_fn=lost
     )

@@ -70,9 +70,6 @@ def sga(
     def views(images: Array, keys: Array) -> Array:
         return scale_views(images, keys, scales=scales, noise=noise)
 
-    lost = None
-    if gallery is not None:
-        lost = lost_in(gallery, before.unit, batch.present, batch.ids)
     images, gradients = attack_embeds(
         model,
         lambda embeds, rows: away(embeds, target[rows]),
@@ -83,7 +80,7 @@ def sga(
         default=step_size,
         one_sided=False,
         views_fn=views if len(scales) else None,
-        lost_fn=lost,
+        lost_fn=lost_in(gallery, before.unit, batch.present, batch.ids),
     )
     after = captions_against(images)
     result = with_image_counts(
