@@ -56,6 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"--limit {given.limit} would replace the results in {usual} by those of another "
                 "size: give another folder, --results"
             )
+        if given.seeds < 1:
+            raise ValueError(f"--seeds is {given.seeds}: give at least 1")
+        only = tuple(name.strip() for name in (given.only or "").split(",") if name.strip())
+        runs = _limited(studies.chosen(only, given.seeds), given.limit)
         every = _limited((run for runs in studies.every().values() for run in runs), given.limit)
         shelf, others = saved.matching(saved.read(results), every)
         if others:
@@ -65,10 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             print(f"drawn: {redraw(shelf, results)}")
             return 0
-        if given.seeds < 1:
-            raise ValueError(f"--seeds is {given.seeds}: give at least 1")
-        only = tuple(name.strip() for name in (given.only or "").split(",") if name.strip())
-        runs = _limited(studies.chosen(only, given.seeds), given.limit)
         if given.list:
             print(listed(runs, shelf, results))
             return 0

@@ -281,15 +281,18 @@ def test_the_image_climbs_the_objective_it_is_given(objective):
 
 
 def test_a_share_of_the_captions_is_attacked():
-    ids = jnp.arange(400)
-    tokens = Tokens(jnp.zeros((400, 2, 3), jnp.int32), jnp.ones((400, 2, 3), bool))
-    clean = batch()._replace(ids=ids, tokens=tokens)
-    new = tokens._replace(ids=tokens.ids + 1)
-    one, two = (np.asarray(some(new, clean, jax.random.key(k), 0.3).ids)[..., 0] for k in (0, 1))
+    clean = Tokens(jnp.zeros((400, 2, 3), jnp.int32), jnp.ones((400, 2, 3), bool))
+    new = clean._replace(ids=clean.ids + 1)
+
+    def drawn(seed: int) -> np.ndarray:
+        keys = jax.random.split(jax.random.key(seed), 400)
+        return np.asarray(some(new, clean, keys, 0.3).ids)[..., 0]
+
+    one, two = drawn(0), drawn(1)
     # 800 draws: four standard deviations.
     assert abs(one.mean() - 0.3) < 4 * (0.3 * 0.7 / 800) ** 0.5
     assert np.any(one != two) and np.any(one[:, 0] != one[:, 1])
-    assert some(new, clean, KEY, 1.0) is new
+    assert some(new, clean, jax.random.split(KEY, 400), 1.0) is new
 
 
 def test_the_parts_of_a_model():
