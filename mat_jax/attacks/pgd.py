@@ -155,7 +155,7 @@ def example_keys(key: Key[Array, ""], ids: Int[Array, " batch"]) -> Key[Array, "
     return jax.vmap(lambda identity: jax.random.fold_in(key, identity))(ids)
 
 
-def fold(keys: Key[Array, " batch"], number: Int[Array, ""]) -> Key[Array, " batch"]:
+def fold(keys: Key[Array, " batch"], number: int | Int[Array, ""]) -> Key[Array, " batch"]:
     """The keys of step, restart or view `number`."""
     return jax.vmap(lambda one: jax.random.fold_in(one, number))(keys)
 

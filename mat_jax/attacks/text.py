@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from mat_jax.data.words import TextFormat, compose
 from mat_jax.records import Tokens, Words
@@ -118,6 +118,35 @@ def plan(
     order = jnp.argsort(-found, axis=-1).astype(jnp.int32)
     first = embed_substitutes(embed_fn, words, order[:, 0], text_format) if all_first else None
     return _unflat(Plan(clean, order, attackable, first), lead)
+
+
+def shuffled_plan(
+    embed_fn: Embed,
+    words: Words,
+    tokens: Tokens,
+    keys: Key[Array, " batch"],
+    *,
+    text_format: TextFormat,
+) -> Plan:
+    """The attackable words of each caption in random order: no word is left out for a score.
+
+    Args:
+        embed_fn: see `Embed`; -> embeddings [n, embed], float32.
+        words: the captions as words with substitutes, the leading axes [batch] or
+            [batch, captions].
+        tokens: the clean captions, the same leading axes.
+        keys: of each example; its captions are shuffled apart.
+        text_format: how the victim frames a caption.
+    """
+    lead = words.lengths.shape[:-1]
+    may_change = jnp.any(words.substitute_lengths > 0, axis=-1)
+    drawn = jax.vmap(lambda key: jax.random.uniform(key, may_change.shape[1:]))(keys)
+    order = jnp.argsort(jnp.where(may_change, drawn, jnp.inf), axis=-1).astype(jnp.int32)
+    attackable = jnp.sum(may_change, axis=-1, dtype=jnp.int32)
+    words, tokens, first = _flat((words, tokens, order[..., 0]), len(lead))
+    clean = embed_fn(tokens, None).reshape(*lead, -1)
+    units = embed_substitutes(embed_fn, words, first, text_format)
+    return Plan(clean, order, attackable, units.reshape(*lead, *units.shape[1:]))
 
 
 def substitute(

@@ -48,8 +48,8 @@ def passes(defense: Any, *, batch_size: int, open_words: float = 7.0, captions: 
 
     What one model encodes twice in a step counts once: the compiler sees that it is the same. A
     word attack encodes a caption without each of its open words, and with each candidate for the
-    most important one; where no candidate harms, more words are visited than counted. A tower that
-    does not train needs no backward pass to its weights.
+    most important one (or what `search` says); where no candidate harms, more words are visited
+    than counted. A tower that does not train needs no backward pass to its weights.
 
     Args:
         defense: any of `mat_jax.defenses` but `MaskedWords`.
@@ -140,7 +140,15 @@ def _mat(
             captions.add(("clean", attacked))
             if mat.text_objective == "away":
                 images.add((opponents[0], 1))
-            scored += attacked * (open_words + mat.candidates * mat.words)
+            tried = mat.candidates * mat.words
+            scored += (
+                attacked
+                * {
+                    "important": open_words + tried,
+                    "random": tried,
+                    "every": open_words * tried,
+                }[mat.search]
+            )
             caption = f"attacked in turn {turn}"
     pairs, again = mat.pairs, mat.replays - 1
     seen = _chosen((image, pairs.both + pairs.image), ("clean", pairs.text + pairs.clean))

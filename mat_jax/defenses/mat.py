@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from mat_jax.attacks.ball import project, uphill
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.contrastive import share_changed
-from mat_jax.defenses.inner import TextObjective, attack_images, attack_texts
+from mat_jax.defenses.inner import Search, TextObjective, attack_images, attack_texts
 from mat_jax.defenses.outer import Pairs, mixed_losses, require_one_caption
 from mat_jax.defenses.parts import Part, belongs, require_part
 from mat_jax.defenses.strategy import Strategy
@@ -61,6 +61,8 @@ class MAT:
         words: words replaced in a caption; 0 leaves text alone.
         candidates: substitutes tried for a word.
         text_objective: "away" from the image or "kl" from the clean caption.
+        search: which words are tried: the most "important" (BERT-Attack), a "random" one, or
+            "every" one (ours: a model that has only met the first is weak at the others).
         strategy: order, opponents and objective of the attacks, and the share of texts attacked.
         pairs: the pairs learnt from, with their weights.
         part: the weights that train: "all", "vision", "text" or "projections".
@@ -74,6 +76,7 @@ class MAT:
     words: int = 1
     candidates: int = 10
     text_objective: TextObjective = "away"
+    search: Search = "important"
     strategy: Strategy = Strategy()
     pairs: Pairs = Pairs()
     part: Part = "all"
@@ -92,6 +95,8 @@ class MAT:
         )
         if self.text_objective not in ("away", "kl"):
             raise ValueError(f"text_objective is 'away' or 'kl', got {self.text_objective!r}")
+        if self.search not in get_args(Search):
+            raise ValueError(f"search is one of {get_args(Search)}, got {self.search!r}")
         require_part(self.part)
         if self.replays < 1:
             raise ValueError(f"replays {self.replays}: a batch makes 1 update or more")
@@ -118,14 +123,16 @@ class MAT:
 
         return self.strategy.play(batch, key, images, texts)
 
-    def attack_texts(self, model: Any, batch: Batch) -> Tokens:
-        """BERT-Attack on all captions of a batch, against its images."""
+    def attack_texts(self, model: Any, batch: Batch, keys: Key[Array, " batch"]) -> Tokens:
+        """The word attack on all captions of a batch, against its images."""
         return attack_texts(
             model,
             batch,
+            keys,
             words=self.words,
             candidates=self.candidates,
             objective=self.text_objective,
+            search=self.search,
         )
 
     def attack_images(

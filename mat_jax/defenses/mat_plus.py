@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from mat_jax.attacks.pgd import example_keys
 from mat_jax.defenses.contrastive import share_changed
@@ -162,10 +162,10 @@ class MATPlus:
             each = clean._replace(ids=numbered(numbers, count), images=all_images(clean))
             return with_images(clean, kept(self.mat.attack_images(values, each, key)))
 
-        def move_texts(clean: Batch) -> Tokens:
+        def move_texts(clean: Batch, keys: Key[Array, " batch"]) -> Tokens:
             if self.attack_partners:
-                return self.mat.attack_texts(model, clean)
-            found = self.mat.attack_texts(model, first_text(clean))
+                return self.mat.attack_texts(model, clean, keys)
+            found = self.mat.attack_texts(model, first_text(clean), keys)
             found = jax.tree.map(
                 lambda new, old: jnp.concatenate([new, old[:, 1:]], axis=1), found, clean.tokens
             )

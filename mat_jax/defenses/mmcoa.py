@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.losses import info_nce
+from mat_jax.attacks.pgd import example_keys
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.contrastive import multi_positive, share_changed
 from mat_jax.defenses.inner import attack_images, attack_texts
@@ -93,7 +94,12 @@ class MMCoA:
         tokens = batch.tokens
         if self.words and self.text_weight:
             tokens = attack_texts(
-                model, batch, words=self.words, candidates=self.candidates, objective="kl"
+                model,
+                batch,
+                example_keys(key, batch.ids),
+                words=self.words,
+                candidates=self.candidates,
+                objective="kl",
             )
         if not self.image_weight:
             return batch._replace(tokens=tokens)

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, PRNGKeyArray
 
-from mat_jax.attacks.pgd import example_keys
+from mat_jax.attacks.pgd import example_keys, fold
 from mat_jax.defenses.inner import ImageObjective, against_texts
 from mat_jax.records import Batch, Tokens
 
 Move = Literal["text", "image"]
 Opponent = Literal["attacked", "clean"]
-# `texts(batch)`: the captions of the batch attacked, against its images.
-TextMove = Callable[[Batch], Tokens]
+# `texts(batch, keys)`: the captions of the batch attacked, against its images; a key an example.
+TextMove = Callable[[Batch, Key[Array, " batch"]], Tokens]
 # `images(batch, tokens, key)`: the batch with its images attacked, against these captions.
 ImageMove = Callable[[Batch, Tokens, PRNGKeyArray], Batch]
 
@@ -59,7 +59,7 @@ class Strategy:
     ) -> Batch:
         """The batch after all moves, those of the text left out where `texts` is None.
 
-        Which captions are attacked is drawn from `numbers`, the ids of the examples if None.
+        What is drawn for the captions of an example is drawn from its number, its id if None.
         """
         attacked, numbers = batch, batch.ids if numbers is None else numbers
         for turn, move in enumerate(self.order):
@@ -70,8 +70,8 @@ class Strategy:
                 start = jax.random.fold_in(key, 2 + turn) if again else key
                 attacked = images(batch, seen.tokens, start)._replace(tokens=attacked.tokens)
             elif texts is not None:
-                tokens = texts(batch._replace(images=seen.images))
                 keys = example_keys(jax.random.fold_in(key, 2), numbers)
+                tokens = texts(batch._replace(images=seen.images), fold(keys, turn))
                 tokens = some(tokens, batch.tokens, keys, self.share)
                 attacked = attacked._replace(tokens=tokens)
         return attacked

@@ -111,7 +111,7 @@ def test_pairs_are_examples_of_their_own():
 def test_pairs_of_an_image_are_attacked_each_by_itself(monkeypatch):
     """Each has a start of its own, and its caption a draw of its own, whatever the batch."""
 
-    def change(self, model, batch):
+    def change(self, model, batch, keys):
         return batch.tokens._replace(ids=batch.tokens.ids + 1)
 
     monkeypatch.setattr(defenses.MAT, "attack_texts", change)
@@ -212,7 +212,7 @@ def test_every_picture_does_its_part(use):
 def test_partners_that_are_not_attacked_stay(use, monkeypatch):
     """Nor do texts: the attack here is one that changes every text it is given."""
 
-    def change(self, model, batch):
+    def change(self, model, batch, keys):
         return batch.tokens._replace(ids=batch.tokens.ids + 1)
 
     monkeypatch.setattr(defenses.MAT, "attack_texts", change)

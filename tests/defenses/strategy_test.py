@@ -26,7 +26,7 @@ def moves(monkeypatch):
             int(tokens.ids[0, 0, 0] - clean.tokens.ids[0, 0, 0]),
         )
 
-    def texts(model, given, *, words, candidates, objective):
+    def texts(model, given, keys, **settings):
         noted.append(("text", *marks(given.images, given.tokens), None))
         return given.tokens._replace(ids=given.tokens.ids + 10 ** noted.count_of("text"))
 
@@ -80,7 +80,7 @@ def test_one_round_in_either_order_and_apart(moves):
 
 
 def test_a_share_of_the_captions_is_attacked_by_the_image_it_belongs_to(monkeypatch):
-    def all_changed(model, given, **settings):
+    def all_changed(model, given, keys, **settings):
         return given.tokens._replace(ids=given.tokens.ids + 1)
 
     monkeypatch.setattr(mat, "attack_texts", all_changed)
