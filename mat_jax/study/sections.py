@@ -46,6 +46,8 @@ def compared(shelf: Shelf, results: Path, runs: list[Run], file: str, name: str)
     ]
 
 
+# Each against the clean figure: attacks a defence may have trained on, and the worst case.
+FRONT = ("sga", "worst_case")
 BRIEF = ("none", "pgd", "bert_attack", "co_attack", "sga", "worst_case")
 
 
@@ -61,6 +63,39 @@ def strategies(shelf: Shelf, results: Path) -> str:
             parts.append(recalls(shelf, [default, *own], "mean", BRIEF))
     if parts:
         parts.insert(0, protocol(shelf, list(runs.values())))
+    return "\n\n".join(parts)
+
+
+def beyond(shelf: Shelf, results: Path) -> str:
+    """Our settings as the validation scenes saw them; then the chosen beside the published."""
+    runs = studies.every()["beyond"]
+    parts = []
+    choice = [run for run in runs if run.name.startswith("val-") and run.key in shelf]
+    if choice:
+        parts += ["**On the validation scenes, where they were chosen**", protocol(shelf, choice)]
+        parts += [recalls(shelf, choice, "mean", BRIEF), costs(shelf, choice)]
+    ours = [run for run in runs if run.name.startswith("test-") and run.key in shelf]
+    published = [run for run in studies.every()["main"] if run.name.startswith("clip-")]
+    beside = [run for run in published if run.key in shelf]
+    if not ours:
+        return "\n\n".join(parts)
+    parts += ["**On the test scenes, beside what others published**", protocol(shelf, ours)]
+    parts += [recalls(shelf, [*beside, *ours], "mean", BRIEF)]
+    for attack in FRONT:
+        marks = [
+            plot.Point(
+                shelf.spread(run.key, "none").mean, shelf.spread(run.key, attack), run.title, group
+            )
+            for group, of in enumerate((beside, ours))
+            for run in of
+        ]
+        chart = plot.points(
+            marks,
+            ("published", "ours"),
+            title=f"{title(attack)} against clean: mean of TR@1 and IR@1",
+            x="clean R@1 in %",
+        )
+        parts.append(drawn(results, f"beyond-{attack}", chart, f"clean and {title(attack)}"))
     return "\n\n".join(parts)
 
 
@@ -198,6 +233,7 @@ def drawn(results: Path, name: str, svg: str, what: str) -> str:
 SECTIONS: dict[str, tuple[str, Section]] = {
     "main": ("Every defence under every attack", main),
     "strategies": ("MAT's strategies, inside and outside", strategies),
+    "beyond": ("Settings of our own", beyond),
     "mava": ("MAVA's parts and sizes", mava),
     "budget": ("More pairs, four ways", budget),
     "counts": ("How many partners", counts),

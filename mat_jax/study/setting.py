@@ -16,6 +16,8 @@ def on_scenes(
     model: str = "scenes-clip",
     source: Any = None,
     substitutes: Any = None,
+    split: str = "test",
+    average: float = 0.0,
     lr: float = 6e-4,
     steps: int = 200,
     batch_size: int = 64,
@@ -35,23 +37,26 @@ def on_scenes(
         model: shipped model to start from.
         source: what it trains on; None is 4,000 training scenes with five captions each.
         substitutes: what its text attack may put in; None is ten words of `scenes-bert`.
+        split: scenes that measure it, "test", or "val" where something is chosen by them.
+        average: decay of a moving average of the weights, which is what is measured; 0 for none.
         lr: highest learning rate, after a twentieth of the steps; then a cosine to 0.
         steps: updates.
         batch_size: images an update.
         eps: radius of the attacks of the evaluation.
         words: words of a caption they may change.
-        limit: test scenes.
+        limit: scenes of the split.
         seed: of the order of the data and of the random starts.
     """
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, steps // 20, steps)
+    optimizer = optimizers.muon_adamw(schedule, weight_decay=1e-4)
     return Experiment(
         model=models.Pretrained(model),
         data=data.scenes("train", limit=4_000) if source is None else source,
         defense=defense,
         substitutes=substitutes or data.Substitutes(mlm="scenes-bert", candidates=10),
-        optimizer=optimizers.muon_adamw(schedule, weight_decay=1e-4),
+        optimizer=optimizers.averaged(optimizer, average) if average else optimizer,
         schedule=schedule,
-        evaluation=measured(data.scenes("test"), eps=eps, words=words, limit=limit),
+        evaluation=measured(data.scenes(split), eps=eps, words=words, limit=limit),
         steps=steps,
         batch_size=batch_size,
         seed=seed,

@@ -263,6 +263,36 @@ def counts() -> dict[str, dict[float, Run]]:
     }
 
 
+# Settings of our own on CLIP: {run: (title, settings)}, the first being MAT itself.
+BEYOND: dict[str, tuple[str, tuple[str, ...]]] = {
+    "mat": ("MAT", ()),
+    "random": ("MAT, a random word", ("search=random",)),
+    "every": ("MAT, every word", ("search=every",)),
+    "every_clean": ("MAT, every word, and clean pairs", ("search=every", "pairs=both+clean")),
+    "every_average": ("MAT, every word, averaged weights", ("search=every", "average=0.98")),
+    "random_plus": ("MAT+, a random word", ("search=random", "texts=5")),
+}
+# Of these, the ones that the validation scenes favoured, measured on the test scenes.
+CHOSEN: tuple[str, ...] = ("every",)
+
+
+def beyond() -> list[Run]:
+    """Our settings on the validation scenes, and those chosen there on the test scenes."""
+    return [_ours(name, "val") for name in BEYOND] + [_ours(name, "test") for name in CHOSEN]
+
+
+def _ours(name: str, split: str) -> Run:
+    title, settings = BEYOND[name]
+    return Run(
+        study="beyond",
+        name=f"{split}-{name}",
+        title=title,
+        config=home() / "beyond.py",
+        settings=(*settings, f"split={split}"),
+        minutes=14.0 if name == "random_plus" else 10.0,
+    )
+
+
 PHOTOGRAPHS = ("none", "fine_tune", "tecoa_itr", "fare", "mava", "mat", "mat_plus")
 
 
@@ -291,6 +321,7 @@ def every() -> dict[str, tuple[Run, ...]]:
         "main": tuple(of_main.values()),
         "strategies": (of_main["main/clip-mat"], *strategies()),
         "mava": (of_main["main/clip-mava"], *mava()),
+        "beyond": tuple(beyond()),
         "budget": tuple(own.values()),
         "counts": tuple(run for runs in counts().values() for run in runs.values()),
         "augmentations": (own["original"], *augmentations()),

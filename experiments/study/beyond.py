@@ -1,0 +1,53 @@
+"""Settings of our own, chosen on validation scenes and then reported on the test scenes.
+
+python -m mat_jax.study --only beyond --seeds 3
+python -m mat_jax.train --config experiments/study/beyond.py --set search=every split=test
+
+With its defaults it is MAT as in `defenses.py`, but measured on `split="val"`. What was measured:
+`python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
+"""
+
+from typing import Literal
+
+from mat_jax import Experiment, defenses
+from mat_jax.study.setting import on_scenes
+
+PAIRS = {
+    "both": defenses.Pairs(),
+    "both+text": defenses.Pairs(text=1.0),
+    "both+clean": defenses.Pairs(clean=1.0),
+}
+
+
+def experiment(
+    model: Literal["scenes-clip", "scenes-albef"] = "scenes-clip",
+    search: Literal["important", "random", "every"] = "important",
+    texts: int = 1,
+    pairs: Literal["both", "both+text", "both+clean"] = "both",
+    average: float = 0.0,
+    split: Literal["val", "test"] = "val",
+    lr: float = 6e-4,
+    steps: int = 200,
+    batch_size: int = 64,
+    eps: float = 6 / 255,
+    limit: int = 100,
+    seed: int = 0,
+) -> Experiment:
+    """MAT that tries other words than the most important; with more `texts` it is MAT+.
+
+    `average` is the decay of a moving average of the weights, which is what is measured; 0 for
+    none.
+    """
+    mat = defenses.MAT(eps=eps, steps=2, search=search, pairs=PAIRS[pairs])
+    return on_scenes(
+        mat if texts == 1 else defenses.MATPlus(mat, use="positives", texts=texts),
+        model=model,
+        split=split,
+        average=average,
+        lr=lr,
+        steps=steps,
+        batch_size=batch_size,
+        eps=eps,
+        limit=limit,
+        seed=seed,
+    )
