@@ -64,10 +64,6 @@ STRATEGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
     "what the text climbs": {
         "text_kl": ("KL from the clean text", ("text_objective=kl",)),
     },
-    "words tried": {
-        "random_word": ("a random one", ("search=random",)),
-        "every_word": ("every one", ("search=every",)),
-    },
     "pairs learnt from": {
         "both_image": ("(x', t') and (x', t)", ("pairs=both+image",)),
         "both_text": ("(x', t') and (x, t')", ("pairs=both+text",)),
@@ -98,7 +94,6 @@ DEFAULTS = {
     "order of the attacks": "text, then image",
     "what the image climbs": "InfoNCE of the attacked pairs",
     "what the text climbs": "away from the clean image",
-    "words tried": "the most important",
     "pairs learnt from": "(x', t')",
     "weights that train": "all",
     "steps of PGD": "2",

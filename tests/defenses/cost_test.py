@@ -85,6 +85,8 @@ CASES = {
         **PGD, words=0, part="vision", strategy=Order(objective=kl_from_clean)
     ),
     "mat_clean_too": defenses.MAT(**WORDS, strategy=Order(objective=WithCleanTexts())),
+    "mat_random_word": defenses.MAT(**WORDS, search="random"),
+    "mat_every_word": defenses.MAT(**WORDS, search="every"),
     "mat_replays": defenses.MAT(**PGD, words=0, replays=3),
     "mat_plus": defenses.MATPlus(mat=defenses.MAT(**WORDS), texts=2),
     "mat_plus_pictures": defenses.MATPlus(
