@@ -21,7 +21,7 @@ PAIRS = {
 
 def experiment(
     model: Literal["scenes-clip", "scenes-albef"] = "scenes-clip",
-    search: Literal["important", "random", "every"] = "important",
+    search: Literal["important", "random", "promising", "every"] = "important",
     texts: int = 1,
     pairs: Literal["both", "both+text", "both+clean"] = "both",
     average: float = 0.0,

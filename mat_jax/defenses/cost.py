@@ -27,11 +27,12 @@ class Passes(NamedTuple):
     image_updates: float = 0.0  # backward to the weights
     text_forwards: float = 0.0
     text_updates: float = 0.0
+    text_backwards: float = 0.0  # to the embedded words alone
 
     def relative(self, image: float, text: float) -> float:
         r"""The cost over that of a plain fine-tuning step, whose forward and backward make 1.
 
-        $$\frac{w_i (F_i + B_i + 2 U_i) + w_t (F_t + 2 U_t)}{3 (w_i + w_t)}$$
+        $$\frac{w_i (F_i + B_i + 2 U_i) + w_t (F_t + B_t + 2 U_t)}{3 (w_i + w_t)}$$
 
         with a forward pass of an image (a caption) costing $w_i$ ($w_t$): a dense layer is one
         product forward, one backward to its input, and two to input and weights. If images were
@@ -39,7 +40,7 @@ class Passes(NamedTuple):
         that is scored. Optimizers, fusion and all but the towers are left out.
         """
         images = self.image_forwards + self.image_backwards + 2 * self.image_updates
-        texts = self.text_forwards + 2 * self.text_updates
+        texts = self.text_forwards + self.text_backwards + 2 * self.text_updates
         return (image * images + text * texts) / (3 * (image + text))
 
 
@@ -123,7 +124,7 @@ def _mat(
     # What is encoded once, and how many of an example.
     images, captions = set[tuple[str, int]](), set[tuple[str, int]]()
     image, caption = "clean", "clean"  # as they stand
-    climbed = scored = 0.0
+    climbed = scored = named = 0.0
     for turn, move in enumerate(mat.strategy.order):
         opponents = (image, caption) if mat.strategy.against == "attacked" else ("clean", "clean")
         if move == "image":
@@ -147,8 +148,10 @@ def _mat(
                     "important": open_words + tried,
                     "random": tried,
                     "every": open_words * tried,
+                    "promising": mat.words - 1 + tried,
                 }[mat.search]
             )
+            named += attacked * mat.words * (mat.search == "promising")
             caption = f"attacked in turn {turn}"
     pairs, again = mat.pairs, mat.replays - 1
     seen = _chosen((image, pairs.both + pairs.image), ("clean", pairs.text + pairs.clean))
@@ -165,6 +168,7 @@ def _mat(
             scored + texts * again * len(set(read)) + sum(count for _, count in captions)
         ),
         text_updates=texts * (1 + again) * len(read),
+        text_backwards=named,
     )
 
 

@@ -19,7 +19,7 @@ from mat_jax.defenses.outer import compare, encode_texts
 from mat_jax.records import Batch, ImageFeatures, Tokens
 
 TextObjective = Literal["away", "kl"]
-Search = Literal["important", "random", "every"]
+Search = Literal["important", "random", "promising", "every"]
 # A tree of arrays, all with the examples of a batch as their first axis.
 Given = TypeVar("Given")
 # One value an image [batch], which PGD climbs.
@@ -51,7 +51,10 @@ def attack_texts(
     - `important`: the one whose absence moves the caption's embedding most, and the next only
       where no substitute of it raises the objective (BERT-Attack, Li et al. 2020);
     - `random`: in random order, from `keys`, with no pass spent on scores (ours);
-    - `every`: all are tried, and the best substitute of any word is taken (ours).
+    - `every`: all are tried, and the best substitute of any word is taken (ours);
+    - `promising`: the same, of the `candidates` substitutes of any word that the gradient names
+      (`attacks.every_word.promising`; ours). Cheaper than `important`; `away` only, as `kl` has no
+      slope at the clean caption.
     """
     if batch.words is None:
         raise ValueError(
@@ -78,7 +81,7 @@ def attack_texts(
             return away, jnp.broadcast_to(image[:, None], clean.shape)
 
         framed = model.text_format
-        if search == "every":
+        if search in ("every", "promising"):
             clean = embed(batch.tokens, None)
             function, reference = anchor(clean)
             rows, flat = jax.tree.map(lambda x: _rows(x, clean), (table, batch.tokens))
@@ -88,7 +91,8 @@ def attack_texts(
                 return function(jnp.broadcast_to(reference, units.shape), units)
 
             start = standing(rows, _rows(clean, clean))
-            found = best_of_all(model, start, score, budget=words).tokens(flat, framed)
+            few = candidates if search == "promising" else None
+            found = best_of_all(model, start, score, budget=words, few=few).tokens(flat, framed)
             return jax.tree.map(lambda x, old: x.reshape(old.shape), found, batch.tokens)
         if search == "random":
             prepared = shuffled_plan(embed, table, batch.tokens, keys, text_format=framed)

@@ -61,8 +61,9 @@ class MAT:
         words: words replaced in a caption; 0 leaves text alone.
         candidates: substitutes tried for a word.
         text_objective: "away" from the image or "kl" from the clean caption.
-        search: which words are tried: the most "important" (BERT-Attack), a "random" one, or
-            "every" one (ours: a model that has only met the first is weak at the others).
+        search: which words are tried: the most "important" (BERT-Attack), a "random" one, "every"
+            one, or what is most "promising" of all (the last three are ours: a model that has only
+            met the first is weak at the others). See `inner.attack_texts`.
         strategy: order, opponents and objective of the attacks, and the share of texts attacked.
         pairs: the pairs learnt from, with their weights.
         part: the weights that train: "all", "vision", "text" or "projections".
@@ -97,6 +98,11 @@ class MAT:
             raise ValueError(f"text_objective is 'away' or 'kl', got {self.text_objective!r}")
         if self.search not in get_args(Search):
             raise ValueError(f"search is one of {get_args(Search)}, got {self.search!r}")
+        if self.search == "promising" and self.text_objective == "kl":
+            raise ValueError(
+                "search='promising' needs a slope at the clean caption, where 'kl' has none: take "
+                "text_objective='away', or search='every'"
+            )
         require_part(self.part)
         if self.replays < 1:
             raise ValueError(f"replays {self.replays}: a batch makes 1 update or more")

@@ -133,7 +133,8 @@ def test_a_step_makes_the_passes_that_were_counted(name):
     counted = passes(defense, batch_size=BATCH, open_words=3.0)
     assert rows["image forward"] / BATCH == pytest.approx(counted.image_forwards)
     assert rows["text forward"] / BATCH == pytest.approx(counted.text_forwards)
-    assert rows["text backward"] / BATCH == pytest.approx(counted.text_updates)
+    back = counted.text_backwards + counted.text_updates
+    assert rows["text backward"] / BATCH == pytest.approx(back)
     back = counted.image_backwards + counted.image_updates
     assert rows["image backward"] / BATCH == pytest.approx(back)
 
@@ -146,6 +147,9 @@ def test_mat_is_one_step_of_fine_tuning_and_two_thirds_a_pgd_step_and_what_is_sc
     # The clean image, against which words are chosen; 1 + 7 + 10 captions besides the one learnt.
     both = passes(replace(mat, words=1), batch_size=64).relative(1.0, 1.0)
     assert both == pytest.approx(1 + (2 * 2 / 3 + 1 / 3 + 18 / 3) / 2)
+    # The gradient names ten captions of all that a word makes: a pass back in the place of seven.
+    named = passes(replace(mat, words=1, search="promising"), batch_size=64).relative(1.0, 1.0)
+    assert named == pytest.approx(1 + (2 * 2 / 3 + 1 / 3 + (1 + 10 + 1) / 3) / 2)
     # An update of the fast form costs one of fine-tuning.
     free = passes(defenses.MAT(steps=0, words=0, replays=4), batch_size=64)
     assert free.relative(5.0, 2.0) == pytest.approx(4)
