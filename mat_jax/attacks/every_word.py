@@ -1,4 +1,20 @@
-"""All that comes of a caption when one word is replaced: every substitute of every word."""
+"""All that comes of a caption when one word is replaced: every substitute of every word.
+
+What the best of them gains of `away`, and what else gains of that (one word of 10 candidates, 160
+captions of 32 test scenes; MAT and TeCoA-ITR are the exports of `experiments/README.md`):
+
+============================  ===========  =====  =========  ==========
+search                        scenes-clip  MAT    TeCoA-ITR  encodings
+============================  ===========  =====  =========  ==========
+the most important word       83 %         73 %   93 %       1 + w + 10
+the 10 most promising of all  92 %         91 %   92 %       2 + 10
+the 30 most promising of all  98 %         98 %   97 %       2 + 30
+every one                     100 %        100 %  100 %      1 + 10 w
+============================  ===========  =====  =========  ==========
+
+with w open words of a caption. A model trained against the most important word (MAT) is the one on
+which that word is the wrong one.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
