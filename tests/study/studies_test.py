@@ -67,6 +67,21 @@ def _of(defense, field):
     return getattr(defense, field.name)
 
 
+def test_what_is_ours_is_chosen_where_it_is_not_reported(built):
+    """Same budget and data as MAT; the choice is made on other scenes than the test's."""
+    base = built["main/clip-mat"]
+    assert built["beyond/val-mat"].defense == base.defense
+    for run in studies.beyond():
+        one, (split, name) = built[run.key], run.name.split("-", 1)
+        assert run.settings[-1] == f"split={split}" and name in studies.BEYOND
+        assert (one.steps, one.batch_size, one.data.name) == (200, 64, base.data.name)
+        if split == "test":
+            assert one.evaluation.data.name == base.evaluation.data.name
+        else:
+            assert one.evaluation.data.name != base.evaluation.data.name
+        assert getattr(one.defense, "mat", one.defense).eps == base.defense.eps
+
+
 def test_mava_without_a_part_has_the_others(built):
     whole = built["main/clip-mava"].defense
     assert (whole.cms, whole.vsse, whole.sca, whole.count, whole.texts) == (0.002, 0.4, 0.6, 3, 5)
