@@ -1,129 +1,24 @@
-"""The inner maximisation: the adversarial captions and images a defence trains on."""
+"""The inner maximisation by pixels: the adversarial images a defence trains on, and what climbs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any
 
-import jax
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec
-from jaxtyping import Array, Float, Key, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.encode import embed_images, embed_texts
-from mat_jax.attacks.every_word import best_of_all, standing
 from mat_jax.attacks.losses import squared_distance
 from mat_jax.attacks.pgd import NoisyLoss, example_keys, pgd
-from mat_jax.attacks.text import Objective, away, kl, plan, shuffled_plan, substitute
+from mat_jax.attacks.text import away, kl
 from mat_jax.attacks.threat import Norm
 from mat_jax.defenses.outer import compare, encode_texts
 from mat_jax.records import Batch, ImageFeatures, Tokens
 
-TextObjective = Literal["away", "kl"]
-Search = Literal["important", "random", "promising", "every"]
-# A tree of arrays, all with the examples of a batch as their first axis.
-Given = TypeVar("Given")
 # One value an image [batch], which PGD climbs.
 ImageValues = Callable[[ImageFeatures], Array]
 # `objective(model, batch, tokens)`: against these captions, the batch being clean.
 ImageObjective = Callable[[Any, Batch, Tokens], ImageValues]
-
-
-def attack_texts(
-    model: Any,
-    batch: Batch,
-    keys: Key[Array, " batch"],
-    *,
-    words: int,
-    candidates: int,
-    objective: TextObjective,
-    search: Search = "important",
-) -> Tokens:
-    r"""BERT-Attack on the captions of a batch: at most `words` words of each are replaced.
-
-    Of the first `candidates` substitutes of a word the one with the largest objective is taken:
-
-    - `away`: $-\cos(f(x), g(t'))$, away from the clean image (SGA, Lu et al. 2023);
-    - `kl`: $KL(softmax(g(t)) \| softmax(g(t')))$, away from the clean caption, on the unit
-      sphere (Co-Attack, Zhang et al. 2022).
-
-    Of the words, as `search` says,
-
-    - `important`: the one whose absence moves the caption's embedding most, and the next only
-      where no substitute of it raises the objective (BERT-Attack, Li et al. 2020);
-    - `random`: in random order, from `keys`, with no pass spent on scores (ours);
-    - `every`: all are tried, and the best substitute of any word is taken (ours);
-    - `promising`: the same, of the `candidates` substitutes of any word that the gradient names
-      (`attacks.every_word.promising`; ours). Cheaper than `important`; `away` only, as `kl` has no
-      slope at the clean caption.
-    """
-    if batch.words is None:
-        raise ValueError(
-            "this defence attacks words but the batch carries none: give the experiment "
-            "substitutes=data.Substitutes(...)"
-        )
-
-    def attack(given: tuple[Batch, Array], model: Any) -> Tokens:
-        batch, keys = given
-        assert batch.words is not None
-        table = batch.words._replace(
-            substitutes=batch.words.substitutes[..., :candidates, :],
-            substitute_lengths=batch.words.substitute_lengths[..., :candidates],
-        )
-
-        def embed(tokens: Tokens, captions: Array | None) -> Array:
-            return embed_texts(model, tokens)
-
-        def anchor(clean: Array) -> tuple[Objective, Array]:
-            """What is raised, and of what, for clean captions [batch, captions, embed]."""
-            if objective == "kl":
-                return kl, clean
-            image = embed_images(model, batch.images)
-            return away, jnp.broadcast_to(image[:, None], clean.shape)
-
-        framed = model.text_format
-        if search in ("every", "promising"):
-            clean = embed(batch.tokens, None)
-            function, reference = anchor(clean)
-            rows, flat = jax.tree.map(lambda x: _rows(x, clean), (table, batch.tokens))
-            reference = _rows(reference, clean)[:, None]
-
-            def score(units: Array) -> Array:
-                return function(jnp.broadcast_to(reference, units.shape), units)
-
-            start = standing(rows, _rows(clean, clean))
-            few = candidates if search == "promising" else None
-            found = best_of_all(model, start, score, budget=words, few=few).tokens(flat, framed)
-            return jax.tree.map(lambda x, old: x.reshape(old.shape), found, batch.tokens)
-        if search == "random":
-            prepared = shuffled_plan(embed, table, batch.tokens, keys, text_format=framed)
-        else:
-            prepared = plan(embed, table, batch.tokens, text_format=framed)
-        function, reference = anchor(prepared.clean)
-        found = substitute(
-            embed, table, batch.tokens, function, reference, prepared, text_format=framed,
-            budget=words,
-        )  # fmt: skip
-        return found.tokens
-
-    return device_by_device(attack, (batch, keys), model)
-
-
-def _rows(x: Array, clean: Array) -> Array:
-    """The leading axes of the clean captions in one."""
-    return x.reshape(-1, *x.shape[clean.ndim - 1 :])
-
-
-def device_by_device(function: Callable[[Given, Any], Tokens], given: Given, model: Any) -> Tokens:
-    """`function(given, model)`, on a mesh on each device's part of the batch by itself.
-
-    Captions are attacked one apart from another, so no device need wait for another's walk. Left
-    to itself, XLA would gather the captions that are not finished on every device.
-    """
-    if jax.sharding.get_abstract_mesh().shape.get("data", 1) == 1:
-        return function(given, model)
-    split, whole = PartitionSpec("data"), PartitionSpec()
-    apart = jax.shard_map(function, in_specs=(split, whole), out_specs=split, check_vma=False)
-    return apart(given, model)
 
 
 def attack_images(

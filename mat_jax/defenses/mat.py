@@ -10,10 +10,11 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from mat_jax.attacks.ball import project, uphill
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.contrastive import share_changed
-from mat_jax.defenses.inner import Search, TextObjective, attack_images, attack_texts
+from mat_jax.defenses.inner import attack_images
 from mat_jax.defenses.outer import Pairs, mixed_losses, require_one_caption
 from mat_jax.defenses.parts import Part, belongs, require_part
 from mat_jax.defenses.strategy import Strategy
+from mat_jax.defenses.words import Search, TextObjective, attack_texts
 from mat_jax.records import Batch, Tokens
 
 
@@ -63,7 +64,7 @@ class MAT:
         text_objective: "away" from the image or "kl" from the clean caption.
         search: which words are tried: the most "important" (BERT-Attack), a "random" one, "every"
             one, or what is most "promising" of all (the last three are ours: a model that has only
-            met the first is weak at the others). See `inner.attack_texts`.
+            met the first is weak at the others). See `words.attack_texts`.
         strategy: order, opponents and objective of the attacks, and the share of texts attacked.
         pairs: the pairs learnt from, with their weights.
         part: the weights that train: "all", "vision", "text" or "projections".

@@ -11,9 +11,10 @@ from mat_jax.attacks.losses import info_nce
 from mat_jax.attacks.pgd import example_keys
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.contrastive import multi_positive, share_changed
-from mat_jax.defenses.inner import attack_images, attack_texts
+from mat_jax.defenses.inner import attack_images
 from mat_jax.defenses.parts import Part, belongs, require_part
 from mat_jax.defenses.prompts import Prompts, class_logits, labels_of, surprise
+from mat_jax.defenses.words import attack_texts
 from mat_jax.records import Batch, unit
 
 Targets = Literal["classes", "pairs"]
