@@ -22,7 +22,7 @@ from mat_jax.study import saved
 from mat_jax.study.plan import Run, shown
 
 # Settings of the evaluation alone: a model need not be trained again for another.
-MEASURING = ("limit",)
+MEASURING = ("limit", "split")
 
 
 def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Path:
@@ -36,7 +36,7 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         ValueError, OSError, ArithmeticError, Broken: as `fit` and `evaluate`.
         loop.Stopped: on SIGTERM or SIGINT, after saving.
     """
-    workdir = out / run.file
+    workdir = out / run.workdir
     if run.manifest:
         make_data(run, results)
     function = experiments.load(run.config)

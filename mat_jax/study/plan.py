@@ -21,6 +21,7 @@ class Run:
         config: the experiment file; its `experiment` has a setting `seed`, and an evaluation.
         settings: as after `--set`: ("defense=mat", "eps=6/255").
         seed: of the training; the evaluation's is always the experiment's own.
+        training: what it trains, where several runs measure the same training; None is `name`.
         trained: False measures the model as the experiment starts from it.
         manifest: arguments of `python -m mat_jax.augment` without `--out`, which make the data
             in `folder`; empty where the data are there anyway.
@@ -34,6 +35,7 @@ class Run:
     config: Path
     settings: tuple[str, ...] = ()
     seed: int = 0
+    training: str | None = None
     trained: bool = True
     manifest: tuple[str, ...] = ()
     folder: Path | None = None
@@ -46,8 +48,13 @@ class Run:
 
     @property
     def file(self) -> str:
-        """`main/clip-mat-0`: where its workdir and its result are, in their folders."""
+        """`main/clip-mat-0`: where its result is, in its folder."""
         return f"{self.key}-{self.seed}"
+
+    @property
+    def workdir(self) -> str:
+        """`main/clip-mat-0`: where its training is, in its folder."""
+        return f"{self.study}/{self.training or self.name}-{self.seed}"
 
     def bound(self) -> dict[str, Any]:
         """All settings of the experiment, as a JSON file gives them back."""

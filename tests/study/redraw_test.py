@@ -43,7 +43,7 @@ def test_one_command_draws_all_again_and_the_same(results, capsys):
     ours = page[page.index("## Settings of our own") :]
     chosen, beside = ours.split("**On the test scenes")
     title = studies.BEYOND[studies.CHOSEN[0]][0]
-    assert "| MAT, a random word | 1 | **80.0** |" in chosen and "| MAVA |" not in chosen
+    assert "| MAT, random words | 1 | **80.0** |" in chosen and "| MAVA |" not in chosen
     assert "| MAVA | 3 |" in beside and f"| {title} | 1 | 80.0 |" in beside
     assert {"beyond-sga.svg", "beyond-worst_case.svg"} <= set(figures)
     (results / "README.md").unlink()
