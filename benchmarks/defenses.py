@@ -74,11 +74,15 @@ class Training:
 
     def __init__(self, model: models.CLIP, defense: Any, batch: Batch):
         layout, weights = state.flatten(model)
-        optimizer = optax.sgd(1e-4)
-        self.state = state.create(weights, optimizer, defense.trains, seed=0)
-        self.step = compile_step(layout, defense, optimizer, mesh.make(1), self.state)
-        self.reference = weights if defense.needs_reference else None
-        self.batch = batch
+        optimizer, devices = optax.sgd(1e-4), mesh.make(1)
+        begin = state.create(weights, optimizer, defense.trains, seed=0)
+        # Placed as a step leaves it, or the second step would be compiled anew.
+        self.state = jax.device_put(begin, mesh.state_shardings(devices, begin))
+        self.step = compile_step(layout, defense, optimizer, devices, self.state)
+        self.reference = None
+        if defense.needs_reference:
+            self.reference = jax.device_put(weights, mesh.state_shardings(devices, weights))
+        self.batch = jax.device_put(batch, mesh.batch_sharding(devices))
 
     def __call__(self) -> Any:
         self.state, metrics = self.step(self.state, self.reference, self.batch)
