@@ -24,6 +24,9 @@ def experiment(
     search: Literal["important", "random", "promising", "every"] = "important",
     texts: int = 1,
     pairs: Literal["both", "both+text", "both+clean"] = "both",
+    radius: float = 6 / 255,
+    words: int = 1,
+    pgd_steps: int = 2,
     average: float = 0.0,
     split: Literal["val", "test"] = "val",
     lr: float = 6e-4,
@@ -35,10 +38,11 @@ def experiment(
 ) -> Experiment:
     """MAT that tries other words than the most important; with more `texts` it is MAT+.
 
-    `average` is the decay of a moving average of the weights, which is what is measured; 0 for
+    `radius`, `words` and `pgd_steps` are those of the training; the evaluation is always the same,
+    within `eps` and of one word. `average` is the decay of a moving average of the weights, which is what is measured; 0 for
     none.
     """
-    mat = defenses.MAT(eps=eps, steps=2, search=search, pairs=PAIRS[pairs])
+    mat = defenses.MAT(eps=radius, steps=pgd_steps, words=words, search=search, pairs=PAIRS[pairs])
     return on_scenes(
         mat if texts == 1 else defenses.MATPlus(mat, use="positives", texts=texts),
         model=model,

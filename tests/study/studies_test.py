@@ -79,7 +79,7 @@ def test_what_is_ours_is_chosen_where_it_is_not_reported(built):
             assert one.evaluation.data.name == base.evaluation.data.name
         else:
             assert one.evaluation.data.name != base.evaluation.data.name
-        assert getattr(one.defense, "mat", one.defense).eps == base.defense.eps
+        assert one.evaluation.eps == base.evaluation.eps == 6 / 255
 
 
 def test_mava_without_a_part_has_the_others(built):
