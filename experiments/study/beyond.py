@@ -27,6 +27,7 @@ def experiment(
     radius: float = 6 / 255,
     words: int = 1,
     pgd_steps: int = 2,
+    replays: int = 1,
     average: float = 0.0,
     split: Literal["val", "test"] = "val",
     lr: float = 6e-4,
@@ -39,7 +40,7 @@ def experiment(
     """MAT that tries other words than the most important; with more `texts` it is MAT+.
 
     `radius`, `words` and `pgd_steps` are those of the training; the evaluation is always the same,
-    within `eps` and of one word. `average` is the decay of a moving average of the weights, which
+    within `eps` and of one word. `replays` are the updates with a batch. `average` is the decay of a moving average of the weights, which
     is then what is measured; 0 for none.
     """
     mat = defenses.MAT(eps=radius, steps=pgd_steps, words=words, search=search, pairs=PAIRS[pairs])
@@ -48,6 +49,7 @@ def experiment(
         model=model,
         split=split,
         average=average,
+        replays=replays,
         lr=lr,
         steps=steps,
         batch_size=batch_size,

@@ -18,6 +18,7 @@ def on_scenes(
     substitutes: Any = None,
     split: str = "test",
     average: float = 0.0,
+    replays: int = 1,
     lr: float = 6e-4,
     steps: int = 200,
     batch_size: int = 64,
@@ -39,15 +40,17 @@ def on_scenes(
         substitutes: what its text attack may put in; None is ten words of `scenes-bert`.
         split: scenes that measure it, "test", or "val" where something is chosen by them.
         average: decay of a moving average of the weights, which is what is measured; 0 for none.
-        lr: highest learning rate, after a twentieth of the steps; then a cosine to 0.
-        steps: updates.
-        batch_size: images an update.
+        replays: updates with a batch, where the defence makes several.
+        lr: highest learning rate, after a twentieth of the updates; then a cosine to 0.
+        steps: batches.
+        batch_size: images a batch.
         eps: radius of the attacks of the evaluation.
         words: words of a caption they may change.
         limit: scenes of the split.
         seed: of the order of the data and of the random starts.
     """
-    schedule = optax.warmup_cosine_decay_schedule(0.0, lr, steps // 20, steps)
+    updates = steps * replays
+    schedule = optax.warmup_cosine_decay_schedule(0.0, lr, updates // 20, updates)
     optimizer = optimizers.muon_adamw(schedule, weight_decay=1e-4)
     return Experiment(
         model=models.Pretrained(model),
