@@ -40,8 +40,8 @@ def experiment(
     """MAT that tries other words than the most important; with more `texts` it is MAT+.
 
     `radius`, `words` and `pgd_steps` are those of the training; the evaluation is always the same,
-    within `eps` and of one word. `replays` are the updates with a batch. `average` is the decay of a moving average of the weights, which
-    is then what is measured; 0 for none.
+    within `eps` and of one word. `replays` are the updates with a batch. `average` is the decay of
+    a moving average of the weights, which is then what is measured; 0 for none.
     """
     mat = defenses.MAT(eps=radius, steps=pgd_steps, words=words, search=search, pairs=PAIRS[pairs])
     return on_scenes(
