@@ -63,8 +63,8 @@ class MAT:
         candidates: substitutes tried for a word.
         text_objective: "away" from the image or "kl" from the clean caption.
         search: which words are tried: the most "important" (BERT-Attack), a "random" one, "every"
-            one, or what is most "promising" of all (the last three are ours: a model that has only
-            met the first is weak at the others). See `words.attack_texts`.
+            one, or what is most "promising" of all (the last three are ours, see
+            `words.attack_texts`; experiments/study/results has what they were worth).
         strategy: order, opponents and objective of the attacks, and the share of texts attacked.
         pairs: the pairs learnt from, with their weights.
         part: the weights that train: "all", "vision", "text" or "projections".
