@@ -9,6 +9,7 @@ from mat_jax.study.saved import Spread
 
 WIDTH, HEIGHT = 560.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 34.0, 46.0
+LETTER_WIDTH, LINE_HEIGHT = 6.2, 11.0  # of names beside marks, about
 INK, SOFT, LINE, PAPER = "#1f2328", "#59616b", "#dedad4", "#ffffff"
 # Told apart in print and by colour-blind readers (after Okabe and Ito 2008); then by shades.
 COLOURS = (
@@ -101,11 +102,19 @@ def points(
     bottoms = [p.y.mean - (p.y.sd or 0) for p in found]
     axes = Axes((low, high), _room([*tops, *bottoms]))
     parts = [_frame(axes, title, x, unit, marks=_ticks(low, high))]
-    for p in found:
+    placed: list[tuple[float, float, float]] = []  # left, right and base of names
+    for p in sorted(found, key=lambda p: p.y.mean):
         parts.append(_dot(axes, p, COLOURS[p.group % len(COLOURS)], p.label))
         right = axes.across(p.x) < 0.75 * WIDTH
-        place = axes.across(p.x) + (7 if right else -7)
-        parts.append(_text(place, axes.up(p.y.mean) - 5, p.label, "start" if right else "end", INK))
+        place, base = axes.across(p.x) + (7 if right else -7), axes.up(p.y.mean) - 5
+        wide = LETTER_WIDTH * len(p.label)
+        left, end = (place, place + wide) if right else (place - wide, place)
+        # From the bottom up: a name that would lie on another goes above it.
+        for a, b, under in placed:
+            if a < end and left < b and abs(base - under) < LINE_HEIGHT:
+                base = under - LINE_HEIGHT
+        placed.append((left, end, base))
+        parts.append(_text(place, base, p.label, "start" if right else "end", INK))
     return _svg(parts, list(groups), WIDTH)
 
 

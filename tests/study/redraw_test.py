@@ -114,6 +114,15 @@ def test_points_stand_where_their_numbers_are():
     assert len(marks(plot.points([*points, empty], ["a"], title="t", x="n"), "circle")) == 3
 
 
+def test_names_of_points_do_not_lie_on_each_other():
+    names = ["none", "LEAF", "fine-tuning", "MAT"]
+    heights = (0.1, 0.0, 0.2, 30.0)
+    points = [plot.Point(96.0, spread([y]), name) for name, y in zip(names, heights, strict=True)]
+    found = marks(plot.points(points, ["a"], title="t", x="n"), "text")
+    places = sorted(float(text.get("y")) for text in found if text.text in names)
+    assert len(places) == 4 and np.diff(places).min() >= 10  # an eleven-point letter's height
+
+
 @pytest.mark.parametrize("low, high", [(0.0, 100.0), (0.0, 7.3), (0.2, 0.9), (-3.0, 1800.0)])
 def test_scales_have_a_few_round_marks(low, high):
     ticks = plot._ticks(low, high)
