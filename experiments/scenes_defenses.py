@@ -5,9 +5,8 @@ for d in fine_tune tecoa_itr fare mat; do for s in 0 1 2; do
         --set defense=$d seed=$s --workdir runs/scenes_defenses/$d-$s
 done; done
 
-Measured (seeds 0, 1, 2; 250 held-out scenes; SGA at 6/255, one word), mean of TR@1 and IR@1 under
-SGA and its standard deviation: fine-tuning 0.1 (0.1), TeCoA-ITR 0.9 (0.4), FARE 3.6 (0.4), MAT 15.5
-(1.1). `experiments/README.md` has the whole table.
+The study measures these and all other defences with the same budget, on 100 scenes:
+`experiments/study/results/README.md`.
 """
 
 from typing import Literal
