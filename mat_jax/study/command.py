@@ -16,7 +16,7 @@ from mat_jax.invariants import Broken
 from mat_jax.metrics import duration
 from mat_jax.parser import Parser
 from mat_jax.saving import writable
-from mat_jax.study import saved, studies
+from mat_jax.study import augmented, saved, studies
 from mat_jax.study.carry import carry_out
 from mat_jax.study.plan import Run, home
 
@@ -36,7 +36,7 @@ def parser() -> Parser:
         "--out",
         type=Path,
         default=Path("runs/study"),
-        help=f"where runs keep their folders; partners are in {studies.DATA} wherever that is",
+        help=f"where runs keep their folders; partners are in {augmented.DATA} wherever that is",
     )
     add("--results", type=Path, help="where results are kept; default experiments/study/results")
     add("--list", action="store_true", help="show the runs and which are done, and do nothing")

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from mat_jax.study import studies
+from mat_jax.study import augmented, studies
 from mat_jax.study.claims import (
     Claim,
     Side,
@@ -173,10 +173,10 @@ def mava_parts(shelf: Shelf) -> list[Claim]:
 
 def partners(shelf: Shelf) -> list[Claim]:
     """D, the second half: which partners are worth most; each kind's best is not picked."""
-    kinds = studies.KINDS
+    kinds = augmented.KINDS
 
-    def side(name: str, wanted: Callable[[studies.Kind], bool]) -> Side:
-        names = [n for n, kind in kinds.items() if kind.family != studies.KNOB and wanted(kind)]
+    def side(name: str, wanted: Callable[[augmented.Kind], bool]) -> Side:
+        names = [n for n, kind in kinds.items() if kind.family != augmented.KNOB and wanted(kind)]
         return Side(name, tuple(f"augmentations/{n}" for n in names), JOINT)
 
     def only(name: str) -> Side:
@@ -192,7 +192,7 @@ def partners(shelf: Shelf) -> list[Claim]:
     def crossed(what: str, of_pictures: bool) -> Claim:
         cross, intra = (
             side(family, lambda k, f=family: k.family == f and k.pictures is of_pictures)
-            for family in (studies.CROSS, studies.INTRA)
+            for family in (augmented.CROSS, augmented.INTRA)
         )
         return says(f"cross-modal > intra-modal partner {what}", cross, intra)
 
@@ -215,7 +215,7 @@ def properties(shelf: Shelf, results: Path) -> list[Claim]:
     for pictures, what in ((False, "texts"), (True, "pictures")):
         for name, sign in wanted.items():
             pairs = {}
-            for kind_name, kind in studies.KINDS.items():
+            for kind_name, kind in augmented.KINDS.items():
                 own = measures(results, kind_name)
                 robust = shelf.spread(f"augmentations/{kind_name}", "sga")
                 if kind.pictures is pictures and own and robust.count:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mat_jax.metrics import write_text
 from mat_jax.report.words import title
-from mat_jax.study import plot, studies
+from mat_jax.study import augmented, plot, studies
 from mat_jax.study.found import neighbours
 from mat_jax.study.orderings import section as orderings
 from mat_jax.study.plan import Run
@@ -179,10 +179,10 @@ def augmentations(shelf: Shelf, results: Path) -> str:
     if not there:
         return ""
     parts = [protocol(shelf, there), recalls(shelf, there, "mean", BRIEF)]
-    found = {name: measures(results, name) for name in studies.KINDS}
+    found = {name: measures(results, name) for name in augmented.KINDS}
     head = ["augmentation", "kind", *PROPERTIES, "truth", title("sga")]
     rows = []
-    for name, kind in studies.KINDS.items():
+    for name, kind in augmented.KINDS.items():
         own = found[name]
         if own is not None:
             figures = [own.get(p) for p in (*PROPERTIES, "truth")]
@@ -196,17 +196,17 @@ def augmentations(shelf: Shelf, results: Path) -> str:
                 plot.Point(
                     float(own[prop]),
                     shelf.spread(runs[name].key, "sga"),
-                    studies.KINDS[name].title,
-                    studies.FAMILIES.index(studies.KINDS[name].family),
+                    augmented.KINDS[name].title,
+                    augmented.FAMILIES.index(augmented.KINDS[name].family),
                 )
                 for name, own in found.items()
-                if own is not None and studies.KINDS[name].pictures is pictures
+                if own is not None and augmented.KINDS[name].pictures is pictures
             ]
             marks = [mark for mark in marks if mark.y.count and mark.x == mark.x]
             if len(marks) > 1:
                 chart = plot.points(
                     marks,
-                    studies.FAMILIES,
+                    augmented.FAMILIES,
                     title=f"Partner {what}: SGA, mean of TR@1 and IR@1",
                     x=said,
                 )

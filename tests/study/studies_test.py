@@ -9,7 +9,7 @@ import pytest
 from mat_jax import data
 from mat_jax import experiment as experiments
 from mat_jax.data.world import Scenes
-from mat_jax.study import studies
+from mat_jax.study import augmented, studies
 from mat_jax.study.setting import ATTACKS
 from mat_jax.study.tables import unique
 
@@ -113,7 +113,7 @@ def test_first_captions_are_the_first():
 
 
 def test_partners_are_made_by_a_command_that_names_its_folder():
-    run = next(run for run in studies.augmentations() if run.name == "t_i2i_shifted")
+    run = next(run for run in augmented.augmentations() if run.name == "t_i2i_shifted")
     line = " ".join(run.manifest)
     assert line.startswith(
         "--data scenes --limit 800 --originals 1 --count 4 --how t_i2i --shift 1"
