@@ -9,6 +9,7 @@ import optax
 from jax.sharding import Mesh
 
 from mat_jax import mesh as meshes
+from mat_jax.defenses.partners import all_images, with_images
 from mat_jax.lora import Merging
 from mat_jax.records import Batch
 from mat_jax.state import Layout, State, Weights
@@ -40,8 +41,8 @@ def compile_step(
     from the run's key and the step's number.
 
     A defence with `replays` above 1 makes so many updates with the batch, and between two of them
-    `images' = defense.climb(images, images', slope)`, with the slope of the loss along the pixels
-    from the backward pass of the update before (see `MAT`).
+    `images' = defense.climb(batch, images', slope)`, with the slope of the loss along the pixels
+    from the backward pass of the update before (see `MAT`); `images'` are `all_images` of `batch'`.
 
     Metrics are those of the defence plus `loss`, `grad_norm` and, with a schedule, `lr`; of
     several updates, the last one's.
@@ -65,7 +66,7 @@ def compile_step(
 
         def objective(trained: Weights, images: jax.Array, key: jax.Array) -> Any:
             model = layout.model({**trained, **state.frozen})
-            attacked = batch_adv._replace(images=images)
+            attacked = with_images(batch_adv, images)
             losses, metrics = defense.loss(model, original, batch, attacked, key)
             return jnp.mean(losses), metrics
 
@@ -95,9 +96,9 @@ def compile_step(
             trained, memory, metrics, slope = learn(
                 trained, memory, images, once, state.step * replays + index
             )
-            return (trained, memory, defense.climb(batch.images, images, slope)), metrics
+            return (trained, memory, defense.climb(batch, images, slope)), metrics
 
-        start = state.trained, state.optimizer, batch_adv.images
+        start = state.trained, state.optimizer, all_images(batch_adv)
         if replays == 1:
             trained, memory, metrics, _ = learn(*start, key, state.step)
         else:

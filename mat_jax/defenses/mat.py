@@ -12,6 +12,7 @@ from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.contrastive import share_changed
 from mat_jax.defenses.inner import attack_images
 from mat_jax.defenses.outer import Pairs, mixed_losses, require_one_caption
+from mat_jax.defenses.partners import all_images
 from mat_jax.defenses.parts import Part, belongs, require_part
 from mat_jax.defenses.strategy import Strategy
 from mat_jax.defenses.words import Search, TextObjective, attack_texts
@@ -156,10 +157,16 @@ class MAT:
             norm=self.norm,
         )
 
-    def climb(self, clean: Array, images: Array, slope: Array) -> Array:
-        """The images after a PGD step up the slope of the outer loss (`replays`)."""
+    def climb(self, clean: Batch, images: Array, slope: Array) -> Array:
+        """The images after a PGD step up the slope of the outer loss (`replays`).
+
+        Args:
+            clean: the batch before the attack.
+            images: where they are, `[pictures, height, width, 3]`, in the order of `all_images`.
+            slope: of the loss along them.
+        """
         moved = images + self.step * uphill(slope, self.norm)
-        return project(moved, clean, self.eps, self.norm)
+        return project(moved, all_images(clean), self.eps, self.norm)
 
     def loss(
         self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray

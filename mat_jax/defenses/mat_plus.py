@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import jax
@@ -62,10 +63,12 @@ class MATPlus:
     matching term), hence `mat.strategy.objective` is left at its default. Each text is attacked by
     itself, with the original $x_0$ in view (in `pairs` with the picture of its pair).
 
-    An example with fewer texts has its first one again, one with fewer pictures its own.
+    An example with fewer texts has its first one again, one with fewer pictures its own. With
+    `mat.replays` m, a faster form of ours, m updates are made with a batch, partners and all, and
+    between two of them every picture that is attacked moves as in `MAT`.
 
     Args:
-        mat: the attacks, the pairs and what trains.
+        mat: the attacks, the pairs, what trains, and the updates made with a batch.
         use: one of the three ways.
         texts: M, texts drawn of an image at each visit, its own included; None for all.
         images: partner pictures drawn from the data at each visit.
@@ -99,11 +102,6 @@ class MATPlus:
             raise ValueError(
                 f"views={self.views} and augment={self.augment} do not go together: views are what "
                 "augment makes of an image, give both or neither"
-            )
-        if self.mat.replays > 1:
-            raise ValueError(
-                f"mat.replays={self.mat.replays} moves the images alone, and not their partners: "
-                "leave it at 1"
             )
         if self.mat.strategy.objective is not against_texts:
             raise ValueError(
@@ -142,13 +140,8 @@ class MATPlus:
         count = pictures(clean)
         # Pairs of one image are attacked each by itself, though they share its id.
         numbers = numbered(batch.ids, len(clean.ids) // len(batch.ids))
-        own_images, own_texts = originals(batch, pairs=self.use == "pairs")
-
-        def kept(images: Array) -> Array:
-            """Partners stay as they are, where they are not attacked."""
-            if self.attack_partners:
-                return images
-            return jnp.where(own_images[:, None, None, None], images, all_images(clean))
+        _, own_texts = originals(batch, pairs=self.use == "pairs")
+        kept = partial(self._kept, batch, all_images(clean))
 
         def move_images(clean: Batch, tokens: Tokens, key: PRNGKeyArray) -> Batch:
             texts = encode_texts(model, tokens)
@@ -189,9 +182,26 @@ class MATPlus:
         losses = jnp.mean(losses.reshape(len(batch.ids), -1), axis=1)
         return losses, metrics | {"captions_changed": share_changed(clean, batch_adv)}
 
+    @property
+    def replays(self) -> int:
+        """Updates made with a batch."""
+        return self.mat.replays
+
+    def climb(self, clean: Batch, images: Array, slope: Array) -> Array:
+        """As `MAT.climb`, all pictures; partners that are not attacked stay as they are."""
+        examples = self._examples(clean)
+        return self._kept(clean, all_images(examples), self.mat.climb(examples, images, slope))
+
     def trains(self, path: tuple[str, ...]) -> bool:
         """What `mat` trains."""
         return self.mat.trains(path)
+
+    def _kept(self, batch: Batch, clean: Array, images: Array) -> Array:
+        """Partners stay as they are, where they are not attacked."""
+        if self.attack_partners:
+            return images
+        own, _ = originals(batch, pairs=self.use == "pairs")
+        return jnp.where(own[:, None, None, None], images, clean)
 
     def _examples(self, batch: Batch) -> Batch:
         """The batch with nothing missing; with `pairs`, one example a pair."""

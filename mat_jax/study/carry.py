@@ -18,6 +18,7 @@ from mat_jax import run as runs
 from mat_jax.augment.properties import properties
 from mat_jax.metrics import write_text
 from mat_jax.remember import remembered
+from mat_jax.soup import soup
 from mat_jax.study import saved
 from mat_jax.study.plan import Run, shown
 
@@ -29,32 +30,22 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
     """Train and evaluate one run, or go on where it was stopped; returns the result's file.
 
     Leaves in `out/STUDY/NAME-SEED` the run's folder, as `mat_jax.train` makes it, with the
-    evaluation (`evaluation.pickle`, `report/`). What is there already is not done again: neither
-    steps nor a finished evaluation.
+    evaluation (`evaluation.pickle`, `report/`); the trainings of ingredients are in their own
+    folders. What is there already is not done again: neither steps nor a finished evaluation.
 
     Raises:
         ValueError, OSError, ArithmeticError, Broken: as `fit` and `evaluate`.
         loop.Stopped: on SIGTERM or SIGINT, after saving.
     """
     workdir = out / run.workdir
-    if run.manifest:
-        make_data(run, results)
-    function = experiments.load(run.config)
-    settings = experiments.bind(function, (*run.settings, f"seed={run.seed}"))
-    experiment = function(**settings)
-    if experiment.evaluation is None:
-        raise ValueError(f"{shown(run.config)} has no evaluation: a run of a study measures")
-    if run.trained:
-        kept = {name: value for name, value in settings.items() if name not in MEASURING}
-        runs.fit(
-            replace(experiment, evaluation=None),
-            workdir,
-            settings=kept,
-            config=run.config,
-            quiet=quiet,
-        )
+    costs = [train(one, out, results, quiet=quiet) for one in run.trainings]
+    experiment, _ = built(run)
+    if costs:
         # As everybody else will load it.
-        model, tokenizer = models.load(workdir / "export")
+        loaded = [models.load(out / one.workdir / "export") for one in run.trainings]
+        model, tokenizer = loaded[0]
+        if len(loaded) > 1:
+            model = soup([model for model, _ in loaded])
     else:
         model, tokenizer = experiment.model.build(experiment.seed)
 
@@ -69,7 +60,6 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         workdir / "evaluation.pickle", (run.bound(), *decides), model, measure
     )
     evaluate.compare({run.title: result}, workdir / "report")
-    training = trained(workdir, experiment.batch_size) if run.trained else {"minutes": 0.0}
     content = {
         "study": run.study,
         "name": run.name,
@@ -78,17 +68,47 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         "experiment": shown(run.config),
         "settings": run.bound(),
         "manifest": list(run.manifest),
+        "ingredients": list(run.mixed),
         "trained": run.trained,
         "command": run.command,
         "minutes": {
-            "training": round(training.pop("minutes"), 2),
+            "training": round(sum(one.pop("minutes") for one in costs), 2),
             "evaluation": round(seconds / 60, 2),
         },
-        **training,
+        **(costs[0] if len(costs) == 1 else {}),  # of several, minutes alone add up
         "machine": machine(),
         **saved.summary(result),
     }
     return saved.write(results, run, content)
+
+
+def built(run: Run) -> tuple[experiments.Experiment, dict[str, Any]]:
+    """A run's experiment, and all its settings.
+
+    Raises:
+        ValueError: it has no evaluation.
+    """
+    function = experiments.load(run.config)
+    settings = experiments.bind(function, (*run.settings, f"seed={run.seed}"))
+    experiment = function(**settings)
+    if experiment.evaluation is None:
+        raise ValueError(f"{shown(run.config)} has no evaluation: a run of a study measures")
+    return experiment, settings
+
+
+def train(run: Run, out: Path, results: Path, *, quiet: bool = False) -> dict[str, float]:
+    """Train a run, its data made first, unless that was done; returns what it took (`trained`)."""
+    if run.manifest:
+        make_data(run, results)
+    experiment, settings = built(run)
+    runs.fit(
+        replace(experiment, evaluation=None),
+        out / run.workdir,
+        settings={name: value for name, value in settings.items() if name not in MEASURING},
+        config=run.config,
+        quiet=quiet,
+    )
+    return trained(out / run.workdir, experiment.batch_size)
 
 
 def make_data(run: Run, results: Path) -> None:

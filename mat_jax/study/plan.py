@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ class Run:
         seed: of the training; the evaluation's is always the experiment's own.
         training: what it trains, where several runs measure the same training; None is `name`.
         trained: False measures the model as the experiment starts from it.
+        ingredients: runs that train what it measures, each with its seed: the mean of their weights
+            (`mat_jax.soup`), or of one run its model; itself it trains nothing.
         manifest: arguments of `python -m mat_jax.augment` without `--out`, which make the data
             in `folder`; empty where the data are there anyway.
         folder: of that data.
@@ -37,6 +39,7 @@ class Run:
     seed: int = 0
     training: str | None = None
     trained: bool = True
+    ingredients: tuple["Run", ...] = ()
     manifest: tuple[str, ...] = ()
     folder: Path | None = None
     minutes: float = 10.0
@@ -62,8 +65,22 @@ class Run:
         return json.loads(json.dumps(bound, default=str))
 
     @property
+    def trainings(self) -> tuple["Run", ...]:
+        """The runs whose weights it measures: its ingredients, with its seed, or itself."""
+        if not self.trained:
+            return ()
+        return tuple(replace(one, seed=self.seed) for one in self.ingredients) or (self,)
+
+    @property
+    def mixed(self) -> tuple[str, ...]:
+        """The names of its ingredients, as results keep them."""
+        return tuple(one.key for one in self.ingredients)
+
+    @property
     def command(self) -> str:
         """What does the same by hand, measuring before and after."""
+        if self.ingredients:
+            return f"python -m mat_jax.study --only {self.key} --seeds {self.seed + 1}"
         if not self.trained:
             return f"python -m mat_jax.study --only {self.key}"
         chosen = " ".join((*self.settings, f"seed={self.seed}"))

@@ -135,7 +135,7 @@ def known(folder: Path, run: Run) -> Saved | None:
 def matching(shelf: Shelf, runs: Iterable[Run]) -> tuple[Shelf, tuple[str, ...]]:
     """What of a shelf was found by these runs, whatever the seed; and the names of the others.
 
-    A file of other settings, or of data made otherwise, is none of a run's seeds.
+    A file of other settings, of data made otherwise or of other ingredients is none of its seeds.
     """
     asked = {run.key: run for run in runs}
     kept: dict[str, tuple[Saved, ...]] = {}
@@ -150,8 +150,9 @@ def matching(shelf: Shelf, runs: Iterable[Run]) -> tuple[Shelf, tuple[str, ...]]
 
 
 def _like(saved: Saved, run: Run) -> bool:
-    made = saved.content.get("manifest", [])
-    return saved.content["settings"] == run.bound() and made == list(run.manifest)
+    made, mixed = (saved.content.get(name, []) for name in ("manifest", "ingredients"))
+    same = (made, mixed) == (list(run.manifest), list(run.mixed))
+    return same and saved.content["settings"] == run.bound()
 
 
 def write(folder: Path, run: Run, content: Mapping[str, Any]) -> Path:

@@ -97,6 +97,9 @@ CASES = {
         augment=lambda images, key: 0.9 * images,
         attack_partners=False,
     ),
+    "mat_plus_replays": defenses.MATPlus(
+        mat=defenses.MAT(**PGD, words=0, replays=3), texts=2, images=1
+    ),
     "mat_plus_pairs": defenses.MATPlus(
         mat=defenses.MAT(**PGD, words=0), use="pairs", texts=2, images=2
     ),

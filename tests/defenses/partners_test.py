@@ -267,7 +267,6 @@ def test_views_are_made_of_each_image_by_its_id():
 @pytest.mark.parametrize(
     "make, sentence",
     [
-        (lambda: defenses.MATPlus(defenses.MAT(replays=2)), "moves the images alone"),
         (lambda: defenses.MATPlus(images=-1), "images=-1, views=0: give 0 or more"),
         (lambda: defenses.MATPlus(views=2), "do not go together"),
         (lambda: defenses.MATPlus(augment=brighter), "do not go together"),
@@ -290,9 +289,9 @@ def test_what_cannot_be(make, sentence):
 
 @pytest.mark.parametrize("use", ["positives", "pairs"])
 def test_eight_devices_do_what_one_does(use):
-    """A whole step with views; the text attack of each device's part by itself."""
+    """A whole step of two updates with views; the text attack of each device's part by itself."""
     defense = defenses.MATPlus(
-        mat=defenses.MAT(eps=EPS, words=int(use == "pairs")),
+        mat=defenses.MAT(eps=EPS, words=int(use == "pairs"), replays=2),
         use=use,
         images=1,
         views=1,

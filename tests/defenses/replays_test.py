@@ -1,5 +1,6 @@
 """MAT's fast form: one backward pass for weights and pixels, as torch takes it step by step."""
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -8,40 +9,52 @@ import numpy as np
 import optax
 import pytest
 import torch
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from mat_jax import defenses, mesh, state
+from mat_jax.defenses.partners import all_images
 from mat_jax.step import compile_step
 from tests.defenses.linear import Torch, batch, model
+from tests.defenses.losses_test import rightful
+from tests.defenses.partners_test import rich
 
 RATE, EPS, LENGTH, UPDATES = 0.05, 0.6, 0.25, 3
 # The l2 norm: a sign would magnify what the programs differ by in the last digit.
 DEFENSE = defenses.MAT(eps=EPS, steps=1, step_size=LENGTH, norm="l2", words=0, replays=UPDATES)
+PLUS = defenses.MATPlus(DEFENSE, texts=2, images=2)
 
 
 @cache
-def compiled():
+def compiled(defense=DEFENSE):
     layout, weights = state.flatten(model(0))
     optimizer = optax.sgd(RATE)
-    begin = state.create(weights, optimizer, DEFENSE.trains, 0)
+    begin = state.create(weights, optimizer, defense.trains, 0)
     return begin, compile_step(
-        layout, DEFENSE, optimizer, mesh.make(1), begin, schedule=lambda n: n + 0.0
+        layout, defense, optimizer, mesh.make(1), begin, schedule=lambda n: n + 0.0
     )
 
 
-def by_hand(clean):
-    """The update, written out; the images begin where `perturb` leaves them."""
+def by_hand(defense, clean, moving=slice(None)):
+    """The update, written out; the images begin where `perturb` leaves them.
+
+    Of an example's pictures those of `moving` are attacked.
+    """
     key = jax.random.fold_in(jax.random.key(0), 0)
-    start = jax.jit(DEFENSE.perturb)(model(0), None, clean, key).images
-    ours, still = Torch(model(0)), torch.tensor(np.array(clean.images))
+    start = all_images(jax.jit(defense.perturb)(model(0), None, clean, key))
+    ours, still = Torch(model(0)), torch.tensor(np.array(all_images(clean)))
     x = torch.tensor(np.array(start), requires_grad=True)
+    examples, texts = clean.tokens.ids.shape[:2]
+    owner = torch.arange(examples)
+    pictures = owner.repeat_interleave(len(x) // examples)
+    right = pictures[:, None] == owner.repeat(texts)[None]
+    attacked = torch.zeros(examples, len(x) // examples, dtype=torch.bool)
+    attacked[:, moving] = True
     losses = []
     for _ in range(UPDATES):
         vision, _, scale = ours.weights
-        texts = normalize(ours.g(clean.tokens))
-        logits = scale.exp() * normalize(x.flatten(1) @ vision) @ texts.T
-        right = torch.arange(len(logits))
-        loss = (cross_entropy(logits, right) + cross_entropy(logits.T, right)) / 2
+        read = normalize(torch.cat([ours.g(clean.tokens, i) for i in range(texts)]))
+        logits = scale.exp() * normalize(x.flatten(1) @ vision) @ read.T
+        loss = (rightful(logits, right).mean() + rightful(logits.T, right.T).mean()) / 2
         losses.append(loss.item())
         *slopes, along = torch.autograd.grad(loss, [*ours.weights, x])
         ours.weights = [
@@ -50,14 +63,24 @@ def by_hand(clean):
         ]
         moved = x + LENGTH * normalize(along.flatten(1)).reshape(x.shape) - still
         short = (EPS / moved.flatten(1).norm(dim=1)).clamp(max=1.0)[:, None, None, None]
-        x = (still + short * moved).clamp(0, 1).detach().requires_grad_()
+        moved = (still + short * moved).clamp(0, 1)
+        x = torch.where(attacked.flatten()[:, None, None, None], moved, still)
+        x = x.detach().requires_grad_()
     return ours.weights, losses
 
 
-def test_weights_and_pixels_take_turns_as_in_torch():
-    clean = batch()
-    begin, step = compiled()
-    weights, losses = by_hand(clean)
+@pytest.mark.parametrize(
+    "defense, clean, moving",
+    [
+        (DEFENSE, batch(), slice(None)),
+        (PLUS, rich(2, 2), slice(None)),
+        (replace(PLUS, attack_partners=False), rich(2, 2), slice(1)),
+    ],
+    ids=["MAT", "MAT+", "partners left alone"],
+)
+def test_weights_and_pixels_take_turns_as_in_torch(defense, clean, moving):
+    begin, step = compiled(defense)
+    weights, losses = by_hand(defense, clean, moving)
     # Copies: the step donates what it is given.
     end, metrics = step(jax.tree.map(jnp.copy, begin), None, clean)
     for name, expected in zip(model(0)._fields, weights, strict=True):
@@ -95,7 +118,7 @@ def test_a_step_along_the_pixels_stays_in_the_ball_and_the_box():
         jnp.array(values).reshape(1, 1, 1, 3)
         for values in ([0.02, 0.5, 0.99], [0.07, 0.59, 0.99], [-3.0, 0.2, 1.0])
     )
-    found = defense.climb(clean, images, slope)
+    found = defense.climb(batch()._replace(images=clean), images, slope)
     expected = [0.07 - 0.125 / 3, 0.6, 1.0]
     np.testing.assert_allclose(found.reshape(-1), expected, rtol=1e-6)
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
+import jax
+import numpy as np
 import pytest
 
-from mat_jax import evaluate, loop
+from mat_jax import evaluate, loop, models
 from mat_jax import run as runs
 from mat_jax.augment.__main__ import main as augment
 from mat_jax.study import carry, command, saved, studies
@@ -97,6 +99,35 @@ def test_a_study_is_carried_out_once_and_goes_on_where_it_stopped(
     assert (tmp_path / "runs/main/toy-plain-0/metrics.jsonl").read_bytes() == trained
     again = saved.read(tmp_path / "kept").of("main/toy-plain")[0].content
     assert again["protocol"]["images"] == 4 and again["settings"]["limit"] == 4
+
+
+def test_a_soup_is_the_mean_of_what_its_ingredients_trained(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(evaluate, "measure", lambda asked, model, *_, **__: seen.append(model))
+    monkeypatch.setattr(evaluate, "compare", Mock())
+    monkeypatch.setattr(saved, "summary", lambda result: {"attacks": {}})
+    other = replace(PLAIN, name="toy-mat", settings=("defense=mat",))
+    folders = [tmp_path / f"runs/main/{name}-1" for name in ("toy-plain", "toy-mat")]
+    trained = []
+    for ingredients in ((PLAIN, other), (PLAIN,)):
+        soup = replace(PLAIN, name="soup", ingredients=ingredients, seed=1)
+        carry.carry_out(soup, tmp_path / "runs", tmp_path / "kept", quiet=True)
+        trained.append([(folder / "metrics.jsonl").read_bytes() for folder in folders])
+    weights = [
+        [np.asarray(leaf) for leaf in jax.tree.leaves(model)]
+        for model in (*seen, *(models.load(folder / "export")[0] for folder in folders))
+    ]
+    for mean, alone, one, two in zip(*weights, strict=True):
+        np.testing.assert_allclose(mean, (one + two) / 2, atol=1e-6)
+        np.testing.assert_array_equal(alone, one)
+    assert any(np.any(one != two) for one, two in zip(*weights[2:], strict=True))
+    # Each was trained once, with the seed of the soup, which trained nothing itself.
+    assert trained[0] == trained[1] and not (tmp_path / "runs/main/soup-1/export").exists()
+    kept = saved.read(tmp_path / "kept").of("main/soup")[0].content
+    assert kept["ingredients"] == ["main/toy-plain"] and kept["minutes"]["training"] > 0
+    assert saved.known(tmp_path / "kept", soup)
+    assert not saved.known(tmp_path / "kept", replace(soup, ingredients=(PLAIN, other)))
+    assert not saved.known(tmp_path / "kept", replace(soup, ingredients=()))
 
 
 def test_an_evaluation_is_kept_until_what_measures_is_another(tmp_path, monkeypatch):

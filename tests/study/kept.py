@@ -53,9 +53,13 @@ def keep(folder, key, values, *, seed=0, trained=True, images=100, **more):
 
 
 def asked(key, seed):
-    """Settings and data of a run of the studies."""
+    """Settings, data and ingredients of a run of the studies."""
     runs = (run for of in studies.every().values() for run in of if run.key == key)
     run = next(runs, None)
     if run is None:
-        return {"settings": {}, "manifest": []}
-    return {"settings": replace(run, seed=seed).bound(), "manifest": list(run.manifest)}
+        return {"settings": {}, "manifest": [], "ingredients": []}
+    return {
+        "settings": replace(run, seed=seed).bound(),
+        "manifest": list(run.manifest),
+        "ingredients": list(run.mixed),
+    }
