@@ -5,11 +5,12 @@
     opposite        it is as far on the other side
     not measured    runs are missing
 
-The noise is sqrt(n_1^2 + n_2^2), with n^2 = seeds^2 + sampling^2 for each side: the standard
-deviation over seeds, and that over draws of the test images (`sampled`). Seeds share their test
-images, so that where they agree the images still decide. (So do the two sides: what both owe to the
-images cancels, and the rule errs to "not confirmed".) A side of one seed has the second alone;
-where that seed is one of a training, which others may not bear out, the verdict says "one seed".
+The noise is sqrt(seeds_1^2 + seeds_2^2 + images^2): the standard deviations of both sides over
+seeds, and that of their difference over draws of the test images. Seeds share their test images, so
+that where they agree the images still decide. Both sides were measured on the same ones, and what
+an image owes to itself cancels (`paired`); results that do not say what each image gave count as
+independent (`sampled`). A side of one seed has no spread; where that seed is one of a training,
+which others may not bear out, the verdict says "one seed".
 Correlations have a rule of their own, `orderings.properties`.
 """
 
@@ -19,8 +20,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
 
+import numpy as np
+from jaxtyping import Float
+
 from mat_jax.report.words import title
-from mat_jax.study.saved import Shelf, Spread, spread
+from mat_jax.study.saved import Saved, Shelf, Spread, spread
 
 
 @dataclass(frozen=True)
@@ -47,24 +51,18 @@ class Side:
     name: str
     keys: tuple[str, ...]
     attacks: tuple[str, ...]
-    figure: str = "mean"
 
     def found(self, shelf: Shelf) -> "Found":
         """Over the seeds that all its runs have; an untrained model counts with each."""
-        values: dict[int, list[float]] = {}
-        constant: list[float] = []
-        images = 1
+        seeds: dict[int, list[Saved]] = {}
+        constant: list[Saved] = []
         for key in self.keys:
             for saved in shelf.of(key):
-                own = [saved.value(attack, self.figure) for attack in self.attacks]
                 trained = saved.content["trained"]
-                (values.setdefault(saved.seed, []) if trained else constant).extend(own)
-                images = saved.content["protocol"]["images"]
-        wanted = len(self.keys) * len(self.attacks)
-        every = [[*of, *constant] for of in (values or {0: []}).values()]
-        means = [fmean(of) for of in every if len(of) == wanted]
-        over = spread([mean for mean in means if mean == mean])
-        return Found(over, sampled(over.mean, images), single=bool(values) and over.count == 1)
+                (seeds.setdefault(saved.seed, []) if trained else constant).append(saved)
+        every = [[*of, *constant] for of in (seeds or {0: []}).values()]
+        whole = [of for of in every if len(of) == len(self.keys)]
+        return _found(whole, self.attacks, trained=bool(seeds))
 
 
 class Found(NamedTuple):
@@ -73,17 +71,30 @@ class Found(NamedTuple):
     Attributes:
         spread: over seeds.
         sampling: standard deviation over draws of the test images, in points.
+        each: what each test image gives to the mean, where that was kept.
         single: of one training.
     """
 
     spread: Spread
     sampling: float
+    each: Float[np.ndarray, " images"] | None
     single: bool
 
-    @property
-    def noise(self) -> float:
-        """How far the mean may be off: standard deviation over seeds and over draws of images."""
-        return math.hypot(self.spread.sd or 0.0, self.sampling)
+
+def _found(seeds: Sequence[Sequence[Saved]], attacks: Sequence[str], *, trained: bool) -> Found:
+    """The mean of some results under some attacks, over seeds; those that lack one are left out."""
+    values = {n: fmean(one.value(a) for one in of for a in attacks) for n, of in enumerate(seeds)}
+    values = {n: value for n, value in values.items() if value == value}
+    over = spread(list(values.values()))
+    kept = [one for n in values for one in seeds[n]]
+    each = [one.each(attack) for one in kept for attack in attacks]
+    there = [of for of in each if of is not None]
+    return Found(
+        over,
+        sampled(over.mean, kept[0].content["protocol"]["images"] if kept else 1),
+        each=np.mean(there, axis=0) if there and len(there) == len(each) else None,
+        single=trained and over.count == 1,
+    )
 
 
 def sampled(mean: float, images: int) -> float:
@@ -107,9 +118,33 @@ def verdict(one: Found, other: Found) -> str:
     """Whether one side is above another by more than the noise of the difference."""
     if not (one.spread.count and other.spread.count):
         return "not measured"
-    apart, noise = one.spread.mean - other.spread.mean, math.hypot(one.noise, other.noise)
+    apart, noise = one.spread.mean - other.spread.mean, noise_between(one, other)
     word = "confirmed" if apart > noise else "opposite" if -apart > noise else "not confirmed"
     return f"{word} (one seed)" if one.single or other.single else word
+
+
+def noise_between(one: Found, other: Found) -> float:
+    """How far the difference of two sides may be off, in points; see above."""
+    if one.each is None or other.each is None:
+        images = math.hypot(one.sampling, other.sampling)
+    else:
+        images = paired(one.each - other.each)
+    return math.hypot(one.spread.sd or 0.0, other.spread.sd or 0.0, images)
+
+
+def paired(apart: Float[np.ndarray, " images"]) -> float:
+    r"""Standard deviation of the mean of $n$ differences over draws of the images.
+
+    $$\sqrt{\Big(\frac{100^2 + \sum_i d_i^2}{n + 2} - \Big(\frac{\sum_i d_i}{n + 2}\Big)^2\Big)
+        / (n + 2)}$$
+
+    with $d_i$ in points: two more images are thought of, on which the sides differ by 100 half of
+    the time, either way as often (Agresti and Min 2005, of pairs of yes and no). Unlike the plain
+    one it is not 0 where the sides do alike on all images.
+    """
+    count = len(apart) + 2
+    square = (100.0**2 + float(np.sum(apart**2))) / count - (float(np.sum(apart)) / count) ** 2
+    return math.sqrt(square / count)
 
 
 def told(*sides: tuple[str, Found]) -> str:
@@ -124,17 +159,20 @@ def gain(shelf: Shelf, key: str, base: str, attacks: Sequence[str]) -> Found:
 
     An untrained base stands beside every seed, a trained one beside its own.
     """
-    gains, noises = [], []
+    pairs = []
     for one in shelf.of(key):
         fit = (o for o in shelf.of(base) if o.seed == one.seed or not o.content["trained"])
-        other = next(fit, None)
-        if other is not None:
-            left = [fmean(side.value(a) for a in attacks) for side in (one, other)]
-            images = [side.content["protocol"]["images"] for side in (one, other)]
-            gains.append(left[0] - left[1])
-            noises.append(math.hypot(*map(sampled, left, images)))
-    over = spread([gain for gain in gains if gain == gain])
-    return Found(over, fmean(noises) if noises else 0.0, single=over.count == 1)
+        pairs += [(one, other) for other in fit][:1]
+    gains = [fmean(a.value(n) - b.value(n) for n in attacks) for a, b in pairs]
+    pairs = [pair for pair, found in zip(pairs, gains, strict=True) if found == found]
+    sides = [_found([[pair[n]] for pair in pairs], attacks, trained=True) for n in (0, 1)]
+    each = [side.each for side in sides]
+    return Found(
+        spread([found for found in gains if found == found]),
+        math.hypot(*(side.sampling for side in sides)),
+        each=None if each[0] is None or each[1] is None else each[0] - each[1],
+        single=len(pairs) == 1,
+    )
 
 
 def named(attacks: Sequence[str]) -> str:

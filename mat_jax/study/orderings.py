@@ -298,9 +298,10 @@ def section(shelf: Shelf, results: Path) -> str:
     rows = [(c.letter, c.text, c.verdict, c.figures) for c in claims]
     return (
         "R@1 left, mean of TR@1 and IR@1, in percent, and of several attacks or runs their mean. "
-        "Confirmed: the difference of the means is larger than its noise, and the variance of a "
-        "side is that over seeds (none where there is one) plus that over draws of the test "
-        "images; ± is over seeds alone. A correlation is confirmed where it is larger than "
+        "Confirmed: the difference of the means is larger than its noise, whose variance is that "
+        "of both sides over seeds (none where there is one) plus that of the difference over draws "
+        "of the test images, which are the same for both; ± is over seeds alone. A correlation is "
+        "confirmed where it is larger than "
         "1 / sqrt(n - 1), its standard deviation over n unrelated augmentations."
         f"\n\n{table(['', 'finding', 'on scenes', 'figures'], rows)}"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from mat_jax.metrics import write_text
 from mat_jax.results import WORST_CASE, Result, Row
@@ -49,6 +50,18 @@ class Saved:
             both = [figures.get(name) for name in ("tr@1", "ir@1")]
             return float("nan") if None in both else sum(both) / 2
         return figures.get(figure, float("nan"))
+
+    def each(self, attack: str) -> Float[np.ndarray, " images"] | None:
+        """What each test image gives to `mean`, which is theirs; None if that was not kept.
+
+        $50 (tr_i + ir_i n / m)$, of n images with m captions, where the image finds a caption of
+        its own or not, and $ir_i$ of its captions find it.
+        """
+        kept = self.content.get("found", {}).get(attack)
+        if kept is None:
+            return None
+        tr, ir = (np.array(kept[name].split(), float) for name in ("tr", "ir"))
+        return 50 * (tr + ir * len(tr) / self.content["protocol"]["captions"])
 
 
 @dataclass(frozen=True)
@@ -183,6 +196,7 @@ def summary(result: Result) -> dict[str, Any]:
     """What of a measurement is kept: recall under every attack, and what must be said with it."""
     return {
         "attacks": {row.attack: figures(row) for row in result.rows},
+        "found": {row.attack: found(row) for row in result.rows},
         "captions_changed": {row.attack: _short(100 * row.changed) for row in result.rows},
         "protocol": dict(result.protocol),
         "threat": {row.attack: _threat(row) for row in result.rows},
@@ -202,6 +216,14 @@ def figures(row: Row) -> dict[str, float]:
         direction, k = name.split("@")
         found[name] = _short(100 * row.ranks.recall(direction, int(k)))
     return found
+
+
+def found(row: Row) -> dict[str, str]:
+    """By image, in the gallery's order: whether it finds a caption, and how many find it."""
+    images = np.zeros(len(row.ranks.tr), int)
+    np.add.at(images, row.ranks.owner, row.ranks.ir <= 1)
+    tr = (row.ranks.tr <= 1).astype(int)
+    return {name: " ".join(map(str, of)) for name, of in (("tr", tr), ("ir", images))}
 
 
 def neighbours(result: Result) -> list[dict[str, Any]]:

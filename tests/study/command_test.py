@@ -89,6 +89,9 @@ def test_a_study_is_carried_out_once_and_goes_on_where_it_stopped(
                 row["figures"][name]["value"], abs=1e-3
             )
     assert set(one["attacks"]) == {"none", "pgd", "worst_case"}
+    for attack in one["attacks"]:
+        each = saved.Saved(one).each(attack)
+        assert each.shape == (6,) and each.mean() == pytest.approx(saved.Saved(one).value(attack))
     assert one["settings"]["seed"] == 1 and one["minutes"]["training"] > 0
     assert one["command"].endswith("toy_study.py --set seed=1")
     assert one["threat"]["pgd"]["eps"] == pytest.approx(8 / 255)

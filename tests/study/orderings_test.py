@@ -3,11 +3,12 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from mat_jax.study import orderings, saved
-from mat_jax.study.claims import Side, compare, gain, rank_correlation
+from mat_jax.study.claims import Side, compare, gain, paired, rank_correlation
 from tests.study.kept import keep
 
 
@@ -47,6 +48,37 @@ def test_seeds_that_agree_do_not_make_up_for_few_images(tmp_path):
         seeds(tmp_path, "main/clip-mat", "sga", (17.0, 17.0, 17.0), images)
         seeds(tmp_path, "main/clip-tecoa_itr", "sga", (14.0, 14.0, 14.0), images)
         assert verdict(tmp_path, "C", "clip", "MAT > TeCoA-ITR").verdict == word
+
+
+def found(right, images=100):
+    """What a run keeps of images of five captions: `right` of them find and are found."""
+    of = [int(n in right) for n in range(images)]
+    return {"tr": " ".join(map(str, of)), "ir": " ".join(str(5 * one) for one in of)}
+
+
+def test_what_both_sides_owe_to_the_same_images_cancels(tmp_path):
+    """48 and 43 of 100: the 43 among the 48, or not."""
+    for first, word in ((0, "confirmed"), (40, "not confirmed")):
+        for key, right in (("mat", range(48)), ("tecoa_itr", range(first, first + 43))):
+            left = {"sga": len(right), "co_attack": len(right)}
+            kept = {name: found(right) for name in left}
+            for seed in range(3):
+                keep(tmp_path, f"main/clip-{key}", left, seed=seed, found=kept)
+        claim = verdict(tmp_path, "C", "clip", "MAT > TeCoA-ITR")
+        assert claim.verdict == word
+        assert claim.figures == "MAT 48.0 ± 0.0, TeCoA-ITR 43.0 ± 0.0"
+
+
+def test_paired_noise_is_that_of_agresti_and_min():
+    """sqrt(b + c + 1 - (c - b)^2 / (n + 2)) / (n + 2), of b and c images that one side has."""
+    for b, c, n in ((0, 0, 50), (3, 9, 100), (40, 0, 100)):
+        apart = np.zeros(n)
+        apart[:b], apart[b : b + c] = -100, 100
+        expected = 100 * math.sqrt(b + c + 1 - (c - b) ** 2 / (n + 2)) / (n + 2)
+        assert paired(apart) == pytest.approx(expected)
+    # Of many images it is the usual standard error.
+    apart = np.random.default_rng(0).normal(3.0, 40.0, 20_000)
+    assert paired(apart) == pytest.approx(stats.sem(apart), rel=1e-2)
 
 
 def test_one_seed_is_said_and_weighed_by_the_images(tmp_path):
@@ -95,7 +127,7 @@ def test_a_trained_base_stands_beside_its_own_seed_alone(tmp_path):
     assert (found.spread.mean, found.spread.count, found.single) == (10.0, 1, True)
     # Two independent shares of 10,000 images.
     expected = 100 * math.sqrt((0.2 * 0.8 + 0.1 * 0.9) / 10_000)
-    assert found.noise == pytest.approx(expected, rel=1e-2)
+    assert found.sampling == pytest.approx(expected, rel=1e-2)
 
 
 def test_partners_are_compared_within_a_modality(tmp_path):
