@@ -25,7 +25,7 @@ def experiment(
     images: int = 0,
     lr: float = 6e-4,
     steps: int = 200,
-    batch_size: int = 64,
+    batch_size: int = 32,
     eps: float = 6 / 255,
     words: int = 1,
     limit: int = 100,

@@ -8,9 +8,10 @@ python -m mat_jax.train --config experiments/study/budget.py --set way=one_to_ma
     one_to_many    the same, all captions of a picture at once: MAT+
     new            `texts` times as many pictures, with one caption each
 
-All see `steps` batches of `batch_size` pictures. `pairs` sees one caption of a picture at a visit,
-MAT+ all of them: with `steps` divided by `texts` it sees as many pairs as the others. What was
-measured: `python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
+All see `steps` batches of `batch_size` pictures, half as many pictures as the main table's. `pairs`
+sees one caption of a picture at a visit, MAT+ all of them: with `steps` divided by `texts` it sees
+as many pairs as the others. What was measured: `python -m mat_jax.study --redraw` draws it, as
+`experiments/study/results/README.md`.
 """
 
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ def experiment(
     texts: int = 5,
     lr: float = 6e-4,
     steps: int = 200,
-    batch_size: int = 64,
+    batch_size: int = 32,
     eps: float = 6 / 255,
     words: int = 1,
     limit: int = 100,

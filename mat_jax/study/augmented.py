@@ -62,5 +62,5 @@ def augmented(study: str, name: str, kind: Kind, count: int) -> Run:
         settings=(f"folder={folder}", *partners),
         manifest=(*made, "--how", *kind.how),
         folder=folder,
-        minutes=14.0,
+        minutes=9.0,
     )

@@ -169,7 +169,7 @@ def budget() -> list[Run]:
             title=title,
             config=home() / "budget.py",
             settings=settings,
-            minutes=14.0 if name == "one_to_many" else 8.0,
+            minutes=9.0 if name == "one_to_many" else 4.0,
         )
         for name, (title, settings) in BUDGET.items()
     ]
@@ -185,7 +185,7 @@ def counts() -> dict[str, dict[float, Run]]:
             title=f"{n - 1} more texts",
             config=home() / "budget.py",
             settings=("way=one_to_many", f"texts={n}"),
-            minutes=6.0 + 2 * n,
+            minutes=4.0 + n,
         )
         for n in (2, 3, 4)
     }
