@@ -101,6 +101,17 @@ def mat(shelf: Shelf, short: str) -> list[Claim]:
         )
         for a, b in pairs
     ]
+    found += [
+        compare(
+            "C",
+            f"{short}, {named((attack,))}: MAT > {studies.DEFENSES[name]}",
+            shelf,
+            side("mat", (attack,)),
+            side(name, (attack,)),
+        )
+        for attack in ("sga", "worst_case")
+        for name in ("tecoa", "tecoa_itr", "fare")
+    ]
     text = f"{short}, clean: MAT costs something against fine-tuning"
     found.append(compare("C", text, shelf, side("fine_tune", ("none",)), side("mat", ("none",))))
     text = f"{short}: MAT gains more over TeCoA-ITR where texts are attacked than under PGD"
@@ -109,12 +120,21 @@ def mat(shelf: Shelf, short: str) -> list[Claim]:
 
 
 def mat_plus(shelf: Shelf, short: str) -> list[Claim]:
-    """D, the first half: MAT+ before MAT."""
-    sides = [
-        Side(studies.DEFENSES[name], (f"main/{short}-{name}",), JOINT)
-        for name in ("mat_plus", "mat")
-    ]
-    return [compare("D", f"{short}, Co-Attack and SGA: MAT+ > MAT", shelf, *sides)]
+    """D, the first half: MAT+ before MAT, under attacks on both and under all."""
+    found = []
+    for attacks in (
+        JOINT,
+        ("bert_attack",),
+        ("sep", *JOINT, "vlp_attack"),
+        ("worst_case",),
+        ("none",),
+    ):
+        sides = [
+            Side(studies.DEFENSES[name], (f"main/{short}-{name}",), attacks)
+            for name in ("mat_plus", "mat")
+        ]
+        found.append(compare("D", f"{short}, {named(attacks)}: MAT+ > MAT", shelf, *sides))
+    return found
 
 
 def mmcoa(shelf: Shelf, short: str) -> list[Claim]:
