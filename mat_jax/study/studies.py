@@ -218,6 +218,11 @@ SOUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("clip-mat", "clip-mat_plus", "fast"),
     ),
     "soup_fare": ("soup of FARE and MAT+", ("clip-fare", "clip-mat_plus")),
+    "soup_plus": ("soup of MAT+ with 1 and 3 updates a batch", ("clip-mat_plus", "fast_plus")),
+    "soup_plus_fare": (
+        "soup of FARE and MAT+ with 1 and 3 updates a batch",
+        ("clip-fare", "clip-mat_plus", "fast_plus"),
+    ),
 }
 # Of these, the ones that the validation scenes favoured, measured on the test scenes.
 CHOSEN: tuple[str, ...] = ("fast",)
