@@ -125,7 +125,7 @@ def verdict(one: Found, other: Found) -> str:
 
 def noise_between(one: Found, other: Found) -> float:
     """How far the difference of two sides may be off, in points; see above."""
-    if one.each is None or other.each is None:
+    if one.each is None or other.each is None or len(one.each) != len(other.each):
         images = math.hypot(one.sampling, other.sampling)
     else:
         images = paired(one.each - other.each)
