@@ -250,13 +250,14 @@ def _ours(name: str, split: str) -> Run:
 def _mixed(name: str, split: str) -> Run:
     title, trained = SOUPS[name]
     of_main = {run.name: run for run in main()}
+    ingredients = tuple(of_main.get(one) or _ours(one, "val") for one in trained)
     return replace(
         _ours("mat", split),
         name=f"{split}-{name}",
         title=title,
         training=name,
-        ingredients=tuple(of_main.get(one) or _ours(one, "val") for one in trained),
-        minutes=3.0,
+        ingredients=ingredients,
+        minutes=sum(one.minutes for one in ingredients),
     )
 
 

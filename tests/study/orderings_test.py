@@ -11,6 +11,8 @@ from mat_jax.study import orderings, saved
 from mat_jax.study.claims import Side, compare, gain, paired, rank_correlation
 from tests.study.kept import keep
 
+AHEAD = "clip, Co-Attack and SGA: MAT > TeCoA-ITR"
+
 
 def claims(folder):
     return orderings.findings(saved.read(folder), folder)
@@ -31,13 +33,13 @@ def test_a_difference_beyond_the_spread_over_seeds_is_confirmed(tmp_path):
     seeds(tmp_path, "main/clip-mat", "sga", (15.0, 16.0, 17.0))
     seeds(tmp_path, "main/clip-tecoa_itr", "sga", (13.0, 14.0, 15.0))
     # Means 2 apart, each with sd 1: the spread of the difference is sqrt(2); images are plenty.
-    found = verdict(tmp_path, "C", "clip, Co-Attack and SGA: MAT > TeCoA-ITR")
+    found = verdict(tmp_path, "C", AHEAD)
     assert found.verdict == "confirmed"
     assert found.figures == "MAT 16.0 ± 1.0, TeCoA-ITR 14.0 ± 1.0"
     seeds(tmp_path, "main/clip-tecoa_itr", "sga", (12.0, 15.0, 18.0))
-    assert verdict(tmp_path, "C", "clip, Co-Attack and SGA: MAT > TeCoA-ITR").verdict == "not confirmed"
+    assert verdict(tmp_path, "C", AHEAD).verdict == "not confirmed"
     seeds(tmp_path, "main/clip-tecoa_itr", "sga", (18.0, 19.0, 20.0))
-    assert verdict(tmp_path, "C", "clip, Co-Attack and SGA: MAT > TeCoA-ITR").verdict == "opposite"
+    assert verdict(tmp_path, "C", AHEAD).verdict == "opposite"
     assert verdict(tmp_path, "C", "clip", "TeCoA-ITR > FARE").verdict == "not measured"
 
 
@@ -47,7 +49,7 @@ def test_seeds_that_agree_do_not_make_up_for_few_images(tmp_path):
     for images, word in ((100, "not confirmed"), (10_000, "confirmed")):
         seeds(tmp_path, "main/clip-mat", "sga", (17.0, 17.0, 17.0), images)
         seeds(tmp_path, "main/clip-tecoa_itr", "sga", (14.0, 14.0, 14.0), images)
-        assert verdict(tmp_path, "C", "clip, Co-Attack and SGA: MAT > TeCoA-ITR").verdict == word
+        assert verdict(tmp_path, "C", AHEAD).verdict == word
 
 
 def found(right, images=100):
@@ -64,7 +66,7 @@ def test_what_both_sides_owe_to_the_same_images_cancels(tmp_path):
             kept = {name: found(right) for name in left}
             for seed in range(3):
                 keep(tmp_path, f"main/clip-{key}", left, seed=seed, found=kept)
-        claim = verdict(tmp_path, "C", "clip, Co-Attack and SGA: MAT > TeCoA-ITR")
+        claim = verdict(tmp_path, "C", AHEAD)
         assert claim.verdict == word
         assert claim.figures == "MAT 48.0 ± 0.0, TeCoA-ITR 43.0 ± 0.0"
 
@@ -85,9 +87,9 @@ def test_one_seed_is_said_and_weighed_by_the_images(tmp_path):
     keep(tmp_path, "main/clip-mat", {"sga": 50.0, "co_attack": 50.0})
     keep(tmp_path, "main/clip-tecoa_itr", {"sga": 44.0, "co_attack": 44.0})
     # Shares near a half of 100 images: 5 points each, 7 together.
-    assert verdict(tmp_path, "C", "clip, Co-Attack and SGA: MAT > TeCoA-ITR").verdict == "not confirmed (one seed)"
+    assert verdict(tmp_path, "C", AHEAD).verdict == "not confirmed (one seed)"
     keep(tmp_path, "main/clip-tecoa_itr", {"sga": 40.0, "co_attack": 40.0})
-    assert verdict(tmp_path, "C", "clip, Co-Attack and SGA: MAT > TeCoA-ITR").verdict == "confirmed (one seed)"
+    assert verdict(tmp_path, "C", AHEAD).verdict == "confirmed (one seed)"
 
 
 def test_an_untrained_model_has_one_seed_and_stands_beside_three(tmp_path):

@@ -153,7 +153,8 @@ def test_no_two_runs_do_the_same():
     seen = {}
     for runs in studies.every().values():
         for run in runs:
-            what = (run.config.name, run.trained, json.dumps(run.bound(), sort_keys=True))
+            bound = json.dumps(run.bound(), sort_keys=True)
+            what = (run.config.name, run.trained, run.mixed, bound)
             assert seen.setdefault(what, run.key) == run.key, (run.key, seen[what])
     assert len(seen) == len({run.key for runs in studies.every().values() for run in runs})
 

@@ -73,13 +73,20 @@ def test_what_is_ours_is_chosen_where_it_is_not_reported(built):
     assert built["beyond/val-mat"].defense == base.defense
     for run in studies.beyond():
         one, (split, name) = built[run.key], run.name.split("-", 1)
-        assert run.settings[-1] == f"split={split}" and name in studies.BEYOND
+        assert run.settings[-1] == f"split={split}"
+        assert (name in studies.BEYOND) != (name in studies.SOUPS)
         assert (one.steps, one.batch_size, one.data.name) == (200, 64, base.data.name)
         if split == "test":
             assert one.evaluation.data.name == base.evaluation.data.name
         else:
             assert one.evaluation.data.name != base.evaluation.data.name
         assert one.evaluation.eps == base.evaluation.eps == 6 / 255
+        # A soup is of runs that train, with that budget too.
+        assert bool(run.ingredients) == (name in studies.SOUPS)
+        for part in run.ingredients:
+            own = built[part.key]
+            assert (own.steps, own.batch_size, own.data.name) == (200, 64, base.data.name)
+            assert part.trained and not part.ingredients
 
 
 def test_mava_without_a_part_has_the_others(built):
