@@ -132,6 +132,16 @@ def noise_between(one: Found, other: Found) -> float:
     return math.hypot(one.spread.sd or 0.0, other.spread.sd or 0.0, images)
 
 
+def difference(shelf: Shelf, key: str, other: str, attack: str) -> str:
+    """`+3.1 ± 2.0`, what one run has more than another and its noise; bold where that is less."""
+    one, two = (Side(of, (of,), (attack,)).found(shelf) for of in (key, other))
+    if not (one.spread.count and two.spread.count):
+        return "–"
+    apart, noise = one.spread.mean - two.spread.mean, noise_between(one, two)
+    text = f"{apart:+.1f} ± {noise:.1f}"
+    return f"**{text}**" if abs(apart) > noise else text
+
+
 def paired(apart: Float[np.ndarray, " images"]) -> float:
     r"""Standard deviation of the mean of $n$ differences over draws of the images.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from mat_jax.metrics import write_text
 from mat_jax.report.words import title
 from mat_jax.study import augmented, plot, studies
+from mat_jax.study.claims import difference
 from mat_jax.study.found import neighbours
 from mat_jax.study.orderings import section as orderings
 from mat_jax.study.plan import Run
@@ -49,6 +50,10 @@ def compared(shelf: Shelf, results: Path, runs: list[Run], file: str, name: str)
 # Each against the clean figure: attacks a defence may have trained on, and the worst case.
 FRONT = ("sga", "worst_case")
 BRIEF = ("none", "pgd", "bert_attack", "co_attack", "sga", "worst_case")
+
+
+# The strongest of the published under attacks on both sides, by which ours are measured.
+RIVALS = ("clip-fare", "clip-fare_leaf", "clip-mat", "clip-mat_plus")
 
 
 def strategies(shelf: Shelf, results: Path) -> str:
@@ -96,6 +101,18 @@ def beyond(shelf: Shelf, results: Path) -> str:
             x="clean R@1 in %",
         )
         parts.append(drawn(results, f"beyond-{attack}", chart, f"clean and {title(attack)}"))
+    rivals = [run for run in beside if run.name in RIVALS]
+    rows = [
+        [one.title, other.title, *(difference(shelf, one.key, other.key, a) for a in BRIEF)]
+        for one in ours
+        for other in rivals
+    ]
+    if rows:
+        parts.append(
+            "What ours have more than the strongest of the published, and the noise of the "
+            "difference (by the rule of the findings, below); bold where it is larger than that:"
+        )
+        parts.append(table(["ours", "published", *(title(a) for a in BRIEF)], rows))
     return "\n\n".join(parts)
 
 

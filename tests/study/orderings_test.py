@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from mat_jax.study import orderings, saved
-from mat_jax.study.claims import Side, compare, gain, paired, rank_correlation
+from mat_jax.study.claims import Side, compare, difference, gain, paired, rank_correlation
 from tests.study.kept import keep
 
 AHEAD = "clip, Co-Attack and SGA: MAT > TeCoA-ITR"
@@ -69,6 +69,18 @@ def test_what_both_sides_owe_to_the_same_images_cancels(tmp_path):
         claim = verdict(tmp_path, "C", AHEAD)
         assert claim.verdict == word
         assert claim.figures == "MAT 48.0 ± 0.0, TeCoA-ITR 43.0 ± 0.0"
+
+
+def test_a_difference_is_told_with_its_noise(tmp_path):
+    seeds(tmp_path, "main/clip-mat_plus", "sga", (15.0, 16.0, 17.0))
+    seeds(tmp_path, "main/clip-mat", "sga", (13.0, 14.0, 15.0))
+    shelf = saved.read(tmp_path)
+    # sqrt(1 + 1 + 0.37^2 + 0.35^2): seeds, and 10,000 images a side.
+    told = difference(shelf, "main/clip-mat_plus", "main/clip-mat", "sga")
+    assert told == "**+2.0 ± 1.5**"
+    assert difference(shelf, "main/clip-mat", "main/clip-mat_plus", "sga") == "**-2.0 ± 1.5**"
+    assert difference(shelf, "main/clip-mat", "main/clip-mat_plus", "pgd") == "+0.0 ± 0.7"
+    assert difference(shelf, "main/clip-mat", "main/clip-fare", "pgd") == "–"
 
 
 def test_paired_noise_is_that_of_agresti_and_min():
