@@ -49,6 +49,7 @@ def compared(shelf: Shelf, results: Path, runs: list[Run], file: str, name: str)
 
 # Each against the clean figure: attacks a defence may have trained on, and the worst case.
 FRONT = ("sga", "worst_case")
+CLEAN = 80  # percent; of models that lose more a front has no use, and the others would crowd
 BRIEF = ("none", "pgd", "bert_attack", "co_attack", "sga", "worst_case")
 
 
@@ -86,13 +87,16 @@ def beyond(shelf: Shelf, results: Path) -> str:
         return "\n\n".join(parts)
     parts += ["**On the test scenes, beside what others published**", protocol(shelf, ours)]
     parts += [recalls(shelf, [*beside, *ours], "mean", BRIEF)]
+    clean = {run.key: shelf.spread(run.key, "none").mean for run in (*beside, *ours)}
+    far = [run.title for run in beside if clean[run.key] < CLEAN]
+    if far:
+        parts.append(f"Left of {CLEAN} % clean, and not drawn: {', '.join(far)}.")
     for attack in FRONT:
         marks = [
-            plot.Point(
-                shelf.spread(run.key, "none").mean, shelf.spread(run.key, attack), run.title, group
-            )
+            plot.Point(clean[run.key], shelf.spread(run.key, attack), run.title, group)
             for group, of in enumerate((beside, ours))
             for run in of
+            if clean[run.key] >= CLEAN
         ]
         chart = plot.points(
             marks,
