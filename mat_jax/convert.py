@@ -16,26 +16,22 @@ import jax
 from flax import nnx
 
 from mat_jax import models
-from mat_jax.parser import Parser
+from mat_jax.parser import Parser, answered
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit status; a mistake is one sentence and status 2."""
-    try:
+
+    def converted() -> str:
         given = _parser().parse_args(arguments)
         model, tokenizer = models.load(
             given.source, image_size=given.image_size, tokenizer=given.tokenizer
         )
         models.save(model, tokenizer, given.destination, dtype=given.dtype)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
-    weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model)))
-    print(f"{given.destination}: {type(model).__name__} of {weights:,} weights")
-    return 0
+        weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model)))
+        return f"{given.destination}: {type(model).__name__} of {weights:,} weights"
+
+    return answered(converted, stopped="nothing was written")
 
 
 def _parser() -> Parser:

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from mat_jax import models
-from mat_jax.parser import Parser
+from mat_jax.parser import Parser, answered
 
 
 def soup(ingredients: Sequence[Any]) -> Any:
@@ -55,18 +55,14 @@ def soup(ingredients: Sequence[Any]) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit status; a mistake is one sentence and status 2."""
-    try:
+
+    def mixed() -> str:
         given = _parser().parse_args(arguments)
         loaded = [models.load(name) for name in given.models]
         models.save(soup([model for model, _ in loaded]), loaded[0][1], given.out)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
-    print(f"{given.out}: the mean of {len(loaded)} models")
-    return 0
+        return f"{given.out}: the mean of {len(loaded)} models"
+
+    return answered(mixed, stopped="nothing was written")
 
 
 def _parser() -> Parser:

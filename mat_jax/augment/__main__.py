@@ -22,26 +22,22 @@ from mat_jax.augment.making import make
 from mat_jax.augment.recipe import Recipe
 from mat_jax.augment.shift import STYLES
 from mat_jax.augment.ways import WAYS
-from mat_jax.parser import Parser
+from mat_jax.parser import Parser, answered
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit status; a mistake is one sentence and status 2."""
-    try:
+
+    def augmented() -> str:
         given = vars(_parser().parse_args(arguments))
         out = Path(given.pop("out"))
         manifest = make(Recipe(**{k: v for k, v in given.items() if v is not None}), out)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
-        return 130
-    captions = sum(len(entry.partner_captions) for entry in manifest.entries)
-    images = sum(len(entry.partner_images) for entry in manifest.entries)
-    made = f"{captions:,} captions" if captions or not images else f"{images:,} pictures"
-    print(f"{out}: {made} beside {len(manifest):,} images")
-    return 0
+        captions = sum(len(entry.partner_captions) for entry in manifest.entries)
+        images = sum(len(entry.partner_images) for entry in manifest.entries)
+        made = f"{captions:,} captions" if captions or not images else f"{images:,} pictures"
+        return f"{out}: {made} beside {len(manifest):,} images"
+
+    return answered(augmented, stopped="the same command goes on")
 
 
 def _parser() -> Parser:

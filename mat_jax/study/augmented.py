@@ -11,7 +11,7 @@ class Kind(NamedTuple):
 
     Attributes:
         title: what it is called.
-        family: "text" or "image", intra- or cross-modal, or a knob turned.
+        family: one of `FAMILIES`: intra- or cross-modal, or a knob turned.
         pictures: whether its partners are pictures.
         how: arguments of `python -m mat_jax.augment`.
     """

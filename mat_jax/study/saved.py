@@ -196,7 +196,7 @@ def summary(result: Result) -> dict[str, Any]:
     """What of a measurement is kept: recall under every attack, and what must be said with it."""
     return {
         "attacks": {row.attack: figures(row) for row in result.rows},
-        "found": {row.attack: found(row) for row in result.rows},
+        "found": {row.attack: by_image(row) for row in result.rows},
         "captions_changed": {row.attack: _short(100 * row.changed) for row in result.rows},
         "protocol": dict(result.protocol),
         "threat": {row.attack: _threat(row) for row in result.rows},
@@ -218,12 +218,12 @@ def figures(row: Row) -> dict[str, float]:
     return found
 
 
-def found(row: Row) -> dict[str, str]:
-    """By image, in the gallery's order: whether it finds a caption, and how many find it."""
-    images = np.zeros(len(row.ranks.tr), int)
-    np.add.at(images, row.ranks.owner, row.ranks.ir <= 1)
-    tr = (row.ranks.tr <= 1).astype(int)
-    return {name: " ".join(map(str, of)) for name, of in (("tr", tr), ("ir", images))}
+def by_image(row: Row) -> dict[str, str]:
+    """In the gallery's order: whether an image finds a caption, and how many find it."""
+    tr = row.ranks.tr <= 1
+    ir = np.bincount(row.ranks.owner, row.ranks.ir <= 1, len(tr))
+    counts = {"tr": tr, "ir": ir}
+    return {name: " ".join(str(int(one)) for one in of) for name, of in counts.items()}
 
 
 def neighbours(result: Result) -> list[dict[str, Any]]:
