@@ -1,5 +1,7 @@
 """MAT's axes: the order of its attacks, what they climb, which pairs are learnt, what trains.
 
+Weights may train by adapters (LoRA), and a moving average of them may be what is measured.
+
 python -m mat_jax.study --only strategies --seeds 3
 python -m mat_jax.train --config experiments/study/strategies.py --set order=image_first
 
@@ -9,7 +11,7 @@ With its defaults it is MAT as in `defenses.py`. What was measured:
 
 from typing import Literal
 
-from mat_jax import Experiment, defenses
+from mat_jax import Experiment, LoRA, defenses
 from mat_jax.defenses import inner
 from mat_jax.study.setting import on_scenes
 
@@ -46,6 +48,8 @@ def experiment(
     pgd_steps: int = 2,
     words: int = 1,
     share: float = 1.0,
+    rank: int = 0,
+    average: float = 0.0,
     lr: float = 6e-4,
     steps: int = 200,
     batch_size: int = 64,
@@ -53,7 +57,11 @@ def experiment(
     limit: int = 100,
     seed: int = 0,
 ) -> Experiment:
-    """`words` and `pgd_steps` are those of the training; the evaluation is always the same."""
+    """`words` and `pgd_steps` are those of the training; the evaluation is always the same.
+
+    `rank` is that of LoRA's adapters, 0 for none; `average` the decay of a moving average of the
+    weights, 0 for none.
+    """
     chosen = ORDERS[order]
     strategy = defenses.Strategy(chosen.order, chosen.against, OBJECTIVES[objective], share)
     defense = defenses.MAT(
@@ -68,6 +76,8 @@ def experiment(
     return on_scenes(
         defense,
         model=model,
+        lora=LoRA(rank) if rank else None,
+        average=average,
         lr=lr,
         steps=steps,
         batch_size=batch_size,

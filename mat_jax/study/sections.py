@@ -62,7 +62,7 @@ def strategies(shelf: Shelf, results: Path) -> str:
     runs = {run.name: run for run in studies.every()["strategies"]}
     parts = []
     for axis, names in studies.STRATEGIES.items():
-        own = [runs[name] for name in names]
+        own = [replace(runs[name], title=title) for name, (title, _) in names.items()]
         if any(run.key in shelf for run in own):
             default = replace(runs["clip-mat"], title=f"MAT: {studies.DEFAULTS[axis]}")
             parts.append(f"**{axis.capitalize()}**")

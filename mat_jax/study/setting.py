@@ -6,6 +6,7 @@ import optax
 
 from mat_jax import data, models, optimizers
 from mat_jax.experiment import Evaluation, Experiment
+from mat_jax.lora import LoRA
 
 ATTACKS = ("none", "pgd", "bert_attack", "sep", "co_attack", "sga", "vlp_attack")
 
@@ -17,6 +18,7 @@ def on_scenes(
     source: Any = None,
     substitutes: Any = None,
     split: str = "test",
+    lora: LoRA | None = None,
     average: float = 0.0,
     replays: int = 1,
     lr: float = 6e-4,
@@ -39,6 +41,7 @@ def on_scenes(
         source: what it trains on; None is 4,000 training scenes with five captions each.
         substitutes: what its text attack may put in; None is ten words of `scenes-bert`.
         split: scenes that measure it, "test", or "val" where something is chosen by them.
+        lora: adapters that train in the place of the weights.
         average: decay of a moving average of the weights, which is what is measured; 0 for none.
         replays: updates with a batch, where the defence makes several.
         lr: highest learning rate, after a twentieth of the updates; then a cosine to 0.
@@ -59,6 +62,7 @@ def on_scenes(
         substitutes=substitutes or data.Substitutes(mlm="scenes-bert", candidates=10),
         optimizer=optimizers.averaged(optimizer, average) if average else optimizer,
         schedule=schedule,
+        lora=lora,
         evaluation=measured(data.scenes(split), eps=eps, words=words, limit=limit),
         steps=steps,
         batch_size=batch_size,

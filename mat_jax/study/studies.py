@@ -74,6 +74,10 @@ STRATEGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
         "vision": ("image tower", ("part=vision",)),
         "text": ("text tower", ("part=text",)),
         "projections": ("projections", ("part=projections",)),
+        "lora": ("LoRA of rank 8 in both towers", ("rank=8",)),
+    },
+    "mean of the weights": {
+        "average_95": ("decay 0.95", ("average=0.95",)),
     },
     "steps of PGD": {
         "pgd_1": ("1", ("pgd_steps=1",)),
@@ -87,6 +91,10 @@ STRATEGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
         "share_25": ("0.25", ("share=0.25",)),
         "share_50": ("0.5", ("share=0.5",)),
     },
+    # A run of `beyond`, which needs no settings here.
+    "updates with a batch": {
+        "test-fast": ("3, after one step of PGD", ()),
+    },
 }
 
 DEFAULTS = {
@@ -95,9 +103,11 @@ DEFAULTS = {
     "what the text climbs": "away from the clean image",
     "pairs learnt from": "(x', t')",
     "weights that train": "all",
+    "mean of the weights": "none, the last",
     "steps of PGD": "2",
     "words replaced": "1",
     "share of texts attacked": "1",
+    "updates with a batch": "1",
 }
 
 
@@ -114,6 +124,7 @@ def strategies() -> list[Run]:
         )
         for axis in STRATEGIES.values()
         for name, (title, settings) in axis.items()
+        if settings
     ]
 
 
@@ -287,7 +298,7 @@ def every() -> dict[str, tuple[Run, ...]]:
     own = {run.name: run for run in budget()}
     return {
         "main": tuple(of_main.values()),
-        "strategies": (of_main["main/clip-mat"], *strategies()),
+        "strategies": (of_main["main/clip-mat"], _ours("fast", "test"), *strategies()),
         "mava": (of_main["main/clip-mava"], *mava()),
         "beyond": tuple(beyond()),
         "budget": tuple(own.values()),

@@ -4,11 +4,13 @@ import dataclasses
 from functools import cache
 from types import SimpleNamespace
 
+import jax.numpy as jnp
 import pytest
 
 from mat_jax import data
 from mat_jax import experiment as experiments
 from mat_jax.data.world import Scenes
+from mat_jax.optimizers import average_of
 from mat_jax.study import augmented, studies
 from mat_jax.study.setting import ATTACKS
 from mat_jax.study.tables import unique
@@ -56,11 +58,28 @@ def test_all_of_the_main_table_have_one_budget(built):
 
 
 def test_a_strategy_moves_one_axis_of_mat(built):
-    base = built["main/clip-mat"].defense
+    base = built["main/clip-mat"]
     for run in studies.strategies():
-        defense = built[run.key].defense
-        changed = [f.name for f in dataclasses.fields(base) if _of(base, f) != _of(defense, f)]
-        assert len(changed) == 1, (run.key, changed)
+        one = built[run.key]
+        moved = [_changed(base.defense, one.defense), one.lora is not None, _averages(one)]
+        assert sum(moved) == 1, (run.key, moved)
+        assert (one.steps, one.batch_size, one.data.name) == (200, 64, base.data.name)
+
+
+def _changed(one, other):
+    """How many of the settings of two defences differ."""
+    return sum(_of(one, field) != _of(other, field) for field in dataclasses.fields(one))
+
+
+def _averages(experiment):
+    weights = {"kernel": jnp.ones((2, 2))}
+    return average_of(experiment.optimizer.init(weights)) is not None
+
+
+def test_every_axis_has_runs_and_mat_is_on_it():
+    runs = {run.name for run in studies.every()["strategies"]}
+    assert studies.STRATEGIES.keys() == studies.DEFAULTS.keys()
+    assert {name for axis in studies.STRATEGIES.values() for name in axis} | {"clip-mat"} == runs
 
 
 def _of(defense, field):
