@@ -175,3 +175,15 @@ def test_seeds_are_of_trainings():
         "main/clip-tecoa_itr",
         "main/clip-mat_plus",
     }
+
+
+def test_photographs_show_the_first_ten_too_but_not_of_the_worst_case(tmp_path):
+    """The suite goes on only with what is found first: below that rank it is no worst case."""
+    at = {"tr@1": 8.0, "ir@1": 6.0, "tr@10": 41.0, "ir@10": 31.0}
+    keep(tmp_path, "photographs/mat", {}, attacks={"sga": at, "none": at, "worst_case": at})
+    assert command.main(["--redraw", "--results", str(tmp_path)]) == 0
+    page = (tmp_path / "README.md").read_text()
+    heads = [line for line in page.splitlines() if "R@" in line and line.startswith("| ")]
+    assert [("worst case" in head) for head in heads if "@10" in head] == [False, False]
+    assert "worst case" in next(head for head in heads if head.startswith("| TR@1 |"))
+    assert page.count("| 41.0 |") == page.count("| 31.0 |") == 2  # clean and SGA
