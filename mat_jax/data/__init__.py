@@ -25,4 +25,5 @@ from mat_jax.data.texts import Texts as Texts
 from mat_jax.data.texts import texts as texts
 from mat_jax.data.words import TextFormat as TextFormat
 from mat_jax.data.world import Kinds as Kinds
+from mat_jax.data.world import Phrases as Phrases
 from mat_jax.data.world import scenes as scenes

@@ -19,7 +19,7 @@ from mat_jax.augment.properties import properties
 from mat_jax.metrics import write_text
 from mat_jax.remember import remembered
 from mat_jax.soup import soup
-from mat_jax.study import saved
+from mat_jax.study import grounded, saved
 from mat_jax.study.plan import Run, shown
 
 # Settings of the evaluation alone: a model need not be trained again for another.
@@ -53,13 +53,18 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
 
     def measure() -> tuple[Any, float]:
         start = time.perf_counter()
-        found = evaluate.measure(asked, model, tokenizer, name=run.title, quiet=quiet)
+        task = grounded.ground if run.task == "grounding" else evaluate.measure
+        found = task(asked, model, tokenizer, name=run.title, quiet=quiet)
         return found, time.perf_counter() - start
 
     result, seconds = remembered(
         workdir / "evaluation.pickle", (run.bound(), *decides), model, measure
     )
-    evaluate.compare({run.title: result}, workdir / "report")
+    if run.task == "grounding":
+        kept = grounded.summary(result)
+    else:
+        evaluate.compare({run.title: result}, workdir / "report")
+        kept = saved.summary(result)
     content = {
         "study": run.study,
         "name": run.name,
@@ -77,7 +82,7 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         },
         **(costs[0] if len(costs) == 1 else {}),  # of several, minutes alone add up
         "machine": machine(),
-        **saved.summary(result),
+        **kept,
     }
     return saved.write(results, run, content)
 

@@ -1,7 +1,8 @@
 """Which findings of the papers the saved results confirm, claim by claim.
 
 The findings A to J are those of the papers on MAT, MMCoA and MAVA that this project looks for.
-Each is broken into comparisons of R@1 left, the mean of TR@1 and IR@1 (`claims`).
+Each is broken into comparisons of R@1 left, the mean of TR@1 and IR@1, or of phrases still
+grounded (`claims`).
 """
 
 import math
@@ -288,9 +289,17 @@ def more_pairs(shelf: Shelf) -> list[Claim]:
 
 
 def other_tasks(shelf: Shelf) -> list[Claim]:
-    """J needs grounding and captioning, which no study here measures."""
-    text = "grounding and captioning: MAT and MAT+ before defences of the image"
-    return [Claim("J", text, "not measured", "the studies measure retrieval")]
+    """J: grounding, MAT and MAT+ before defences of the image. Captioning is not measured here."""
+
+    def side(name: str) -> Side:
+        return Side(studies.DEFENSES[name], (f"grounding/albef-{name}",), JOINT)
+
+    pairs = [(ours, other) for ours in ("mat", "mat_plus") for other in ("tecoa_itr", "fare")]
+    pairs += [("mat", "tecoa"), ("mat", "none"), ("mava", "none")]
+    return [
+        compare("J", f"albef grounds phrases, {named(JOINT)}: {a.name} > {b.name}", shelf, a, b)
+        for a, b in ((side(one), side(other)) for one, other in pairs)
+    ]
 
 
 EACH_MODEL: tuple[Callable[[Shelf, str], list[Claim]], ...] = (
@@ -317,11 +326,11 @@ def section(shelf: Shelf, results: Path) -> str:
         return ""
     rows = [(c.letter, c.text, c.verdict, c.figures) for c in claims]
     return (
-        "R@1 left, mean of TR@1 and IR@1, in percent, and of several attacks or runs their mean. "
-        "Confirmed: the difference of the means is larger than its noise, whose variance is that "
-        "of both sides over seeds (none where there is one) plus that of the difference over draws "
-        "of the test images, which are the same for both; ± is over seeds alone. A correlation is "
-        "confirmed where it is larger than "
+        "R@1 left, mean of TR@1 and IR@1, in percent (J: phrases right), and of several attacks or "
+        "runs their mean. Confirmed: the difference of the means is larger than its noise, whose "
+        "variance is that of both sides over seeds (none where there is one) plus that of the "
+        "difference over draws of the test images, which are the same for both; ± is over seeds "
+        "alone. A correlation is confirmed where it is larger than "
         "1 / sqrt(n - 1), its standard deviation over n unrelated augmentations."
         f"\n\n{table(['', 'finding', 'on scenes', 'figures'], rows)}"
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mat_jax import experiment as experiments
 
@@ -28,6 +28,7 @@ class Run:
         manifest: arguments of `python -m mat_jax.augment` without `--out`, which make the data
             in `folder`; empty where the data are there anyway.
         folder: of that data.
+        task: what is measured, "retrieval" or "grounding" (`grounded`).
         minutes: a first guess of what it takes, until one like it was run.
     """
 
@@ -42,6 +43,7 @@ class Run:
     ingredients: tuple["Run", ...] = ()
     manifest: tuple[str, ...] = ()
     folder: Path | None = None
+    task: Literal["retrieval", "grounding"] = "retrieval"
     minutes: float = 10.0
 
     @property

@@ -41,11 +41,14 @@ class Saved:
         return sum(self.content["minutes"].values())
 
     def value(self, attack: str, figure: str = "mean") -> float:
-        """A figure under an attack in percent; `mean` is that of TR@1 and IR@1; NaN if not there.
+        """A figure under an attack in percent, NaN if not there.
 
-        "none" is the clean measurement, "worst_case" the worst case.
+        `mean` is that of TR@1 and IR@1, or of grounding the share of phrases that are right. "none"
+        is the clean measurement, "worst_case" the worst case.
         """
         figures = self.content["attacks"].get(attack, {})
+        if figure == "mean" and "accuracy" in figures:
+            return figures["accuracy"]
         if figure == "mean":
             both = [figures.get(name) for name in ("tr@1", "ir@1")]
             return float("nan") if None in both else sum(both) / 2
@@ -55,13 +58,17 @@ class Saved:
         """What each test image gives to `mean`, which is theirs; None if that was not kept.
 
         $50 (tr_i + ir_i n / m)$, of n images with m captions, where the image finds a caption of
-        its own or not, and $ir_i$ of its captions find it.
+        its own or not, and $ir_i$ of its captions find it. Of grounding $100 r_i n / m$ with
+        $r_i$ of its phrases right.
         """
         kept = self.content.get("found", {}).get(attack)
         if kept is None:
             return None
-        tr, ir = (np.array(kept[name].split(), float) for name in ("tr", "ir"))
-        return 50 * (tr + ir * len(tr) / self.content["protocol"]["captions"])
+        counts = {name: np.array(text.split(), float) for name, text in kept.items()}
+        captions = self.content["protocol"]["captions"]
+        if "right" in counts:
+            return 100 * counts["right"] * len(counts["right"]) / captions
+        return 50 * (counts["tr"] + counts["ir"] * len(counts["tr"]) / captions)
 
 
 @dataclass(frozen=True)

@@ -238,6 +238,22 @@ def augmentations(shelf: Shelf, results: Path) -> str:
     return "\n\n".join(parts)
 
 
+def grounding(shelf: Shelf, results: Path) -> str:
+    """Phrases grounded under attack."""
+    there = [run for run in studies.every()["grounding"] if run.key in shelf]
+    if not there:
+        return ""
+    attacks = [attack for attack in ATTACKS if shelf.spread(there[0].key, attack).count]
+    return "\n\n".join(
+        [
+            protocol(shelf, there),
+            "The model says which of a scene's four objects a phrase means; by chance 25 % are "
+            "right. Substitutes leave a phrase naming that object and no other.",
+            recalls(shelf, there, "accuracy", attacks),
+        ]
+    )
+
+
 def photographs(shelf: Shelf, results: Path) -> str:
     """The main table on photographs; a model that learnt from so few is seen best at ten."""
     runs = list(studies.every()["photographs"])
@@ -269,6 +285,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "counts": ("How many partners", counts),
     "augmentations": ("What makes a good augmentation", augmentations),
     "neighbours": ("What is found under attack", neighbours),
+    "grounding": ("Phrases grounded under attack", grounding),
     "photographs": ("On photographs", photographs),
     "orderings": ("What the papers found, looked for here", orderings),
 }

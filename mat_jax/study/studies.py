@@ -272,6 +272,27 @@ def _mixed(name: str, split: str) -> Run:
     )
 
 
+GROUNDING = ("none", "tecoa", "tecoa_itr", "fare", "mava", "mat", "mat_plus")
+
+
+def grounding() -> list[Run]:
+    """Phrases grounded by ALBEF as `main` trained it."""
+    of_main = {run.name: run for run in main()}
+    return [
+        Run(
+            study="grounding",
+            name=f"albef-{name}",
+            title=DEFENSES[name],
+            config=home() / "grounding.py",
+            trained=name != "none",
+            ingredients=() if name == "none" else (of_main[f"albef-{name}"],),
+            task="grounding",
+            minutes=4.0,
+        )
+        for name in GROUNDING
+    ]
+
+
 PHOTOGRAPHS = ("none", "fine_tune", "tecoa_itr", "fare", "mava", "mat", "mat_plus")
 
 
@@ -305,6 +326,7 @@ def every() -> dict[str, tuple[Run, ...]]:
         "counts": tuple(run for runs in counts().values() for run in runs.values()),
         "augmentations": (own["original"], *augmentations()),
         "neighbours": (of_main["main/clip-tecoa_itr"], of_main["main/clip-mat_plus"]),
+        "grounding": tuple(grounding()),
         "photographs": tuple(photographs()),
     }
 

@@ -43,7 +43,9 @@ def recalls(
             bold = cell.count and len(there) > 1 and cell.mean == best[attack]
             row.append(f"**{cell}**" if bold else str(cell))
         rows.append(row)
-    name = {"mean": "mean of TR@1 and IR@1"}.get(figure, figure.upper())
+    name = {"mean": "mean of TR@1 and IR@1", "accuracy": "phrases right in %"}.get(
+        figure, figure.upper()
+    )
     return table([name, "seeds", *(title(attack) for attack in attacks)], rows)
 
 

@@ -1,4 +1,8 @@
-"""Where a text looks in an image (GradCAM; Selvaraju et al., 2017, as ALBEF grounds phrases)."""
+"""Where a text looks in an image (GradCAM; Selvaraju et al., 2017), and which box that is.
+
+Grounding without boxes in training, as ALBEF does on RefCOCO+ (arXiv:2107.07651, section 5 and
+appendix): a detector offers boxes, and the one that the text looks at most is the answer.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -54,3 +58,31 @@ def grad_cam(
     cam = jnp.where(text.mask[:, None, :, None], probs * jnp.maximum(gradient, 0), 0)
     grid = grid_side(model.config.image_size, model.config.patch_size)
     return jnp.mean(cam, axis=(1, 2))[:, 1:].reshape(-1, grid, grid)
+
+
+def box_scores(
+    maps: Float[Array, "batch rows columns"],
+    boxes: Float[Array | np.ndarray, "batch boxes 4"],
+    *,
+    size: int,
+) -> Float[Array, "batch boxes"]:
+    r"""How much of a map lies in each box: the largest is the answer.
+
+    $$\frac{1}{\sqrt{|B|}} \sum_{p \in B} M_p$$
+
+    with M the map, enlarged to `size` pixels a side by cubic interpolation, and p the pixels whose
+    centre is in the box B. The root keeps large boxes from winning by their size.
+
+    Args:
+        maps: from `grad_cam`.
+        boxes: x, y, width and height, shares of the picture's sides, y downwards; padding with
+            boxes of no pixel scores 0.
+        size: of the picture.
+    """
+    large = jax.image.resize(maps, (len(maps), size, size), "cubic")
+    middles = ((jnp.arange(size, dtype=large.dtype) + 0.5) / size)[None, None, None]
+    corner, sides = jnp.split(jnp.asarray(boxes)[..., None], 2, axis=2)
+    inside = ((middles >= corner) & (middles < corner + sides)).astype(large.dtype)
+    across, down = inside[:, :, 0], inside[:, :, 1]
+    total = jnp.einsum("bhw,bnh,bnw->bn", large, down, across)
+    return total / jnp.sqrt(jnp.maximum(across.sum(-1) * down.sum(-1), 1.0))

@@ -11,5 +11,6 @@ from mat_jax.data.world.imagining import imagine as imagine
 from mat_jax.data.world.imagining import reimagine as reimagine
 from mat_jax.data.world.kinds import Kinds as Kinds
 from mat_jax.data.world.oracle import is_true as is_true
+from mat_jax.data.world.phrases import Phrases as Phrases
 from mat_jax.data.world.rewriting import content as content
 from mat_jax.data.world.rewriting import rewrite as rewrite
