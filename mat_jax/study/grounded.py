@@ -68,10 +68,11 @@ def ground(
     corpus = evaluate.prepare(asked, model, tokenizer, quiet=quiet)
     check_request(asked.attacks, model, corpus, asked.threats)
     victim, count = Victim(model, tokenizer, corpus), len(corpus)
+    preset: Any = asked.preset  # one of the two, as `Evaluation` made sure
     bench = Bench(
         crafter=victim,
         targets=(victim,),
-        preset=asked.preset,
+        preset=preset,
         batch_size=min(asked.batch_size or 32, count),
         shortlist=asked.shortlist,
         seed=asked.seed,
@@ -88,14 +89,14 @@ def ground(
         captions = list(points.captions)
         found.right[attack] = chosen(model, tokenizer, pictures, captions, boxes) == meant
         found.changed[attack] = bench.changed(captions)
-        found.threat[attack] = protocol_of(attack, threat, asked.preset, count, {})
+        found.threat[attack] = protocol_of(attack, threat, preset, count, {})
     found.protocol.update(
         model=name,
         task="grounding",
         gallery=corpus.name,
         images=len(np.unique(found.picture)),
         captions=count,
-        preset=asked.preset,
+        preset=preset,
         dtype=computes_in(model),
         score="GradCAM of the first block that reads the image, sum in a box / sqrt(area)",
         seed=asked.seed,
