@@ -28,6 +28,7 @@ def experiment(
     words: int = 1,
     pgd_steps: int = 2,
     replays: int = 1,
+    horizon: float = 1.0,
     average: float = 0.0,
     split: Literal["val", "test"] = "val",
     lr: float = 6e-4,
@@ -40,16 +41,25 @@ def experiment(
     """MAT that tries other words than the most important; with more `texts` it is MAT+.
 
     `radius`, `words` and `pgd_steps` are those of the training; the evaluation is always the same,
-    within `eps` and of one word. `replays` are the updates with a batch. `average` is the decay of
-    a moving average of the weights, which is then what is measured; 0 for none.
+    within `eps` and of one word. `replays` are the updates with a batch. With `horizon` 3 the
+    schedule is three times as long as the training, which ends at 80 % of the highest learning
+    rate. `average` is the decay of a moving average of the weights, which is then what is measured;
+    0 for none.
     """
-    mat = defenses.MAT(eps=radius, steps=pgd_steps, words=words, search=search, pairs=PAIRS[pairs])
+    mat = defenses.MAT(
+        eps=radius,
+        steps=pgd_steps,
+        words=words,
+        search=search,
+        pairs=PAIRS[pairs],
+        replays=replays,
+    )
     return on_scenes(
         mat if texts == 1 else defenses.MATPlus(mat, use="positives", texts=texts),
         model=model,
         split=split,
         average=average,
-        replays=replays,
+        horizon=horizon,
         lr=lr,
         steps=steps,
         batch_size=batch_size,

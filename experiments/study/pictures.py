@@ -1,4 +1,4 @@
-"""MAT+ with partner texts and partner pictures at once, and several updates a batch: ours.
+"""MAT+ with partner texts and partner pictures at once: ours.
 
 python -m mat_jax.augment --data scenes --limit 4000 --count 1 --how t_i2i \\
     --out runs/study/data/t_i2i_4000
@@ -21,7 +21,7 @@ def experiment(
     texts: int = 5,
     images: int = 1,
     pgd_steps: int = 1,
-    replays: int = 3,
+    horizon: float = 3.0,
     split: Literal["val", "test"] = "val",
     lr: float = 6e-4,
     steps: int = 200,
@@ -30,14 +30,14 @@ def experiment(
     limit: int = 100,
     seed: int = 0,
 ) -> Experiment:
-    """As `beyond.py` with three updates a batch; `images` are partners beside a picture's own."""
+    """As `beyond.py` with its `horizon`; `images` are partners beside a picture's own."""
     mat = defenses.MAT(eps=eps, steps=pgd_steps)
     return on_scenes(
         defenses.MATPlus(mat, use="positives", texts=texts, images=images),
         model=model,
         source=data.retrieval_json(folder / "manifest.json", images=folder),
         split=split,
-        replays=replays,
+        horizon=horizon,
         lr=lr,
         steps=steps,
         batch_size=batch_size,

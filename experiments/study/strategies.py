@@ -48,6 +48,7 @@ def experiment(
     pgd_steps: int = 2,
     words: int = 1,
     share: float = 1.0,
+    replays: int = 1,
     rank: int = 0,
     average: float = 0.0,
     lr: float = 6e-4,
@@ -59,8 +60,8 @@ def experiment(
 ) -> Experiment:
     """`words` and `pgd_steps` are those of the training; the evaluation is always the same.
 
-    `rank` is that of LoRA's adapters, 0 for none; `average` the decay of a moving average of the
-    weights, 0 for none.
+    `replays` are the updates made with a batch (gradient reuse), `rank` is that of LoRA's adapters,
+    0 for none; `average` the decay of a moving average of the weights, 0 for none.
     """
     chosen = ORDERS[order]
     strategy = defenses.Strategy(chosen.order, chosen.against, OBJECTIVES[objective], share)
@@ -72,6 +73,7 @@ def experiment(
         strategy=strategy,
         pairs=PAIRS[pairs],
         part=part,
+        replays=replays,
     )
     return on_scenes(
         defense,

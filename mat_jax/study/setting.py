@@ -20,7 +20,7 @@ def on_scenes(
     split: str = "test",
     lora: LoRA | None = None,
     average: float = 0.0,
-    replays: int = 1,
+    horizon: float = 1.0,
     lr: float = 6e-4,
     steps: int = 200,
     batch_size: int = 64,
@@ -43,8 +43,9 @@ def on_scenes(
         split: scenes that measure it, "test", or "val" where something is chosen by them.
         lora: adapters that train in the place of the weights.
         average: decay of a moving average of the weights, which is what is measured; 0 for none.
-        replays: updates with a batch, where the defence makes several.
-        lr: highest learning rate, after a twentieth of the updates; then a cosine to 0.
+        horizon: how many times the updates made the schedule is long: above 1 it ends early, and
+            the learning rate high.
+        lr: highest learning rate, after a twentieth of the schedule; then a cosine to 0.
         steps: batches.
         batch_size: images a batch.
         eps: radius of the attacks of the evaluation.
@@ -52,7 +53,8 @@ def on_scenes(
         limit: scenes of the split.
         seed: of the order of the data and of the random starts.
     """
-    updates = steps * replays
+    # A defence may make several updates with a batch; the schedule counts them.
+    updates = round(horizon * steps * getattr(defense, "replays", 1))
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, updates // 20, updates)
     optimizer = optimizers.muon_adamw(schedule, weight_decay=1e-4)
     return Experiment(

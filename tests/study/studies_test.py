@@ -45,6 +45,20 @@ def test_all_are_measured_alike(built):
         assert experiment.model.name is not None
 
 
+def test_what_a_run_asks_for_reaches_its_defence_and_its_schedule(built):
+    """Every learning rate falls to 0 with the last update, but where a run asks for more."""
+    runs = unique(run for runs in studies.every().values() for run in runs if not run.ingredients)
+    for run in runs:
+        one, asked = built[run.key], dict(setting.split("=", 1) for setting in run.settings)
+        mat = getattr(one.defense, "mat", one.defense)
+        for name, field in (("replays", "replays"), ("pgd_steps", "steps"), ("search", "search")):
+            if name in asked:
+                assert str(getattr(mat, field)) == asked[name], (run.key, name)
+        updates = one.steps * getattr(one.defense, "replays", 1)
+        last = float(one.schedule(updates)) / 6e-4
+        assert (last > 0.5) if asked.get("horizon") == "3" else (last < 1e-3), (run.key, last)
+
+
 def test_all_of_the_main_table_have_one_budget(built):
     main = {key: one for key, one in built.items() if key.startswith("main/")}
     assert len(main) == 22
