@@ -3,10 +3,10 @@
 python -m mat_jax.study --only grounding --seeds 3
 
 Every phrase is attacked with its picture, and the model says by where it looks which of the four
-objects is meant: of RefCOCO+'s protocol, with the scene's own boxes for a detector's. Substitutes
-must leave the phrase naming the object it names and no other, for what a false phrase means nobody
-can say. What was measured: `python -m mat_jax.study --redraw` draws it, as
-`experiments/study/results/README.md`.
+objects is meant: RefCOCO+'s protocol, with the scene's own boxes for a detector's. As in the papers
+any word may be put in; or, with `constraint=truthful`, one that leaves the phrase naming the object
+it names and no other, for what a false phrase means nobody can say. What was measured:
+`python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
 """
 
 from dataclasses import replace
@@ -23,8 +23,8 @@ def experiment(
     split: Literal["val", "test"] = "test",
     eps: float = 6 / 255,
     words: int = 1,
-    constraint: Literal["none", "truthful"] = "truthful",
-    limit: int = 50,
+    constraint: Literal["none", "truthful"] = "none",
+    limit: int = 100,
     seed: int = 0,
 ) -> Experiment:
     """`limit` scenes, four phrases each. By itself it fine-tunes; the study measures others."""

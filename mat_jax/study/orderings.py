@@ -291,15 +291,17 @@ def more_pairs(shelf: Shelf) -> list[Claim]:
 def other_tasks(shelf: Shelf) -> list[Claim]:
     """J: grounding, MAT and MAT+ before defences of the image. Captioning is not measured here."""
 
-    def side(name: str) -> Side:
-        return Side(studies.DEFENSES[name], (f"grounding/albef-{name}",), JOINT)
-
-    pairs = [(ours, other) for ours in ("mat", "mat_plus") for other in ("tecoa_itr", "fare")]
-    pairs += [("mat", "tecoa"), ("mat", "none"), ("mava", "none")]
-    return [
-        compare("J", f"albef grounds phrases, {named(JOINT)}: {a.name} > {b.name}", shelf, a, b)
-        for a, b in ((side(one), side(other)) for one, other in pairs)
-    ]
+    pairs = [("mat", other) for other in ("tecoa", "tecoa_itr", "fare", "none")]
+    pairs += [("mat_plus", "tecoa_itr"), ("mat_plus", "fare"), ("mava", "none")]
+    found = []
+    for words in studies.WORDS:
+        for pair in pairs:
+            more, less = (
+                Side(studies.DEFENSES[name], (f"grounding/{words}-{name}",), JOINT) for name in pair
+            )
+            text = f"albef grounds phrases, {named(JOINT)} with {words} words"
+            found.append(compare("J", f"{text}: {more.name} > {less.name}", shelf, more, less))
+    return found
 
 
 EACH_MODEL: tuple[Callable[[Shelf, str], list[Claim]], ...] = (

@@ -238,20 +238,24 @@ def augmentations(shelf: Shelf, results: Path) -> str:
     return "\n\n".join(parts)
 
 
+GROUNDED = "The model says which of a scene's four objects is meant; by chance 25 % are right."
+
+
 def grounding(shelf: Shelf, results: Path) -> str:
-    """Phrases grounded under attack."""
-    there = [run for run in studies.every()["grounding"] if run.key in shelf]
-    if not there:
-        return ""
-    attacks = [attack for attack in ATTACKS if shelf.spread(there[0].key, attack).count]
-    return "\n\n".join(
-        [
-            protocol(shelf, there),
-            "The model says which of a scene's four objects a phrase means; by chance 25 % are "
-            "right. Substitutes leave a phrase naming that object and no other.",
-            recalls(shelf, there, "accuracy", attacks),
-        ]
-    )
+    """Phrases grounded under attack, by any word and by such as leave the phrase true."""
+    parts = []
+    for words, said in (
+        ("any", "Any word may be put in, as in the papers:"),
+        ("true", "Only such as leave a phrase naming its object and no other:"),
+    ):
+        runs = [run for run in studies.every()["grounding"] if run.name.startswith(f"{words}-")]
+        there = [run for run in runs if run.key in shelf]
+        if there:
+            attacks = shelf.of(there[0].key)[0].content["attacks"]
+            if not parts:
+                parts = [protocol(shelf, there), GROUNDED]
+            parts += [said, recalls(shelf, there, "accuracy", list(attacks))]
+    return "\n\n".join(parts)
 
 
 def photographs(shelf: Shelf, results: Path) -> str:

@@ -272,23 +272,26 @@ def _mixed(name: str, split: str) -> Run:
     )
 
 
+WORDS = {"any": "none", "true": "truthful"}
 GROUNDING = ("none", "tecoa", "tecoa_itr", "fare", "mava", "mat", "mat_plus")
 
 
 def grounding() -> list[Run]:
-    """Phrases grounded by ALBEF as `main` trained it."""
+    """Phrases grounded by ALBEF as `main` trained it, under attack by any word and by true ones."""
     of_main = {run.name: run for run in main()}
     return [
         Run(
             study="grounding",
-            name=f"albef-{name}",
+            name=f"{words}-{name}",
             title=DEFENSES[name],
             config=home() / "grounding.py",
+            settings=(f"constraint={constraint}",),
             trained=name != "none",
             ingredients=() if name == "none" else (of_main[f"albef-{name}"],),
             task="grounding",
-            minutes=4.0,
+            minutes=1.5,
         )
+        for words, constraint in WORDS.items()
         for name in GROUNDING
     ]
 

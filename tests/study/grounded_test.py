@@ -77,7 +77,7 @@ def test_a_run_of_the_study_is_measured_and_kept(tmp_path, monkeypatch):
     )
     run = Run(
         study="grounding",
-        name="albef-none",
+        name="any-none",
         title="none",
         config=config,
         trained=False,
@@ -86,7 +86,7 @@ def test_a_run_of_the_study_is_measured_and_kept(tmp_path, monkeypatch):
     file = carry_out(run, tmp_path / "runs", tmp_path / "kept", quiet=True)
     content = json.loads(file.read_text())
     assert content["protocol"]["images"] == 2 and content["attacks"].keys() == {"none", "pgd"}
-    side = Side("none", ("grounding/albef-none",), ("none",)).found(saved.read(tmp_path / "kept"))
+    side = Side("none", ("grounding/any-none",), ("none",)).found(saved.read(tmp_path / "kept"))
     assert side.spread.mean == content["attacks"]["none"]["accuracy"]
     assert side.each is not None and side.each.shape == (2,)
 
