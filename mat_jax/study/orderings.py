@@ -289,7 +289,10 @@ def more_pairs(shelf: Shelf) -> list[Claim]:
 
 
 def other_tasks(shelf: Shelf) -> list[Claim]:
-    """J: grounding, MAT and MAT+ before defences of the image. Captioning is not measured here."""
+    """J: grounding, MAT and MAT+ before defences of the image. Captioning is not measured here.
+
+    And of A what is said of grounding: there Co-Attack is the stronger one.
+    """
 
     pairs = [("mat", other) for other in ("tecoa", "tecoa_itr", "fare", "none")]
     pairs += [("mat_plus", "tecoa_itr"), ("mat_plus", "fare"), ("mava", "none")]
@@ -301,6 +304,12 @@ def other_tasks(shelf: Shelf) -> list[Claim]:
             )
             text = f"albef grounds phrases, {named(JOINT)} with {words} words"
             found.append(compare("J", f"{text}: {more.name} > {less.name}", shelf, more, less))
+        weaker, stronger = (
+            Side(named((attack,)), (f"grounding/{words}-none",), (attack,))
+            for attack in ("sga", "co_attack")
+        )
+        text = f"albef, undefended, grounds phrases with {words} words: SGA leaves more than"
+        found.append(compare("A", f"{text} Co-Attack", shelf, weaker, stronger))
     return found
 
 

@@ -215,3 +215,25 @@ def test_rank_correlation_is_scipy_s(other):
     pairs = {str(n): pair for n, pair in enumerate(zip(one, other, strict=True))}
     assert rank_correlation(pairs) == pytest.approx(stats.spearmanr(one, other).statistic)
     assert math.isnan(rank_correlation(dict(list(pairs.items())[:2])))
+
+
+def test_grounding_is_compared_by_the_phrases_of_each_picture(tmp_path):
+    """Of 100 pictures with four phrases each; all seeds alike, so the pictures decide."""
+    for name, right in (("mat", 3), ("fare", 2), ("none", 2)):
+        of = {"right": " ".join([str(right)] * 100)}
+        figures = {"accuracy": 25.0 * right}
+        for seed in range(1 if name == "none" else 2):
+            keep(
+                tmp_path,
+                f"grounding/any-{name}",
+                {},
+                seed=seed,
+                trained=name != "none",
+                attacks={"co_attack": figures, "sga": figures},
+                found={"co_attack": of, "sga": of},
+                protocol={"images": 100, "captions": 400},
+            )
+    found = verdict(tmp_path, "J", "with any words", "MAT > FARE")
+    assert found.verdict == "confirmed" and found.figures == "MAT 75.0 ± 0.0, FARE 50.0 ± 0.0"
+    assert verdict(tmp_path, "J", "with true words", "MAT > FARE").verdict == "not measured"
+    assert verdict(tmp_path, "A", "grounds phrases with any words").verdict == "not confirmed"
