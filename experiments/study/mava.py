@@ -3,7 +3,7 @@
 python -m mat_jax.study --only mava --seeds 3
 python -m mat_jax.train --config experiments/study/mava.py --set sca=0
 
-With its defaults it is MAVA as in `defenses.py`. What was measured:
+With its defaults it is MAVA as in `defenses.py`, on half as many images a batch. What was measured:
 `python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
 """
 
@@ -22,7 +22,7 @@ def experiment(
     texts: int = 5,
     lr: float = 6e-4,
     steps: int = 200,
-    batch_size: int = 64,
+    batch_size: int = 32,
     eps: float = 6 / 255,
     limit: int = 100,
     seed: int = 0,

@@ -5,7 +5,7 @@ Weights may train by adapters (LoRA), and a moving average of them may be what i
 python -m mat_jax.study --only strategies --seeds 3
 python -m mat_jax.train --config experiments/study/strategies.py --set order=image_first
 
-With its defaults it is MAT as in `defenses.py`. What was measured:
+With its defaults it is MAT as in `defenses.py`, on half as many images a batch. What was measured:
 `python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
 """
 
@@ -53,7 +53,7 @@ def experiment(
     average: float = 0.0,
     lr: float = 6e-4,
     steps: int = 200,
-    batch_size: int = 64,
+    batch_size: int = 32,
     eps: float = 6 / 255,
     limit: int = 100,
     seed: int = 0,

@@ -174,7 +174,7 @@ def mava_parts(shelf: Shelf) -> list[Claim]:
         sides = (side(more, "with more", attacks), side(less, "with less", attacks))
         return compare("I", f"clip, {named(attacks)}: {text}", shelf, *sides)
 
-    whole = "main/clip-mava"
+    whole = "mava/whole"
     joint = (*JOINT, "vlp_attack")
     return [
         compare(

@@ -65,7 +65,7 @@ def strategies(shelf: Shelf, results: Path) -> str:
     for axis, names in studies.STRATEGIES.items():
         own = [replace(runs[name], title=title) for name, (title, _) in names.items()]
         if any(run.key in shelf for run in own):
-            default = replace(runs["clip-mat"], title=f"MAT: {studies.DEFAULTS[axis]}")
+            default = replace(runs["mat"], title=f"MAT: {studies.DEFAULTS[axis]}")
             parts.append(f"**{axis.capitalize()}**")
             parts.append(recalls(shelf, [default, *own], "mean", BRIEF))
     if parts:
@@ -124,7 +124,7 @@ def beyond(shelf: Shelf, results: Path) -> str:
 def mava(shelf: Shelf, results: Path) -> str:
     """MAVA's table 4, and a line for each of its sizes."""
     runs = {run.name: run for run in studies.every()["mava"]}
-    whole = replace(runs["clip-mava"], title="MAVA")
+    whole = runs["whole"]
     parts = []
     for group, names in studies.MAVA.items():
         own = [runs[name] for name in names]

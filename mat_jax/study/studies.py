@@ -47,7 +47,7 @@ def _setting(defense: str) -> tuple[str, ...]:
     return ("defense=fine_tune",) if defense == "none" else (f"defense={defense}",)
 
 
-# Axis -> {run: (title, settings)}; the default of every axis is MAT itself, a run of `main`.
+# Axis -> {run: (title, settings)}; the default of every axis is MAT itself, the run "mat".
 STRATEGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
     "order of the attacks": {
         "image_first": ("image, then text", ("order=image_first",)),
@@ -111,7 +111,8 @@ DEFAULTS = {
 
 
 def strategies() -> list[Run]:
-    """MAT's strategies, one axis moved at a time, on CLIP."""
+    """MAT, and its strategies, one axis moved at a time, on CLIP."""
+    moved = [one for axis in STRATEGIES.values() for one in axis.items()]
     return [
         Run(
             study="strategies",
@@ -119,14 +120,13 @@ def strategies() -> list[Run]:
             title=title,
             config=home() / "strategies.py",
             settings=settings,
-            minutes=14.0 if name in ("alternating", "pgd_5") else 8.0,
+            minutes=8.0 if name in ("alternating", "pgd_5") else 5.0,
         )
-        for axis in STRATEGIES.values()
-        for name, (title, settings) in axis.items()
+        for name, (title, settings) in [("mat", ("MAT", ())), *moved]
     ]
 
 
-# Part or size -> {run: (title, x of the figure or None, settings)}; the defaults are in `main`.
+# Part or size -> {run: (title, x of the figure or None, settings)}; by default it is the run "whole".
 MAVA: dict[str, dict[str, tuple[str, float | None, tuple[str, ...]]]] = {
     "parts": {
         "no_cms": ("without CMS", None, ("cms=0",)),
@@ -144,7 +144,8 @@ MAVA_AXES = {"neighbours": "neighbours N", "captions": "captions M", "steps": "u
 
 
 def mava() -> list[Run]:
-    """MAVA without each of its parts, and with more or less of each size, on CLIP."""
+    """MAVA, without each of its parts, and with more or less of each size, on CLIP."""
+    moved = [(name, *one) for group in MAVA.values() for name, one in group.items()]
     return [
         Run(
             study="mava",
@@ -152,10 +153,9 @@ def mava() -> list[Run]:
             title=title,
             config=home() / "mava.py",
             settings=settings,
-            minutes=8.0,
+            minutes=7.0,
         )
-        for group in MAVA.values()
-        for name, (title, _, settings) in group.items()
+        for name, title, _, settings in [("whole", "MAVA", None, ()), *moved]
     ]
 
 
@@ -322,8 +322,8 @@ def every() -> dict[str, tuple[Run, ...]]:
     own = {run.name: run for run in budget()}
     return {
         "main": tuple(of_main.values()),
-        "strategies": (of_main["main/clip-mat"], *strategies()),
-        "mava": (of_main["main/clip-mava"], *mava()),
+        "strategies": tuple(strategies()),
+        "mava": tuple(mava()),
         "beyond": tuple(beyond()),
         "budget": tuple(own.values()),
         "counts": tuple(run for runs in counts().values() for run in runs.values()),
