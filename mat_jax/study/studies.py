@@ -126,7 +126,7 @@ def strategies() -> list[Run]:
     ]
 
 
-# Part or size -> {run: (title, x of the figure or None, settings)}; by default it is the run "whole".
+# Part or size -> {run: (title, x of the figure or None, settings)}; the defaults are run "whole".
 MAVA: dict[str, dict[str, tuple[str, float | None, tuple[str, ...]]]] = {
     "parts": {
         "no_cms": ("without CMS", None, ("cms=0",)),
