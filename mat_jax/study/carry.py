@@ -19,11 +19,17 @@ from mat_jax.augment.properties import properties
 from mat_jax.metrics import write_text
 from mat_jax.remember import remembered
 from mat_jax.soup import soup
-from mat_jax.study import grounded, saved
+from mat_jax.study import captioned, grounded, saved
 from mat_jax.study.plan import Run, shown
 
 # Settings of the evaluation alone: a model need not be trained again for another.
 MEASURING = ("limit", "split")
+# Task -> what measures a model, and what of that is kept. Retrieval has a report besides.
+TASKS = {
+    "retrieval": (evaluate.measure, saved.summary),
+    "grounding": (grounded.ground, grounded.summary),
+    "captioning": (captioned.caption, captioned.summary),
+}
 
 
 def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Path:
@@ -50,21 +56,18 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         model, tokenizer = experiment.model.build(experiment.seed)
 
     asked, decides = runs.question(experiment)
+    task, summary = TASKS[run.task]
 
     def measure() -> tuple[Any, float]:
         start = time.perf_counter()
-        task = grounded.ground if run.task == "grounding" else evaluate.measure
         found = task(asked, model, tokenizer, name=run.title, quiet=quiet)
         return found, time.perf_counter() - start
 
     result, seconds = remembered(
         workdir / "evaluation.pickle", (run.bound(), *decides), model, measure
     )
-    if run.task == "grounding":
-        kept = grounded.summary(result)
-    else:
+    if run.task == "retrieval":
         evaluate.compare({run.title: result}, workdir / "report")
-        kept = saved.summary(result)
     content = {
         "study": run.study,
         "name": run.name,
@@ -82,7 +85,7 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         },
         **(costs[0] if len(costs) == 1 else {}),  # of several, minutes alone add up
         "machine": machine(),
-        **kept,
+        **summary(result),
     }
     return saved.write(results, run, content)
 

@@ -26,6 +26,8 @@ from jaxtyping import Float
 from mat_jax.report.words import title
 from mat_jax.study.saved import Saved, Shelf, Spread, spread
 
+JOINT = ("co_attack", "sga")  # the attacks on both sides that all papers have
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -1,8 +1,8 @@
 """Which findings of the papers the saved results confirm, claim by claim.
 
 The findings A to J are those of the papers on MAT, MMCoA and MAVA that this project looks for.
-Each is broken into comparisons of R@1 left, the mean of TR@1 and IR@1, or of phrases still
-grounded (`claims`).
+Each is broken into comparisons of R@1 left, the mean of TR@1 and IR@1, or of what is
+still grounded or rightly said (`claims`).
 """
 
 import math
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mat_jax.study import augmented, studies
 from mat_jax.study.claims import (
+    JOINT,
     Claim,
     Side,
     compare,
@@ -20,17 +21,18 @@ from mat_jax.study.claims import (
     told,
     verdict,
 )
+from mat_jax.study.other_tasks import other_tasks
+from mat_jax.study.published import DEFENSES, MODELS
 from mat_jax.study.saved import Shelf, measures
 from mat_jax.study.tables import table
 
-JOINT = ("co_attack", "sga")
 MANY = ("pgd", "co_attack", "sga", "vlp_attack")
 
 
 def findings(shelf: Shelf, results: Path) -> list[Claim]:
     """All claims, in the order of their letters."""
     found = []
-    for short in studies.MODELS:
+    for short in MODELS:
         found += [claim for of in EACH_MODEL for claim in of(shelf, short)]
     for of in ONCE:
         found += of(shelf)
@@ -60,9 +62,7 @@ def unimodal(shelf: Shelf, short: str) -> list[Claim]:
     """B: defences of the image help against PGD far more than against attacks on both."""
     found = []
     for name in ("tecoa", "tecoa_itr", "fare"):
-        text = (
-            f"{short}: {studies.DEFENSES[name]} gains more under PGD than under Co-Attack and SGA"
-        )
+        text = f"{short}: {DEFENSES[name]} gains more under PGD than under Co-Attack and SGA"
         found.append(_gains("B", text, shelf, short, name, "none", ("pgd",), JOINT))
     return found
 
@@ -88,14 +88,14 @@ def mat(shelf: Shelf, short: str) -> list[Claim]:
     """C: MAT before TeCoA-ITR before the others, and what it costs."""
 
     def side(name: str, attacks: tuple[str, ...] = JOINT) -> Side:
-        return Side(studies.DEFENSES[name], (f"main/{short}-{name}",), attacks)
+        return Side(DEFENSES[name], (f"main/{short}-{name}",), attacks)
 
     pairs = [("mat", "tecoa_itr"), ("tecoa_itr", "tecoa"), ("tecoa_itr", "fare")]
     pairs += [(name, "none") for name in ("tecoa", "tecoa_itr", "fare", "mat")]
     found = [
         compare(
             "C",
-            f"{short}, Co-Attack and SGA: {studies.DEFENSES[a]} > {studies.DEFENSES[b]}",
+            f"{short}, Co-Attack and SGA: {DEFENSES[a]} > {DEFENSES[b]}",
             shelf,
             side(a),
             side(b),
@@ -105,7 +105,7 @@ def mat(shelf: Shelf, short: str) -> list[Claim]:
     found += [
         compare(
             "C",
-            f"{short}, {named((attack,))}: MAT > {studies.DEFENSES[name]}",
+            f"{short}, {named((attack,))}: MAT > {DEFENSES[name]}",
             shelf,
             side("mat", (attack,)),
             side(name, (attack,)),
@@ -131,8 +131,7 @@ def mat_plus(shelf: Shelf, short: str) -> list[Claim]:
         ("none",),
     ):
         sides = [
-            Side(studies.DEFENSES[name], (f"main/{short}-{name}",), attacks)
-            for name in ("mat_plus", "mat")
+            Side(DEFENSES[name], (f"main/{short}-{name}",), attacks) for name in ("mat_plus", "mat")
         ]
         found.append(compare("D", f"{short}, {named(attacks)}: MAT+ > MAT", shelf, *sides))
     return found
@@ -143,8 +142,7 @@ def mmcoa(shelf: Shelf, short: str) -> list[Claim]:
     found = []
     for attacks in (("bert_attack",), JOINT, ("pgd",)):
         sides = [
-            Side(studies.DEFENSES[name], (f"main/{short}-{name}",), attacks)
-            for name in ("mmcoa", "tecoa")
+            Side(DEFENSES[name], (f"main/{short}-{name}",), attacks) for name in ("mmcoa", "tecoa")
         ]
         found.append(compare("G", f"{short}, {named(attacks)}: MMCoA > TeCoA", shelf, *sides))
     return found
@@ -155,10 +153,7 @@ def mava_order(shelf: Shelf, short: str) -> list[Claim]:
     order = ("mava", "fare", "tecoa", "none")
     found = []
     for better, worse in zip(order, order[1:], strict=False):
-        sides = [
-            Side(studies.DEFENSES[name], (f"main/{short}-{name}",), MANY)
-            for name in (better, worse)
-        ]
+        sides = [Side(DEFENSES[name], (f"main/{short}-{name}",), MANY) for name in (better, worse)]
         text = f"{short}, {named(MANY)}: {sides[0].name} > {sides[1].name}"
         found.append(compare("H", text, shelf, *sides))
     return found
@@ -288,31 +283,6 @@ def more_pairs(shelf: Shelf) -> list[Claim]:
     return found
 
 
-def other_tasks(shelf: Shelf) -> list[Claim]:
-    """J: grounding, MAT and MAT+ before defences of the image. Captioning is not measured here.
-
-    And of A what is said of grounding: there Co-Attack is the stronger one.
-    """
-
-    pairs = [("mat", other) for other in ("tecoa", "tecoa_itr", "fare", "none")]
-    pairs += [("mat_plus", "tecoa_itr"), ("mat_plus", "fare"), ("mava", "none")]
-    found = []
-    for words in studies.WORDS:
-        for pair in pairs:
-            more, less = (
-                Side(studies.DEFENSES[name], (f"grounding/{words}-{name}",), JOINT) for name in pair
-            )
-            text = f"albef grounds phrases, {named(JOINT)} with {words} words"
-            found.append(compare("J", f"{text}: {more.name} > {less.name}", shelf, more, less))
-        weaker, stronger = (
-            Side(named((attack,)), (f"grounding/{words}-none",), (attack,))
-            for attack in ("sga", "co_attack")
-        )
-        text = f"albef, undefended, grounds phrases with {words} words: SGA leaves more than"
-        found.append(compare("A", f"{text} Co-Attack", shelf, weaker, stronger))
-    return found
-
-
 EACH_MODEL: tuple[Callable[[Shelf, str], list[Claim]], ...] = (
     attacks_in_order,
     unimodal,
@@ -337,11 +307,11 @@ def section(shelf: Shelf, results: Path) -> str:
         return ""
     rows = [(c.letter, c.text, c.verdict, c.figures) for c in claims]
     return (
-        "R@1 left, mean of TR@1 and IR@1, in percent (J: phrases right), and of several attacks or "
-        "runs their mean. Confirmed: the difference of the means is larger than its noise, whose "
-        "variance is that of both sides over seeds (none where there is one) plus that of the "
-        "difference over draws of the test images, which are the same for both; ± is over seeds "
-        "alone. A correlation is confirmed where it is larger than "
+        "R@1 left, mean of TR@1 and IR@1, in percent (J: phrases right, or claims and things that "
+        "agree), and of several attacks or runs their mean. Confirmed: the difference of the means "
+        "is larger than its noise, whose variance is that of both sides over seeds (none where "
+        "there is one) plus that of the difference over draws of the test images, which are the "
+        "same for both; ± is over seeds alone. A correlation is confirmed where it is larger than "
         "1 / sqrt(n - 1), its standard deviation over n unrelated augmentations."
         f"\n\n{table(['', 'finding', 'on scenes', 'figures'], rows)}"
     )

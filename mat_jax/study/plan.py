@@ -28,7 +28,7 @@ class Run:
         manifest: arguments of `python -m mat_jax.augment` without `--out`, which make the data
             in `folder`; empty where the data are there anyway.
         folder: of that data.
-        task: what is measured, "retrieval" or "grounding" (`grounded`).
+        task: what is measured, "retrieval", "grounding" (`grounded`) or "captioning" (`captioned`).
         minutes: a first guess of what it takes, until one like it was run.
     """
 
@@ -43,7 +43,7 @@ class Run:
     ingredients: tuple["Run", ...] = ()
     manifest: tuple[str, ...] = ()
     folder: Path | None = None
-    task: Literal["retrieval", "grounding"] = "retrieval"
+    task: Literal["retrieval", "grounding", "captioning"] = "retrieval"
     minutes: float = 10.0
 
     @property
@@ -80,8 +80,8 @@ class Run:
 
     @property
     def command(self) -> str:
-        """What does the same by hand, measuring before and after."""
-        if self.ingredients:
+        """What does the same by hand, measuring before and after where `train` can."""
+        if self.ingredients or (self.trained and self.task != "retrieval"):
             return f"python -m mat_jax.study --only {self.key} --seeds {self.seed + 1}"
         if not self.trained:
             return f"python -m mat_jax.study --only {self.key}"

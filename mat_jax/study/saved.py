@@ -16,6 +16,7 @@ from mat_jax.study.plan import Run
 from mat_jax.tasks.retrieval import DEPTHS
 
 FIGURES = tuple(f"{direction}@{k}" for direction in ("tr", "ir") for k in DEPTHS)
+SINGLE = ("accuracy", "agreement")  # the figure of a task that has one: grounding, captioning
 SHOWN = "sga"  # the attack whose neighbours are kept
 
 
@@ -43,12 +44,14 @@ class Saved:
     def value(self, attack: str, figure: str = "mean") -> float:
         """A figure under an attack in percent, NaN if not there.
 
-        `mean` is that of TR@1 and IR@1, or of grounding the share of phrases that are right. "none"
-        is the clean measurement, "worst_case" the worst case.
+        `mean` is that of TR@1 and IR@1; of grounding the share of phrases that are right, of
+        captioning the agreement with the scenes. "none" is the clean measurement, "worst_case" the
+        worst case.
         """
         figures = self.content["attacks"].get(attack, {})
-        if figure == "mean" and "accuracy" in figures:
-            return figures["accuracy"]
+        single = [figures[name] for name in SINGLE if name in figures]
+        if figure == "mean" and single:
+            return single[0]
         if figure == "mean":
             both = [figures.get(name) for name in ("tr@1", "ir@1")]
             return float("nan") if None in both else sum(both) / 2
@@ -59,12 +62,14 @@ class Saved:
 
         $50 (tr_i + ir_i n / m)$, of n images with m captions, where the image finds a caption of
         its own or not, and $ir_i$ of its captions find it. Of grounding $100 r_i n / m$ with
-        $r_i$ of its phrases right.
+        $r_i$ of its phrases right; of captioning its agreement as it is.
         """
         kept = self.content.get("found", {}).get(attack)
         if kept is None:
             return None
         counts = {name: np.array(text.split(), float) for name, text in kept.items()}
+        if "agreement" in counts:
+            return counts["agreement"]
         captions = self.content["protocol"]["captions"]
         if "right" in counts:
             return 100 * counts["right"] * len(counts["right"]) / captions

@@ -11,6 +11,7 @@ from mat_jax.study.claims import difference
 from mat_jax.study.found import neighbours
 from mat_jax.study.orderings import section as orderings
 from mat_jax.study.plan import Run
+from mat_jax.study.published import MODELS
 from mat_jax.study.saved import Shelf, measures
 from mat_jax.study.setting import ATTACKS
 from mat_jax.study.tables import COLUMNS, costs, protocol, recalls, table, unique
@@ -22,7 +23,7 @@ Section = Callable[[Shelf, Path], str]
 def main(shelf: Shelf, results: Path) -> str:
     """Every defence under every attack, one table a model and metric; a bar chart of means."""
     parts = []
-    for short, model in studies.MODELS.items():
+    for short, model in MODELS.items():
         runs = [r for r in studies.every()["main"] if r.name.startswith(f"{short}-")]
         parts += compared(shelf, results, runs, f"main-{short}", model)
     return "\n\n".join(parts)
@@ -241,6 +242,13 @@ def augmentations(shelf: Shelf, results: Path) -> str:
 GROUNDED = "The model says which of a scene's four objects is meant; by chance 25 % are right."
 
 
+CAPTIONED = (
+    "Of c things that a caption claims and n in the scene, r claims are true of a thing of their "
+    "own: 2 r / (c + n). Away from its own captions and towards another picture's climb the "
+    "captioner itself; the other attacks are pictures that break the retrieval of scenes-albef."
+)
+
+
 def grounding(shelf: Shelf, results: Path) -> str:
     """Phrases grounded under attack, by any word and by such as leave the phrase true."""
     parts = []
@@ -255,6 +263,25 @@ def grounding(shelf: Shelf, results: Path) -> str:
             if not parts:
                 parts = [protocol(shelf, there), GROUNDED]
             parts += [said, recalls(shelf, there, "accuracy", list(attacks))]
+    return "\n\n".join(parts)
+
+
+def captioning(shelf: Shelf, results: Path) -> str:
+    """What a captioner still says rightly under attack, and what it says of one scene."""
+    there = [run for run in studies.every()["captioning"] if run.key in shelf]
+    if not there:
+        return ""
+    first = shelf.of(there[0].key)[0].content
+    attacks = list(first["attacks"])
+    chance = f"Captions agree with the next scene, not theirs, to {first['protocol']['chance']} %."
+    parts = [protocol(shelf, there), f"{CAPTIONED} {chance}"]
+    parts += [recalls(shelf, there, figure, attacks) for figure in ("agreement", "true")]
+    rows = [
+        [run.title, *(shelf.of(run.key)[0].content["written"][attack][0] for attack in attacks)]
+        for run in there
+    ]
+    parts += ["Of the first scene they say:"]
+    parts += [table(["", *(title(attack) for attack in attacks)], rows), costs(shelf, there)]
     return "\n\n".join(parts)
 
 
@@ -290,6 +317,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "augmentations": ("What makes a good augmentation", augmentations),
     "neighbours": ("What is found under attack", neighbours),
     "grounding": ("Phrases grounded under attack", grounding),
+    "captioning": ("Captions under attack", captioning),
     "photographs": ("On photographs", photographs),
     "orderings": ("What the papers found, looked for here", orderings),
 }

@@ -5,47 +5,9 @@ from fnmatch import fnmatch
 from functools import cache
 
 from mat_jax.study.augmented import KINDS, augmentations, augmented
+from mat_jax.study.ours import beyond
 from mat_jax.study.plan import Run, home
-
-MODELS = {"clip": "scenes-clip", "albef": "scenes-albef"}
-
-# Setting -> title, in the order of the tables.
-DEFENSES = {
-    "none": "none",
-    "fine_tune": "fine-tuning",
-    "tecoa": "TeCoA",
-    "tecoa_itr": "TeCoA-ITR",
-    "fare": "FARE",
-    "mmcoa": "MMCoA",
-    "mava": "MAVA",
-    "leaf": "LEAF",
-    "fare_leaf": "FARE + LEAF",
-    "mat": "MAT",
-    "mat_plus": "MAT+",
-}
-
-
-def main() -> list[Run]:
-    """Every defence on CLIP and ALBEF."""
-    return [
-        Run(
-            study="main",
-            name=f"{short}-{defense}",
-            title=title,
-            config=home() / "defenses.py",
-            settings=(f"model={model}", *_setting(defense)),
-            trained=defense != "none",
-            minutes=(8.0 if short == "clip" else 16.0) if defense != "none" else 4.0,
-        )
-        for short, model in MODELS.items()
-        for defense, title in DEFENSES.items()
-    ]
-
-
-def _setting(defense: str) -> tuple[str, ...]:
-    # What is not trained has no defence; the setting only has to be one.
-    return ("defense=fine_tune",) if defense == "none" else (f"defense={defense}",)
-
+from mat_jax.study.published import DEFENSES, main, setting_of
 
 # Axis -> {run: (title, settings)}; the default of every axis is MAT itself, the run "mat".
 STRATEGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -206,72 +168,6 @@ def counts() -> dict[str, dict[float, Run]]:
     }
 
 
-# Settings of our own on CLIP, beside MAT and MAT+: {run: (title, settings)}.
-BEYOND: dict[str, tuple[str, tuple[str, ...]]] = {
-    "mat": ("MAT", ()),
-    "wide": ("MAT, radius 9/255", ("radius=9/255",)),
-    "promising": ("MAT, promising words", ("search=promising",)),
-    "fast": ("MAT, 3 updates a batch", ("pgd_steps=1", "replays=3")),
-    "fast_plus": ("MAT+, 3 updates a batch", ("texts=5", "pgd_steps=1", "replays=3")),
-    "high": ("MAT, 1 step, rate kept high", ("pgd_steps=1", "horizon=3")),
-    "high_random": (
-        "MAT, 1 step, rate kept high, random words",
-        ("pgd_steps=1", "horizon=3", "search=random"),
-    ),
-    "high_plus": ("MAT+, 1 step, rate kept high", ("texts=5", "pgd_steps=1", "horizon=3")),
-}
-# Means of the weights that runs trained, above or in `main`; of one run, its model.
-SOUPS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "plus": ("MAT+", ("clip-mat_plus",)),
-    "soup_two": ("soup of MAT and MAT+", ("clip-mat", "clip-mat_plus")),
-    "soup_three": (
-        "soup of MAT, MAT+ and MAT, rate kept high",
-        ("clip-mat", "clip-mat_plus", "high"),
-    ),
-    "soup_fare": ("soup of FARE and MAT+", ("clip-fare", "clip-mat_plus")),
-    "soup_plus": ("soup of MAT+, and MAT+ kept high", ("clip-mat_plus", "high_plus")),
-    "soup_plus_fare": (
-        "soup of FARE, MAT+, and MAT+ kept high",
-        ("clip-fare", "clip-mat_plus", "high_plus"),
-    ),
-}
-# Of these, the ones that the validation scenes favoured, measured on the test scenes.
-CHOSEN: tuple[str, ...] = ("high", "high_plus", "soup_plus")
-
-
-def beyond() -> list[Run]:
-    """Our settings on the validation scenes, and those chosen there on the test scenes."""
-    names = [(name, "val") for name in (*BEYOND, *SOUPS)] + [(name, "test") for name in CHOSEN]
-    return [_mixed(*one) if one[0] in SOUPS else _ours(*one) for one in names]
-
-
-def _ours(name: str, split: str) -> Run:
-    title, settings = BEYOND[name]
-    return Run(
-        study="beyond",
-        name=f"{split}-{name}",
-        title=title,
-        config=home() / "beyond.py",
-        settings=(*settings, f"split={split}"),
-        training=name,
-        minutes=24.0 if "texts=5" in settings else 8.0,
-    )
-
-
-def _mixed(name: str, split: str) -> Run:
-    title, trained = SOUPS[name]
-    of_main = {run.name: run for run in main()}
-    ingredients = tuple(of_main.get(one) or _ours(one, "val") for one in trained)
-    return replace(
-        _ours("mat", split),
-        name=f"{split}-{name}",
-        title=title,
-        training=name,
-        ingredients=ingredients,
-        minutes=sum(one.minutes for one in ingredients),
-    )
-
-
 WORDS = {"any": "none", "true": "truthful"}
 GROUNDING = ("none", "tecoa", "tecoa_itr", "fare", "mava", "mat", "mat_plus")
 
@@ -296,6 +192,26 @@ def grounding() -> list[Run]:
     ]
 
 
+CAPTIONERS = {name: DEFENSES[name] for name in ("none", "fine_tune", "fare", "mat", "mat_plus")}
+
+
+def captioning() -> list[Run]:
+    """BLIP's captioner under attack."""
+    return [
+        Run(
+            study="captioning",
+            name=name,
+            title=title,
+            config=home() / "captioning.py",
+            settings=setting_of(name),
+            trained=name != "none",
+            task="captioning",
+            minutes=8.0 if name != "none" else 2.0,
+        )
+        for name, title in CAPTIONERS.items()
+    ]
+
+
 PHOTOGRAPHS = ("none", "fine_tune", "tecoa_itr", "fare", "mava", "mat", "mat_plus")
 
 
@@ -307,7 +223,7 @@ def photographs() -> list[Run]:
             name=name,
             title=DEFENSES[name],
             config=home() / "photographs.py",
-            settings=_setting(name),
+            settings=setting_of(name),
             trained=name != "none",
             minutes=15.0,
         )
@@ -330,6 +246,7 @@ def every() -> dict[str, tuple[Run, ...]]:
         "augmentations": (own["original"], *augmentations()),
         "neighbours": (of_main["main/clip-tecoa_itr"], of_main["main/clip-mat_plus"]),
         "grounding": tuple(grounding()),
+        "captioning": tuple(captioning()),
         "photographs": tuple(photographs()),
     }
 

@@ -8,6 +8,12 @@ from mat_jax.study.saved import Shelf, spread
 from mat_jax.study.setting import ATTACKS
 
 COLUMNS = (*ATTACKS, "worst_case")
+NAMES = {
+    "mean": "mean of TR@1 and IR@1",
+    "accuracy": "phrases right in %",
+    "agreement": "claims and things that agree, in %",
+    "true": "captions wholly true, in %",
+}
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -43,10 +49,9 @@ def recalls(
             bold = cell.count and len(there) > 1 and cell.mean == best[attack]
             row.append(f"**{cell}**" if bold else str(cell))
         rows.append(row)
-    name = {"mean": "mean of TR@1 and IR@1", "accuracy": "phrases right in %"}.get(
-        figure, figure.upper()
+    return table(
+        [NAMES.get(figure, figure.upper()), "seeds", *(title(attack) for attack in attacks)], rows
     )
-    return table([name, "seeds", *(title(attack) for attack in attacks)], rows)
 
 
 def costs(shelf: Shelf, runs: Sequence[Run]) -> str:

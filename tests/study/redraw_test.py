@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mat_jax.study import command, found, plot, saved, studies, tables
+from mat_jax.study import command, found, ours, plot, saved, studies, tables
 from mat_jax.study.saved import spread
 from tests.study.kept import asked, keep
 
@@ -19,7 +19,7 @@ def results(tmp_path):
         for seed in range(1 if key.endswith("none") else 3):
             left = {"sga": 10.0 + seed, "none": 90.0} if "none" not in key else {"sga": 0.0}
             keep(tmp_path, key, left, seed=seed, trained="none" not in key)
-    for name in ("beyond/val-mat", "beyond/val-wide", f"beyond/test-{studies.CHOSEN[0]}"):
+    for name in ("beyond/val-mat", "beyond/val-wide", f"beyond/test-{ours.CHOSEN[0]}"):
         keep(tmp_path, name, {"sga": 20.0, "none": 80.0})
     for name in ("strategies/image_first", "mava/neighbours_0", "mava/no_sca", "counts/texts_2"):
         keep(tmp_path, name, {"sga": 14.0})
@@ -40,9 +40,9 @@ def test_one_command_draws_all_again_and_the_same(results, capsys):
     assert "| none | 1 |" in page and "scenes/test: 100 images, 500 captions" in page
     assert "linf 6/255, 10 steps, 1 word of 10 candidates" in page
     # What is ours stands beside what is published, and among itself where it was chosen.
-    ours = page[page.index("## Settings of our own") :]
-    chosen, beside = ours.split("**On the test scenes")
-    title = studies.BEYOND[studies.CHOSEN[0]][0]
+    own = page[page.index("## Settings of our own") :]
+    chosen, beside = own.split("**On the test scenes")
+    title = ours.BEYOND[ours.CHOSEN[0]][0]
     assert "| MAT, radius 9/255 | 1 | **80.0** |" in chosen and "| MAVA |" not in chosen
     assert "| MAVA | 3 |" in beside and f"| {title} | 1 | 80.0 |" in beside
     assert {"beyond-sga.svg", "beyond-worst_case.svg"} <= set(figures)

@@ -11,7 +11,7 @@ from mat_jax import data
 from mat_jax import experiment as experiments
 from mat_jax.data.world import Scenes
 from mat_jax.optimizers import average_of
-from mat_jax.study import augmented, studies
+from mat_jax.study import augmented, ours, studies
 from mat_jax.study.setting import ATTACKS
 from mat_jax.study.tables import unique
 
@@ -36,7 +36,7 @@ def built():
 def test_all_are_measured_alike(built):
     for key, experiment in built.items():
         asked = experiment.evaluation
-        if key.startswith("grounding/"):  # of phrases, one a picture
+        if key.startswith(("grounding/", "captioning/")):
             assert (asked.eps, asked.steps, asked.words, asked.seed) == (6 / 255, 10, 1, 0), key
             continue
         assert asked.attacks == ATTACKS and asked.suite == "quick", key
@@ -107,10 +107,10 @@ def test_what_is_ours_is_chosen_where_it_is_not_reported(built):
     """Same budget and data as MAT; the choice is made on other scenes than the test's."""
     base = built["main/clip-mat"]
     assert built["beyond/val-mat"].defense == base.defense
-    for run in studies.beyond():
+    for run in ours.beyond():
         one, (split, name) = built[run.key], run.name.split("-", 1)
         assert run.settings[-1] == f"split={split}"
-        assert (name in studies.BEYOND) != (name in studies.SOUPS)
+        assert (name in ours.BEYOND) != (name in ours.SOUPS)
         assert (one.steps, one.batch_size, one.data.name) == (200, 64, base.data.name)
         if split == "test":
             assert one.evaluation.data.name == base.evaluation.data.name
@@ -118,7 +118,7 @@ def test_what_is_ours_is_chosen_where_it_is_not_reported(built):
             assert one.evaluation.data.name != base.evaluation.data.name
         assert one.evaluation.eps == base.evaluation.eps == 6 / 255
         # A soup is of runs that train, with that budget too.
-        assert bool(run.ingredients) == (name in studies.SOUPS)
+        assert bool(run.ingredients) == (name in ours.SOUPS)
         for part in run.ingredients:
             own = built[part.key]
             assert (own.steps, own.batch_size, own.data.name) == (200, 64, base.data.name)

@@ -81,8 +81,30 @@ def is_true(caption: str, scene: Scene) -> bool:
     reading = read(caption)
     if reading is None or scene.ground not in reading.grounds or scene.shade not in reading.shades:
         return False
-    needs = [claim for claim in reading.claims for _ in range(claim.count)]
-    return _match(needs, scene.things)
+    needs = _needs(reading)
+    return _seated(needs, scene.things) == len(needs)
+
+
+def agreement(caption: str, scene: Scene) -> float:
+    r"""How far what a caption claims and what a scene has are the same, 0 to 1.
+
+    $$F = \frac{2r}{c + n}$$
+
+    of c things claimed, n in the scene, and r claims that can have a thing of their own at once:
+    the harmonic mean of precision r / c and recall r / n, as of SPICE (Anderson et al. 2016,
+    section 3.3), over noun phrases and with the truth in the place of other captions. Ground and
+    shade do not count. A caption without a reading has 0.
+    """
+    reading = read(caption)
+    if reading is None:
+        return 0.0
+    needs = _needs(reading)
+    return 2 * _seated(needs, scene.things) / (len(needs) + len(scene.things))
+
+
+def _needs(reading: Reading) -> list[Claim]:
+    """Its claims, one a thing."""
+    return [claim for claim in reading.claims for _ in range(claim.count)]
 
 
 def _claim(noun: str, adjectives: list[str]) -> Claim | None:
@@ -101,8 +123,8 @@ def _claim(noun: str, adjectives: list[str]) -> Claim | None:
     return Claim(count, lexicon.NOUNS[noun], colours, textures, sizes, ())
 
 
-def _match(needs: list[Claim], things: tuple[Thing, ...]) -> bool:
-    """Whether every claim can have a thing of its own: augmenting paths, a few things each."""
+def _seated(needs: list[Claim], things: tuple[Thing, ...]) -> int:
+    """The most claims that can have a thing of their own at once: augmenting paths."""
     owner: dict[int, int] = {}
 
     def place(claim: int, tried: set[int]) -> bool:
@@ -114,7 +136,7 @@ def _match(needs: list[Claim], things: tuple[Thing, ...]) -> bool:
                     return True
         return False
 
-    return all(place(claim, set()) for claim in range(len(needs)))
+    return sum(place(claim, set()) for claim in range(len(needs)))
 
 
 assert set(KINDS) <= set(lexicon.NOUNS)

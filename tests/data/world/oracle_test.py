@@ -7,7 +7,7 @@ from mat_jax.data.world import Scene, Thing, is_true, make
 from mat_jax.data.world.facts import COLOURS, GROUNDS, KINDS
 from mat_jax.data.world.grammar import LONGEST, SHORTEST, caption
 from mat_jax.data.world.lexicon import COLOUR_WORDS, NOUNS
-from mat_jax.data.world.oracle import read
+from mat_jax.data.world.oracle import agreement, read
 
 SCENE = Scene(
     ground="sand",
@@ -102,3 +102,20 @@ def test_words_are_vague_and_overlap():
     assert NOUNS["vehicle"] > NOUNS["ship"] == {"boat"}
     assert NOUNS["thing"] == NOUNS["things"] == frozenset(KINDS)
     assert len(COLOURS) * len(KINDS) * len(GROUNDS) > 4_000
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("a cat a boat and a car", 1.0),
+        ("three things on the grass", 1.0),  # the ground does not count
+        ("a black cat and a red boat", 2 * 2 / (2 + 3)),
+        ("a black cat and a black cat", 2 * 1 / (2 + 3)),  # each claim needs a thing of its own
+        ("two cats", 2 * 1 / (2 + 3)),
+        ("a vehicle a red vehicle and a bird", 2 * 2 / (3 + 3)),  # the first gives way
+        ("a bird", 0.0),
+        ("at the top a cat", 0.0),  # no reading
+    ],
+)
+def test_agreement_is_the_f_score_of_claims(text, share):
+    assert agreement(text, SCENE) == pytest.approx(share)

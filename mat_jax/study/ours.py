@@ -1,0 +1,71 @@
+"""Settings of our own: what is tried on validation scenes, and what of it the test scenes see."""
+
+from dataclasses import replace
+
+from mat_jax.study.plan import Run, home
+from mat_jax.study.published import main
+
+# Settings of our own on CLIP, beside MAT and MAT+: {run: (title, settings)}.
+BEYOND: dict[str, tuple[str, tuple[str, ...]]] = {
+    "mat": ("MAT", ()),
+    "wide": ("MAT, radius 9/255", ("radius=9/255",)),
+    "promising": ("MAT, promising words", ("search=promising",)),
+    "fast": ("MAT, 3 updates a batch", ("pgd_steps=1", "replays=3")),
+    "fast_plus": ("MAT+, 3 updates a batch", ("texts=5", "pgd_steps=1", "replays=3")),
+    "high": ("MAT, 1 step, rate kept high", ("pgd_steps=1", "horizon=3")),
+    "high_random": (
+        "MAT, 1 step, rate kept high, random words",
+        ("pgd_steps=1", "horizon=3", "search=random"),
+    ),
+    "high_plus": ("MAT+, 1 step, rate kept high", ("texts=5", "pgd_steps=1", "horizon=3")),
+}
+# Means of the weights that runs trained, above or in `main`; of one run, its model.
+SOUPS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "plus": ("MAT+", ("clip-mat_plus",)),
+    "soup_two": ("soup of MAT and MAT+", ("clip-mat", "clip-mat_plus")),
+    "soup_three": (
+        "soup of MAT, MAT+ and MAT, rate kept high",
+        ("clip-mat", "clip-mat_plus", "high"),
+    ),
+    "soup_fare": ("soup of FARE and MAT+", ("clip-fare", "clip-mat_plus")),
+    "soup_plus": ("soup of MAT+, and MAT+ kept high", ("clip-mat_plus", "high_plus")),
+    "soup_plus_fare": (
+        "soup of FARE, MAT+, and MAT+ kept high",
+        ("clip-fare", "clip-mat_plus", "high_plus"),
+    ),
+}
+# Of these, the ones that the validation scenes favoured, measured on the test scenes.
+CHOSEN: tuple[str, ...] = ("high", "high_plus", "soup_plus")
+
+
+def beyond() -> list[Run]:
+    """Our settings on the validation scenes, and those chosen there on the test scenes."""
+    names = [(name, "val") for name in (*BEYOND, *SOUPS)] + [(name, "test") for name in CHOSEN]
+    return [_mixed(*one) if one[0] in SOUPS else _ours(*one) for one in names]
+
+
+def _ours(name: str, split: str) -> Run:
+    title, settings = BEYOND[name]
+    return Run(
+        study="beyond",
+        name=f"{split}-{name}",
+        title=title,
+        config=home() / "beyond.py",
+        settings=(*settings, f"split={split}"),
+        training=name,
+        minutes=24.0 if "texts=5" in settings else 8.0,
+    )
+
+
+def _mixed(name: str, split: str) -> Run:
+    title, trained = SOUPS[name]
+    of_main = {run.name: run for run in main()}
+    ingredients = tuple(of_main.get(one) or _ours(one, "val") for one in trained)
+    return replace(
+        _ours("mat", split),
+        name=f"{split}-{name}",
+        title=title,
+        training=name,
+        ingredients=ingredients,
+        minutes=sum(one.minutes for one in ingredients),
+    )

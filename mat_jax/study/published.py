@@ -1,0 +1,43 @@
+"""The main table: every defence that others published, on CLIP and ALBEF."""
+
+from mat_jax.study.plan import Run, home
+
+MODELS = {"clip": "scenes-clip", "albef": "scenes-albef"}
+
+# Setting -> title, in the order of the tables.
+DEFENSES = {
+    "none": "none",
+    "fine_tune": "fine-tuning",
+    "tecoa": "TeCoA",
+    "tecoa_itr": "TeCoA-ITR",
+    "fare": "FARE",
+    "mmcoa": "MMCoA",
+    "mava": "MAVA",
+    "leaf": "LEAF",
+    "fare_leaf": "FARE + LEAF",
+    "mat": "MAT",
+    "mat_plus": "MAT+",
+}
+
+
+def main() -> list[Run]:
+    """Every defence on CLIP and ALBEF."""
+    return [
+        Run(
+            study="main",
+            name=f"{short}-{defense}",
+            title=title,
+            config=home() / "defenses.py",
+            settings=(f"model={model}", *setting_of(defense)),
+            trained=defense != "none",
+            minutes=(8.0 if short == "clip" else 16.0) if defense != "none" else 4.0,
+        )
+        for short, model in MODELS.items()
+        for defense, title in DEFENSES.items()
+    ]
+
+
+def setting_of(defense: str) -> tuple[str, ...]:
+    """What chooses a defence, as after `--set`."""
+    # What is not trained has no defence; the setting only has to be one.
+    return ("defense=fine_tune",) if defense == "none" else (f"defense={defense}",)
