@@ -237,3 +237,24 @@ def test_grounding_is_compared_by_the_phrases_of_each_picture(tmp_path):
     assert found.verdict == "confirmed" and found.figures == "MAT 75.0 ± 0.0, FARE 50.0 ± 0.0"
     assert verdict(tmp_path, "J", "with true words", "MAT > FARE").verdict == "not measured"
     assert verdict(tmp_path, "A", "grounds phrases with any words").verdict == "not confirmed"
+
+
+def test_captioning_is_compared_by_what_agrees_of_each_caption(tmp_path):
+    """Of 100 captions each, half of MAT's with all claims right; FARE has a quarter of that."""
+    for name, share in (("mat", 50.0), ("fare", 25.0)):
+        half = " ".join([str(2 * share), "0"] * 50)
+        figures = {"agreement": share, "true": 0.0}
+        attacks = ("away_from_own", "towards_another")
+        for seed in range(2):
+            keep(
+                tmp_path,
+                f"captioning/{name}",
+                {},
+                seed=seed,
+                attacks=dict.fromkeys(attacks, figures),
+                found=dict.fromkeys(attacks, {"agreement": half}),
+                protocol={"images": 100, "captions": 100},
+            )
+    found = verdict(tmp_path, "J", "under attacks on it", "MAT > FARE")
+    assert found.verdict == "confirmed" and found.figures == "MAT 50.0 ± 0.0, FARE 25.0 ± 0.0"
+    assert verdict(tmp_path, "J", "that attack ALBEF", "MAT > FARE").verdict == "not measured"

@@ -52,6 +52,33 @@ def test_one_command_draws_all_again_and_the_same(results, capsys):
     assert {f.name: f.read_bytes() for f in (results / "figures").iterdir()} == figures
 
 
+def test_captions_are_shown_beside_what_agrees_of_them(results):
+    figures = {"none": 68.25, "away_from_own": 12.5}
+    keep(
+        results,
+        "captioning/none",
+        {},
+        trained=False,
+        attacks={name: {"agreement": f, "true": f / 5} for name, f in figures.items()},
+        written={"none": ["a red house", "a bird"], "away_from_own": ["a tower", "a cup"]},
+        protocol={
+            "gallery": "scenes/test",
+            "images": 100,
+            "captions": 100,
+            "preset": "strict",
+            "chance": 24.5,
+        },
+        threat={"sga": {"norm": "linf", "eps_text": "6/255", "steps": 10}},
+    )
+    assert command.main(["--redraw", "--results", str(results)]) == 0
+    page = (results / "README.md").read_text()
+    section = page[page.index("## Captions under attack") :]
+    assert "| claims and things that agree, in % | seeds | clean | away from own |" in section
+    assert "| none | 1 | 68.2 | 12.5 |" in section and "| none | 1 | 13.7 | 2.5 |" in section
+    assert "| none | a red house | a tower |" in section
+    assert "to 24.5 %" in section
+
+
 def test_results_of_other_settings_are_left_out_and_named(results, capsys):
     line = ["--results", str(results)]
     assert command.main(["--redraw", *line]) == 0
