@@ -10,17 +10,18 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from mat_jax import evaluate, models
+from mat_jax import models
 from mat_jax.attacks import ThreatModel
 from mat_jax.attacks.captioner import attack_captioner
 from mat_jax.attacks.pgd import example_keys
-from mat_jax.bench import Bench, Victim
+from mat_jax.bench import Bench
 from mat_jax.checks.preconditions import computes_in
 from mat_jax.data.world.oracle import agreement, is_true
 from mat_jax.evaluation import Evaluation
 from mat_jax.protocol import protocol_of, versions
 from mat_jax.records import Tokens
 from mat_jax.results import eps_text
+from mat_jax.study.crafting import bench_of, one_threat, require
 from mat_jax.tasks import captioning
 
 SURROGATE = "scenes-albef"
@@ -64,18 +65,11 @@ def caption(
     Raises:
         ValueError: data that is not of scenes, a model that writes no captions, or several eps.
     """
-    source, (threat, *others) = asked.source(), asked.threats
-    if others:
-        raise ValueError(f"captioning is measured at one eps, {len(others) + 1} were given")
-    for part, of, needed in (("data", source, "scene"), ("model", model, "caption_logits")):
-        if not hasattr(of, needed):
-            found = getattr(of, "name", type(of).__name__)
-            raise ValueError(
-                f"captioning under attack cannot use the {part} {found!r}, which has no {needed}: "
-                "give scenes (data.scenes), whose truth is known, and a captioner "
-                "(scenes-captioner)"
-            )
-    bench = _surrogate(asked, quiet=quiet)
+    source, threat = asked.source(), one_threat(asked, "captioning")
+    advice = "scenes (data.scenes), whose truth is known, and a captioner (scenes-captioner)"
+    require("captioning under attack", "data", source, "scene", advice)
+    require("captioning under attack", "model", model, "caption_logits", advice)
+    bench = bench_of(asked, *models.load(SURROGATE), quiet=quiet)
     size, count = model.config.image_size, len(bench.corpus)  # type: ignore[missing-attribute]
     if bench.corpus.image_size != size:
         raise ValueError(
@@ -125,23 +119,6 @@ def caption(
         **asked.facts,
     )
     return found
-
-
-def _surrogate(asked: Evaluation, *, quiet: bool) -> Bench:
-    """What crafts the pictures that are only shown to the captioner."""
-    model, tokenizer = models.load(SURROGATE)
-    corpus = evaluate.prepare(asked, model, tokenizer, quiet=quiet)
-    victim, preset = Victim(model, tokenizer, corpus), asked.preset
-    return Bench(
-        crafter=victim,
-        targets=(victim,),
-        preset=preset,  # type: ignore[arg-type]  # one of the two, as `Evaluation` made sure
-        batch_size=min(asked.batch_size or 32, len(corpus)),
-        shortlist=asked.shortlist,
-        seed=asked.seed,
-        shown=len(corpus),  # a bench keeps the pictures that it shows
-        quiet=quiet,
-    )
 
 
 def _attacked(

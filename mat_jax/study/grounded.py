@@ -8,12 +8,11 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from mat_jax import evaluate
-from mat_jax.bench import Bench, Victim
 from mat_jax.checks.preconditions import computes_in
 from mat_jax.evaluation import Evaluation
-from mat_jax.protocol import check_request, protocol_of, versions
+from mat_jax.protocol import protocol_of, versions
 from mat_jax.records import Tokens
+from mat_jax.study.crafting import bench_of, one_threat, require
 from mat_jax.tasks.grounding import box_scores, grad_cam
 
 BATCH = 50  # phrases whose maps are made at once
@@ -55,30 +54,12 @@ def ground(
     Raises:
         ValueError: data without boxes, a model that does not read pairs, or several eps.
     """
-    source, (threat, *others) = asked.source(), asked.threats
-    if others:
-        raise ValueError(f"grounding is measured at one eps, {len(others) + 1} were given")
-    for part, of, needed in (("data", source, "boxes"), ("model", model, "match_logits")):
-        if not hasattr(of, needed):
-            found = getattr(of, "name", type(of).__name__)
-            raise ValueError(
-                f"grounding cannot use the {part} {found!r}, which has no {needed}: give phrases "
-                "with boxes (data.Phrases), and a model that matches pairs (scenes-albef)"
-            )
-    corpus = evaluate.prepare(asked, model, tokenizer, quiet=quiet)
-    check_request(asked.attacks, model, corpus, asked.threats)
-    victim, count = Victim(model, tokenizer, corpus), len(corpus)
-    preset: Any = asked.preset  # one of the two, as `Evaluation` made sure
-    bench = Bench(
-        crafter=victim,
-        targets=(victim,),
-        preset=preset,
-        batch_size=min(asked.batch_size or 32, count),
-        shortlist=asked.shortlist,
-        seed=asked.seed,
-        shown=count,  # a bench keeps the pictures that it shows
-        quiet=quiet,
-    )
+    source, threat = asked.source(), one_threat(asked, "grounding")
+    advice = "phrases with boxes (data.Phrases), and a model that matches pairs (scenes-albef)"
+    require("grounding", "data", source, "boxes", advice)
+    require("grounding", "model", model, "match_logits", advice)
+    bench = bench_of(asked, model, tokenizer, quiet=quiet)
+    count = len(bench.corpus)
     boxes = np.stack([source.boxes(i) for i in range(count)])
     meant = np.array([source.target(i) for i in range(count)])
     found = Grounded({}, np.array([source.picture(i) for i in range(count)]), {}, {}, {})
@@ -89,14 +70,14 @@ def ground(
         captions = list(points.captions)
         found.right[attack] = chosen(model, tokenizer, pictures, captions, boxes) == meant
         found.changed[attack] = bench.changed(captions)
-        found.threat[attack] = protocol_of(attack, threat, preset, count, {})
+        found.threat[attack] = protocol_of(attack, threat, bench.preset, count, {})
     found.protocol.update(
         model=name,
         task="grounding",
-        gallery=corpus.name,
+        gallery=bench.corpus.name,
         images=len(np.unique(found.picture)),
         captions=count,
-        preset=preset,
+        preset=bench.preset,
         dtype=computes_in(model),
         score="GradCAM of the first block that reads the image, sum in a box / sqrt(area)",
         seed=asked.seed,
