@@ -71,6 +71,7 @@ def costs(shelf: Shelf, runs: Sequence[Run]) -> str:
 def protocol(shelf: Shelf, runs: Sequence[Run]) -> str:
     """On what, under what threat and on which machines the runs were measured, in a line or two."""
     found: dict[str, None] = {}
+    machines: dict[str, None] = {}
     for run in runs:
         for one in shelf.of(run.key):
             common, worst = one.content["protocol"], one.content["threat"].get("worst_case", {})
@@ -85,9 +86,9 @@ def protocol(shelf: Shelf, runs: Sequence[Run]) -> str:
             if worst.get("suite"):
                 said += f"; worst case of all columns and of suite {worst['suite']}"
             machine = one.content["machine"]
-            said += f". On {machine['processor']}, {machine['cores']} cores ({machine['device']})."
-            found[said] = None
-    return " ".join(found)
+            at = f"{machine['processor']}, {machine['cores']} cores ({machine['device']})"
+            found[f"{said}."], machines[at] = None, None
+    return f"{' '.join(found)} On {'; '.join(machines)}."
 
 
 def unique(runs: Iterable[Run]) -> list[Run]:

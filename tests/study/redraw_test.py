@@ -79,6 +79,16 @@ def test_captions_are_shown_beside_what_agrees_of_them(results):
     assert "to 24.5 %" in section
 
 
+def test_machines_are_named_once_each(results):
+    machine = {"processor": "B Processor", "cores": 4, "device": "cpu"}
+    keep(results, "main/clip-mat", {"sga": 11.0}, seed=2, machine=machine)
+    assert command.main(["--redraw", "--results", str(results)]) == 0
+    page = (results / "README.md").read_text()
+    named = "On A Processor, 2 cores (cpu); B Processor, 4 cores (cpu)."
+    lines = [line for line in page.splitlines() if named in line]
+    assert lines and all(line.count("100 images") == 1 for line in lines)
+
+
 def test_results_of_other_settings_are_left_out_and_named(results, capsys):
     line = ["--results", str(results)]
     assert command.main(["--redraw", *line]) == 0
