@@ -4,9 +4,10 @@ python -m mat_jax.study --only captioning --seeds 3
 
 A caption is what the captioner writes, not what it reads, so no word of it is attacked, and MAT
 and TeCoA-ITR are one and the same here: attacked images, up and down the surprise at their
-captions. MAT+ does so with all captions of an image. FARE keeps the image tower's embedding. It is
-the study that measures them, not `python -m mat_jax.train`, whose evaluation is retrieval. What was
-measured: `python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
+captions. MAT+ does so with all captions of an image. FARE and MAVA keep the image tower's
+embedding; MAVA's CMS needs a text tower, and is left out. It is the study that measures them, not
+`python -m mat_jax.train`, whose evaluation is retrieval. What was measured:
+`python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
 """
 
 from dataclasses import replace
@@ -19,7 +20,7 @@ ATTACKS = ("none", "pgd", "co_attack", "sga")  # on the retrieval of another mod
 
 
 def experiment(
-    defense: Literal["fine_tune", "fare", "mat", "mat_plus"] = "mat",
+    defense: Literal["fine_tune", "fare", "mava", "mat", "mat_plus"] = "mat",
     texts: int = 5,
     lr: float = 6e-4,
     steps: int = 200,
@@ -35,6 +36,7 @@ def experiment(
         {
             "fine_tune": defenses.FineTune(),
             "fare": defenses.FARE(eps=eps, steps=2),
+            "mava": defenses.MAVA(eps=eps, steps=2, cms=0.0),
             "mat": mat,
             "mat_plus": defenses.MATPlus(mat, use="average", texts=texts),
         }[defense],

@@ -40,6 +40,7 @@ class FARE:
     norm: Norm = "linf"
 
     needs_reference = True
+    captions = True  # of a captioner it trains the image tower, by its class token
     words = 0
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from mat_jax.study.claims import (
     told,
     verdict,
 )
-from mat_jax.study.other_tasks import other_tasks
+from mat_jax.study.other_tasks import captioning, grounding
 from mat_jax.study.published import DEFENSES, MODELS
 from mat_jax.study.saved import Shelf, measures
 from mat_jax.study.tables import table
@@ -296,7 +296,8 @@ ONCE: tuple[Callable[[Shelf], list[Claim]], ...] = (
     numbers,
     more_pairs,
     mava_parts,
-    other_tasks,
+    grounding,
+    captioning,
 )
 
 

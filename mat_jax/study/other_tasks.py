@@ -7,8 +7,8 @@ from mat_jax.study.published import DEFENSES
 from mat_jax.study.saved import Shelf
 
 
-def other_tasks(shelf: Shelf) -> list[Claim]:
-    """J: grounding and captioning, MAT and MAT+ before defences of the image.
+def grounding(shelf: Shelf) -> list[Claim]:
+    """J: phrases grounded, MAT and MAT+ before defences of the image.
 
     And of A what is said of grounding: there Co-Attack is the stronger one.
     """
@@ -16,21 +16,31 @@ def other_tasks(shelf: Shelf) -> list[Claim]:
     pairs += [("mat_plus", "tecoa_itr"), ("mat_plus", "fare"), ("mava", "none")]
     found = []
     for words in studies.WORDS:
+
+        def side(name: str, attacks: tuple[str, ...], words: str = words) -> Side:
+            title = DEFENSES[name] if len(attacks) > 1 else named(attacks)
+            return Side(title, (f"grounding/{words}-{name}",), attacks)
+
         for pair in pairs:
-            more, less = (
-                Side(DEFENSES[name], (f"grounding/{words}-{name}",), JOINT) for name in pair
-            )
+            more, less = (side(name, JOINT) for name in pair)
             text = f"albef grounds phrases, {named(JOINT)} with {words} words"
             found.append(compare("J", f"{text}: {more.name} > {less.name}", shelf, more, less))
-        weaker, stronger = (
-            Side(named((attack,)), (f"grounding/{words}-none",), (attack,))
-            for attack in ("sga", "co_attack")
-        )
         text = f"albef, undefended, grounds phrases with {words} words: SGA leaves more than"
+        weaker, stronger = side("none", ("sga",)), side("none", ("co_attack",))
         found.append(compare("A", f"{text} Co-Attack", shelf, weaker, stronger))
-    for attacks, what in ((WHITE_BOX, "attacks on it"), (JOINT, "pictures that attack ALBEF")):
-        for pair in (("mat", "fare"), ("mat", "none"), ("mat_plus", "mat")):
+    return found
+
+
+def captioning(shelf: Shelf) -> list[Claim]:
+    """J: scenes described, MAT before FARE and MAT+ before MAT. I: what MAVA gains there."""
+    found = []
+    for letter, attacks, what, pairs in (
+        ("J", WHITE_BOX, "attacks on it", (("mat", "fare"), ("mat", "none"), ("mat_plus", "mat"))),
+        ("J", JOINT, "pictures that attack ALBEF", (("mat", "fare"), ("mat", "none"))),
+        ("I", ("sga",), "pictures by which SGA attacks ALBEF", (("mava", "none"),)),
+    ):
+        for pair in pairs:
             more, less = (Side(DEFENSES[name], (f"captioning/{name}",), attacks) for name in pair)
             text = f"blip describes scenes under {what}: {more.name} > {less.name}"
-            found.append(compare("J", text, shelf, more, less))
+            found.append(compare(letter, text, shelf, more, less))
     return found

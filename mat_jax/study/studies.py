@@ -192,7 +192,7 @@ def grounding() -> list[Run]:
     ]
 
 
-CAPTIONERS = {name: DEFENSES[name] for name in ("none", "fine_tune", "fare", "mat", "mat_plus")}
+CAPTIONERS = ("none", "fine_tune", "fare", "mava", "mat", "mat_plus")
 
 
 def captioning() -> list[Run]:
@@ -201,14 +201,14 @@ def captioning() -> list[Run]:
         Run(
             study="captioning",
             name=name,
-            title=title,
+            title=DEFENSES[name],
             config=home() / "captioning.py",
             settings=setting_of(name),
             trained=name != "none",
             task="captioning",
             minutes=8.0 if name != "none" else 2.0,
         )
-        for name, title in CAPTIONERS.items()
+        for name in CAPTIONERS
     ]
 
 

@@ -43,6 +43,7 @@ DEFENSES = {
 WRITES = {
     "mat": DEFENSES["mat"],
     "mat_plus": DEFENSES["mat_plus"],
+    "fare": DEFENSES["fare"],
     "mava": defenses.MAVA(**PGD, texts=2, count=1, cms=0.0),
 }
 # A compilation takes seconds: of those that use the same parts of a model, one is always run.
