@@ -7,9 +7,10 @@ With its defaults it is MAT as in `defenses.py`, but measured on `split="val"`. 
 `python -m mat_jax.study --redraw` draws it, as `experiments/study/results/README.md`.
 """
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from mat_jax import Experiment, defenses
+from mat_jax import Experiment, data, defenses
 from mat_jax.study.setting import on_scenes
 
 PAIRS = {
@@ -23,6 +24,8 @@ def experiment(
     model: Literal["scenes-clip", "scenes-albef"] = "scenes-clip",
     search: Literal["important", "random", "promising", "every"] = "important",
     texts: int = 1,
+    pictures: int = 0,
+    folder: Path = Path("runs/study/data/t_i2i_whole"),
     pairs: Literal["both", "both+text", "both+clean"] = "both",
     radius: float = 6 / 255,
     words: int = 1,
@@ -40,6 +43,7 @@ def experiment(
 ) -> Experiment:
     """MAT that tries other words than the most important; with more `texts` it is MAT+.
 
+    With `pictures` MAT+ has so many partner pictures too, drawn from the manifest in `folder`.
     `radius`, `words` and `pgd_steps` are those of the training; the evaluation is always the same,
     within `eps` and of one word. `replays` are the updates with a batch. With `horizon` 3 the
     schedule is three times as long as the training, which ends at 80 % of the highest learning
@@ -54,9 +58,13 @@ def experiment(
         pairs=PAIRS[pairs],
         replays=replays,
     )
+    images: dict[str, Any] = {"images": pictures} if pictures else {}
+    plus = defenses.MATPlus(mat, use="positives", texts=texts, **images)
+    made = data.retrieval_json(folder / "manifest.json", images=folder) if pictures else None
     return on_scenes(
-        mat if texts == 1 else defenses.MATPlus(mat, use="positives", texts=texts),
+        plus if texts > 1 or pictures else mat,
         model=model,
+        source=made,
         split=split,
         average=average,
         horizon=horizon,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from mat_jax.study.augmented import DATA
 from mat_jax.study.plan import Run, home
 from mat_jax.study.published import main
 
@@ -18,7 +19,12 @@ BEYOND: dict[str, tuple[str, tuple[str, ...]]] = {
         ("pgd_steps=1", "horizon=3", "search=random"),
     ),
     "high_plus": ("MAT+, 1 step, rate kept high", ("texts=5", "pgd_steps=1", "horizon=3")),
+    "pictures": ("MAT with two T-I2I pictures", ("pictures=2",)),
+    "pictures_plus": ("MAT+ with two T-I2I pictures", ("texts=5", "pictures=2")),
 }
+# The partner pictures of these.
+PICTURES = "t_i2i_whole"
+DRAWN = ("--data", "scenes", "--limit", "4000", "--how", "t_i2i", "--count", "2")
 # Means of the weights that runs trained, above or in `main`; of one run, its model.
 SOUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "plus": ("MAT+", ("clip-mat_plus",)),
@@ -46,6 +52,7 @@ def beyond() -> list[Run]:
 
 def _ours(name: str, split: str) -> Run:
     title, settings = BEYOND[name]
+    drawn = any(setting.startswith("pictures=") for setting in settings)
     return Run(
         study="beyond",
         name=f"{split}-{name}",
@@ -53,6 +60,8 @@ def _ours(name: str, split: str) -> Run:
         config=home() / "beyond.py",
         settings=(*settings, f"split={split}"),
         training=name,
+        manifest=DRAWN if drawn else (),
+        folder=DATA / PICTURES if drawn else None,
         minutes=24.0 if "texts=5" in settings else 8.0,
     )
 
