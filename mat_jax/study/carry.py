@@ -24,12 +24,6 @@ from mat_jax.study.plan import Run, shown
 
 # Settings of the evaluation alone: a model need not be trained again for another.
 MEASURING = ("limit", "split")
-# Task -> what measures a model, and what of that is kept. Retrieval has a report besides.
-TASKS = {
-    "retrieval": (evaluate.measure, saved.summary),
-    "grounding": (grounded.ground, grounded.summary),
-    "captioning": (captioned.caption, captioned.summary),
-}
 
 
 def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Path:
@@ -56,7 +50,12 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         model, tokenizer = experiment.model.build(experiment.seed)
 
     asked, decides = runs.question(experiment)
-    task, summary = TASKS[run.task]
+    # What measures the model, and what of that is kept. Retrieval has a report besides.
+    task, summary = {
+        "retrieval": (evaluate.measure, saved.summary),
+        "grounding": (grounded.ground, grounded.summary),
+        "captioning": (captioned.caption, captioned.summary),
+    }[run.task]
 
     def measure() -> tuple[Any, float]:
         start = time.perf_counter()
