@@ -8,7 +8,7 @@ With its defaults it is MAT as in `defenses.py`, but measured on `split="val"`. 
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mat_jax import Experiment, data, defenses
 from mat_jax.study.setting import on_scenes
@@ -58,8 +58,7 @@ def experiment(
         pairs=PAIRS[pairs],
         replays=replays,
     )
-    images: dict[str, Any] = {"images": pictures} if pictures else {}
-    plus = defenses.MATPlus(mat, use="positives", texts=texts, **images)
+    plus = defenses.MATPlus(mat, use="positives", texts=texts, images=pictures)
     made = data.retrieval_json(folder / "manifest.json", images=folder) if pictures else None
     return on_scenes(
         plus if texts > 1 or pictures else mat,

@@ -242,13 +242,6 @@ def augmentations(shelf: Shelf, results: Path) -> str:
 GROUNDED = "The model says which of a scene's four objects is meant; by chance 25 % are right."
 
 
-CAPTIONED = (
-    "Of c things that a caption claims and n in the scene, r claims are true of a thing of their "
-    "own: 2 r / (c + n). Away from its own captions and towards another picture's climb the "
-    "captioner itself; the other attacks are pictures that break the retrieval of scenes-albef."
-)
-
-
 def grounding(shelf: Shelf, results: Path) -> str:
     """Phrases grounded under attack, by any word and by such as leave the phrase true."""
     parts = []
@@ -264,6 +257,13 @@ def grounding(shelf: Shelf, results: Path) -> str:
                 parts = [protocol(shelf, there), GROUNDED]
             parts += [said, recalls(shelf, there, "accuracy", list(attacks))]
     return "\n\n".join(parts)
+
+
+CAPTIONED = (
+    "Of c things that a caption claims and n in the scene, r claims are true of a thing of their "
+    "own: 2 r / (c + n). Away from its own captions and towards another picture's climb the "
+    "captioner itself; the other attacks are pictures that break the retrieval of scenes-albef."
+)
 
 
 def captioning(shelf: Shelf, results: Path) -> str:
