@@ -28,13 +28,14 @@ from flax import nnx
 from mat_jax import data, models, report
 from mat_jax.attacks import SUITE
 from mat_jax.attacks.worst_case import SUITES
+from mat_jax.disk import writable
 from mat_jax.encode import matches_pairs
 from mat_jax.evaluation import ATTACKS, TASKS, Evaluation
 from mat_jax.invariants import Broken
 from mat_jax.measure import Victim, evaluate
 from mat_jax.parser import Parser
 from mat_jax.results import Matrix, Result
-from mat_jax.saving import save, writable
+from mat_jax.saving import save
 from mat_jax.table import format_cautions, format_matrix, format_table
 from mat_jax.transfer import cells, columns, transfer
 

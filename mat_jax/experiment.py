@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import optax
 
+from mat_jax.data.characters import Typos
 from mat_jax.evaluation import Evaluation
 from mat_jax.lora import LoRA
 
@@ -41,7 +42,8 @@ class Experiment:
         batch_size: images an update sees, over all devices together.
         seed: of initial weights, data order and attacks.
         schedule: the optimizer's learning-rate schedule, only to be logged as `lr`.
-        substitutes: `data.Substitutes(...)` where the defence attacks text, else None.
+        substitutes: `data.Substitutes(...)` where the defence replaces words, `data.Typos(...)`
+            where it makes typing errors, else None.
         lora: adapters that train in the place of the weights; None trains the weights themselves.
         evaluation: measure before and after, and write a report; None for neither.
         log_every: steps between two lines of `metrics.jsonl`.
@@ -68,11 +70,27 @@ class Experiment:
         for name in ("steps", "batch_size", "log_every", "checkpoint_every", "keep"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        if getattr(self.defense, "words", 0) and self.substitutes is None:
+        self._check_substitutes()
+
+    def _check_substitutes(self) -> None:
+        """Typing errors for a defence that makes them, words for one that replaces words."""
+        name, places = type(self.defense).__name__, getattr(self.defense, "typos", None)
+        typos = self.substitutes if isinstance(self.substitutes, Typos) else None
+        if places is not None and (typos is None or typos.positions != places):
             raise ValueError(
-                f"{type(self.defense).__name__} attacks the text (words={self.defense.words}) but "
-                "the experiment has no substitutes: give it substitutes=data.Substitutes(...), or "
-                "set words=0"
+                f"{name} tries {places} positions of a caption, but substitutes is "
+                f"{self.substitutes}: give it data.Typos(positions={places})"
+            )
+        words = getattr(self.defense, "words", 0)
+        if words and self.substitutes is None:
+            raise ValueError(
+                f"{name} attacks the text (words={words}) but the experiment has no substitutes: "
+                "give it substitutes=data.Substitutes(...), or set words=0"
+            )
+        if places is None and typos is not None and words:
+            raise ValueError(
+                f"{name} replaces words, but the substitutes are typing errors: give it "
+                "data.Substitutes(...)"
             )
 
 

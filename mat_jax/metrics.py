@@ -11,6 +11,8 @@ from typing import Any
 
 import jax
 
+from mat_jax.disk import write_text
+
 
 class Recorder:
     """Appends metrics to a file, one JSON object a line, and shows progress.
@@ -130,16 +132,6 @@ def truncate(path: Path, step: int) -> None:
         if line.get("step", 0) <= step:
             kept.append(text + "\n")
     write_text(path, "".join(kept))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file so that it is there whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def duration(seconds: float) -> str:

@@ -88,6 +88,11 @@ class Batch(NamedTuple):
     labels: Int[Array, " batch"] | None = None  # the class of each image
     partner_images: Float[Array, "batch pictures height width 3"] | None = None
 
+    @property
+    def first(self) -> Tokens:
+        """The first caption of each image, [batch, length]."""
+        return Tokens(self.tokens.ids[:, 0], self.tokens.mask[:, 0])
+
 
 class Adversarial(NamedTuple):
     """What an attack returns. `choice[b, m, w]` is the substitute put at word w, -1 for none."""

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from mat_jax.saving import writing
+from mat_jax.disk import writing
 
 FORMAT = 1  # of the file; another one is measured anew
 

@@ -17,11 +17,10 @@ from jax.sharding import Mesh
 from mat_jax import data, loop, models
 from mat_jax import mesh as meshes
 from mat_jax.checkpoint import OtherModel
+from mat_jax.disk import alone, there, writable, write_text
 from mat_jax.experiment import Evaluation, Experiment, differences
-from mat_jax.metrics import write_text
 from mat_jax.protocol import version
 from mat_jax.remember import remembered
-from mat_jax.saving import writable
 
 PACKAGES = ("mat-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 Resume = Literal["auto", "never", "anyway"]
@@ -42,7 +41,8 @@ def fit(
     Leaves in `workdir`: `settings.json`, `experiment.py` (if `config` names the file),
     `metrics.jsonl`, `checkpoints/`, `export/` (the model in Hugging Face layout, with its
     tokenizer) and, with an evaluation, `report/`. Running the same again goes on where it stopped,
-    with the same numbers, bit for bit on the same devices.
+    with the same numbers, bit for bit on the same devices. Where another run is at work in
+    `workdir`, this one waits for it.
 
     Args:
         experiment: what to run.
@@ -70,7 +70,7 @@ def fit(
         json.dumps({**(settings or {}), **_facts(experiment, source)}, default=_text)
     )
     # All that may fail comes before anything is written.
-    changes = _changes(workdir, policy, facts)
+    _changes(workdir, policy, facts)
     writable(workdir)
     model, tokenizer = experiment.model.build(experiment.seed)
     experiment = _with_prompts(experiment, tokenizer)
@@ -84,44 +84,46 @@ def fit(
         captions=getattr(experiment.defense, "texts", 1),
         images=getattr(experiment.defense, "images", 0),
     )
-    if policy == "never":
-        _remove_run(workdir)
-    if changes and not quiet:
-        print(f"going on with other settings: {'; '.join(changes)}", file=sys.stderr)
+    with alone(workdir):
+        changes = _changes(workdir, policy, facts)  # another run may have begun there meanwhile
+        if policy == "never":
+            _remove_run(workdir)
+        if changes and not quiet:
+            print(f"going on with other settings: {'; '.join(changes)}", file=sys.stderr)
 
-    def measure(name: str, model: Any) -> Any:
-        return _measure(experiment, name, model, tokenizer, workdir, quiet)
+        def measure(name: str, model: Any) -> Any:
+            return _measure(experiment, name, model, tokenizer, workdir, quiet)
 
-    measured = {}
-    if experiment.evaluation is not None:
-        measured["before"] = measure("before", model)
-    file = workdir / "settings.json"
-    earlier = file.read_text() if file.exists() else None
-    try:
-        _begin(workdir, policy, facts, config, quiet)
-        trained = loop.train(experiment, model, batches, workdir, devices, quiet=quiet)
-        # One device holds the result: what follows (export, evaluation) needs no mesh.
-        trained = jax.device_put(trained, devices.devices.flat[0])
-        models.save(trained, tokenizer, workdir / "export")
-    except OtherModel:  # this run never began, so the folder is still the other one's
-        if earlier is not None:
-            write_text(file, earlier)
-        raise
-    except OSError as error:
-        if error.errno is None:  # one of our own, which says already what to do
+        measured = {}
+        if experiment.evaluation is not None:
+            measured["before"] = measure("before", model)
+        file = workdir / "settings.json"
+        earlier = file.read_text() if file.exists() else None
+        try:
+            _begin(workdir, policy, facts, config, quiet)
+            trained = loop.train(experiment, model, batches, workdir, devices, quiet=quiet)
+            # One device holds the result: what follows (export, evaluation) needs no mesh.
+            trained = jax.device_put(trained, devices.devices.flat[0])
+            models.save(trained, tokenizer, workdir / "export")
+        except OtherModel:  # this run never began, so the folder is still the other one's
+            if earlier is not None:
+                write_text(file, earlier)
             raise
-        raise unwritable(workdir, error) from error
-    if not quiet:
-        print(f"the trained model is in {workdir / 'export'}", file=sys.stderr)
-    if experiment.evaluation is not None:
-        from mat_jax import evaluate
-
-        measured["after"] = measure("after", trained)
-        page = evaluate.compare(measured, workdir / "report")
+        except OSError as error:
+            if error.errno is None:  # one of our own, which says already what to do
+                raise
+            raise unwritable(workdir, error) from error
         if not quiet:
-            cautions = evaluate.format_cautions(measured)
-            print(f"{cautions}report: {page}\n\n{evaluate.format_table(measured)}")
-    return trained
+            print(f"the trained model is in {workdir / 'export'}", file=sys.stderr)
+        if experiment.evaluation is not None:
+            from mat_jax import evaluate
+
+            measured["after"] = measure("after", trained)
+            page = evaluate.compare(measured, workdir / "report")
+            if not quiet:
+                cautions = evaluate.format_cautions(measured)
+                print(f"{cautions}report: {page}\n\n{evaluate.format_table(measured)}")
+        return trained
 
 
 def _with_prompts(experiment: Experiment, tokenizer: Any) -> Experiment:
@@ -182,7 +184,7 @@ def _check_kind(experiment: Experiment, model: Any) -> None:
     """Refuse a model that the defence or the evaluation cannot use."""
     name = getattr(experiment.model, "name", "the experiment's model")
     captioner = hasattr(model, "caption_logits") and experiment.evaluation is None
-    if captioner and getattr(experiment.defense, "captions", False):
+    if captioner and getattr(experiment.defense, "captioners", False):
         return
     if experiment.evaluation is not None or getattr(experiment.defense, "encodes", True):
         models.require_encoders(model, name)
@@ -252,8 +254,8 @@ def _check_room(workdir: Path, experiment: Experiment, model: Any) -> None:
         sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
         for tree in (state, model)
     )
-    there = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
-    need, free = checkpoint * (experiment.keep + 1) + weights, shutil.disk_usage(there).free
+    need = checkpoint * (experiment.keep + 1) + weights
+    free = shutil.disk_usage(there(workdir)).free
     if free < need:
         raise OSError(
             f"the disk of {workdir} has {free / 1e6:.0f} MB free and the run needs about "

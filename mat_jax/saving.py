@@ -1,16 +1,14 @@
 """Results as files: `results.json`, `ranks.npz` and the page, each whole or not at all."""
 
-import errno
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
+from mat_jax.disk import writing
 from mat_jax.results import WORST_CASE, Matrix, Result, Row
 from mat_jax.tasks.retrieval import DEPTHS
 
@@ -125,44 +123,6 @@ def save(
         file.write(text.encode())
     with writing(folder / "index.html") as file:
         file.write(page.encode())
-
-
-def writable(folder: Path) -> Path:
-    """The folder, if it can be made and written; found out before hours of work depend on it.
-
-    Raises:
-        OSError: with one sentence, if nothing can be written there.
-    """
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    with writing(folder / ".probe") as file:
-        file.write(b"")
-    (folder / ".probe").unlink()
-    for path in made:
-        path.rmdir()
-    return folder
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[IO[bytes]]:
-    """`with writing(path) as file`: the bytes appear under `path` at the end, or nothing does.
-
-    Raises:
-        OSError: with one sentence, if the folder cannot be written or is full.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            yield file
-        beside.replace(path)
-    except OSError as error:
-        advice = "free some space, or choose" if error.errno == errno.ENOSPC else "choose"
-        raise OSError(
-            f"cannot write in {path.parent} ({error.strerror}): {advice} another folder"
-        ) from None
-    finally:
-        if beside.parent.is_dir():
-            beside.unlink(missing_ok=True)
 
 
 def _finite(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from mat_jax import Evaluation
+from mat_jax import Evaluation, data, defenses
 from mat_jax.experiment import bind, describe, differences, load, parse
 
 FILE = Path(__file__).parent / "toy_experiment.py"
@@ -73,6 +73,24 @@ def test_eps_outside_the_unit_interval():
         load(FILE)(eps=4.0, defense="mat")
     with pytest.raises(ValueError, match=r"outside \[0, 1\]"):
         Evaluation(data=None, eps=4.0)
+
+
+@pytest.mark.parametrize(
+    "defense, substitutes, sentence",
+    [
+        (defenses.MAT(), data.Typos(), "MAT replaces words, but the substitutes are typing"),
+        (defenses.LEAF(), None, r"LEAF tries 50 .* data.Typos\(positions=50\)"),
+        (defenses.LEAF(), data.Substitutes(), r"LEAF tries 50 .* data.Typos\(positions=50\)"),
+        (defenses.LEAF(positions=9), data.Typos(), r"tries 9 .* data.Typos\(positions=9\)"),
+        (defenses.FARELEAF(), data.Typos(positions=None), r"FARELEAF tries 50 positions"),
+    ],
+)
+def test_words_and_typing_errors_are_not_mixed_up(defense, substitutes, sentence):
+    found = load(FILE)()
+    with pytest.raises(ValueError, match=sentence):
+        dataclasses.replace(found, defense=defense, substitutes=substitutes)
+    right = defenses.LEAF(positions=9), data.Typos(positions=9)
+    dataclasses.replace(found, defense=right[0], substitutes=right[1])
 
 
 def test_a_text_attack_without_substitutes():

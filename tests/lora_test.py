@@ -113,7 +113,7 @@ def run(folder, steps, **settings):
     return mat_jax.fit(
         replace(
             experiment,
-            defense=mat_jax.defenses.FineTune(text=False),
+            defense=mat_jax.defenses.FineTune(part="vision"),
             lora=LoRA(rank=2, layers=("q", "v", "vision_proj")),
             optimizer=optimizers.averaged(optax.sgd(0.1, momentum=0.9), decay=0.5),
         ),
@@ -136,7 +136,7 @@ def test_a_run_goes_on_to_the_same_numbers_and_leaves_an_ordinary_model(tmp_path
     layout, weights = state.flatten(before)
     lora = LoRA(rank=2, layers=("q", "v", "vision_proj"))
     merging, weights, trains = lora.put_on(
-        layout, weights, mat_jax.defenses.FineTune(text=False).trains, 0
+        layout, weights, mat_jax.defenses.FineTune(part="vision").trains, 0
     )
     optimizer = optimizers.averaged(optax.sgd(0.1, momentum=0.9), decay=0.5)
     empty = state.create(weights, optimizer, trains, 0)

@@ -6,7 +6,7 @@ import json
 import jax.numpy as jnp
 import pytest
 
-from mat_jax.metrics import Recorder, duration, require_finite, truncate, write_text
+from mat_jax.metrics import Recorder, duration, require_finite, truncate
 
 
 def steps(path):
@@ -51,20 +51,6 @@ def test_broken_weights_are_noticed_before_they_are_saved(name):
 def test_truncate_of_no_file(tmp_path):
     truncate(tmp_path / "metrics.jsonl", 3)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_small_file_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "settings.json"
-    write_text(path, "old")
-
-    def full(self, *args, **kwargs):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(type(path), "write_text", full)
-    with pytest.raises(OSError, match="No space"):
-        write_text(path, "new")
-    assert [p.name for p in tmp_path.iterdir()] == ["settings.json"]
-    assert path.read_text() == "old"
 
 
 def test_durations_read_well():

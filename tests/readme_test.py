@@ -23,6 +23,15 @@ def test_linked_files_exist() -> None:
         assert (ROOT / target).exists(), target
 
 
+def test_what_defences_are_worth_is_what_the_study_found() -> None:
+    page = (ROOT / "experiments/study/results/README.md").read_text().replace("**", "")
+    table = README[README.index("| mean of TR@1 and IR@1 |") :].partition("\n\n")[0]
+    rows = table.replace("**", "").splitlines()
+    assert len(rows) > 8
+    for row in rows:
+        assert row in page, row
+
+
 @pytest.mark.parametrize("name", ["train", "evaluate", "convert", "augment"])
 def test_options_exist(name: str) -> None:
     """Every `--option` shown in a command is one the program has."""

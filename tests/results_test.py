@@ -11,7 +11,6 @@ from mat_jax.attacks import ThreatModel
 from mat_jax.evaluate import compare
 from mat_jax.protocol import protocol_of
 from mat_jax.results import eps_text
-from mat_jax.saving import writable, writing
 from mat_jax.table import format_cautions, format_table
 from tests.made_up import made_up
 
@@ -141,25 +140,3 @@ def test_what_cannot_stand_side_by_side_is_refused(results, tmp_path):
     with pytest.raises(ValueError, match="nothing to compare"):
         compare({}, tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-def test_nothing_half_written(tmp_path):
-    (tmp_path / "file").write_text("whole")
-    with pytest.raises(RuntimeError), writing(tmp_path / "file") as file:
-        file.write(b"ha")
-        raise RuntimeError
-    assert (tmp_path / "file").read_text() == "whole"
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_full_disk_is_one_sentence(tmp_path):
-    with pytest.raises(OSError, match="cannot write .*No space left.*free some space"):
-        with writing(tmp_path / "file"):
-            raise OSError(28, "No space left on device")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_folder_that_cannot_be(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="cannot write .*choose another folder"):
-        writable(tmp_path / "file" / "report")

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import namedtuple
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -92,6 +93,21 @@ def test_bad_input_is_one_sentence_and_exit_code_two(tmp_path, capsys, arguments
     assert error.count("\n") == 0
     assert error.startswith("error: ")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_began_meanwhile_is_not_overrun(finished, tmp_path, capsys, monkeypatch):
+    """Two start at once in a new folder; the later one waits, and finds the other's run there."""
+
+    @contextmanager
+    def waited(folder):
+        shutil.copytree(finished, folder)
+        yield
+
+    monkeypatch.setattr(run, "alone", waited)
+    before = (finished / "metrics.jsonl").read_bytes()
+    assert command(tmp_path / "run", "--steps", "3", "--set", "lr=1e-3") == 2
+    assert "lr was 0.01 and is now 0.001" in capsys.readouterr().err
+    assert (tmp_path / "run/metrics.jsonl").read_bytes() == before
 
 
 def test_another_optimizer_s_checkpoint_is_refused(finished, capsys):

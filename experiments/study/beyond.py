@@ -13,26 +13,20 @@ from typing import Literal
 from mat_jax import Experiment, data, defenses
 from mat_jax.study.setting import on_scenes
 
-PAIRS = {
-    "both": defenses.Pairs(),
-    "both+text": defenses.Pairs(text=1.0),
-    "both+clean": defenses.Pairs(clean=1.0),
-}
-
 
 def experiment(
     model: Literal["scenes-clip", "scenes-albef"] = "scenes-clip",
     search: Literal["important", "random", "promising", "every"] = "important",
+    constraint: Literal["none", "truthful"] = "none",
+    part: Literal["all", "vision", "text", "projections"] = "all",
     texts: int = 1,
     pictures: int = 0,
     folder: Path = Path("runs/study/data/t_i2i_whole"),
-    pairs: Literal["both", "both+text", "both+clean"] = "both",
     radius: float = 6 / 255,
     words: int = 1,
     pgd_steps: int = 2,
     replays: int = 1,
     horizon: float = 1.0,
-    average: float = 0.0,
     split: Literal["val", "test"] = "val",
     lr: float = 6e-4,
     steps: int = 200,
@@ -43,20 +37,17 @@ def experiment(
 ) -> Experiment:
     """MAT that tries other words than the most important; with more `texts` it is MAT+.
 
+    With `constraint` truthful its words are those that leave a caption true of its scene; the
+    evaluation's are any. `part` is what trains: with "vision" and `words=0` the attack and loss are
+    TeCoA-ITR's, and the image tower learns alone.
     With `pictures` MAT+ has so many partner pictures too, drawn from the manifest in `folder`.
     `radius`, `words` and `pgd_steps` are those of the training; the evaluation is always the same,
     within `eps` and of one word. `replays` are the updates with a batch. With `horizon` 3 the
     schedule is three times as long as the training, which ends at 80 % of the highest learning
-    rate. `average` is the decay of a moving average of the weights, which is then what is measured;
-    0 for none.
+    rate.
     """
     mat = defenses.MAT(
-        eps=radius,
-        steps=pgd_steps,
-        words=words,
-        search=search,
-        pairs=PAIRS[pairs],
-        replays=replays,
+        eps=radius, steps=pgd_steps, words=words, search=search, part=part, replays=replays
     )
     plus = defenses.MATPlus(mat, use="positives", texts=texts, images=pictures)
     made = data.retrieval_json(folder / "manifest.json", images=folder) if pictures else None
@@ -64,8 +55,8 @@ def experiment(
         plus if texts > 1 or pictures else mat,
         model=model,
         source=made,
+        substitutes=data.Substitutes(mlm="scenes-bert", candidates=10, constraint=constraint),
         split=split,
-        average=average,
         horizon=horizon,
         lr=lr,
         steps=steps,

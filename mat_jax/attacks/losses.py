@@ -25,8 +25,8 @@ TINY = 1e-12
 
 
 def squared_distance(
-    embed: Float[Array, "batch embed"], target: Float[Array, "batch embed"]
-) -> Values:
+    embed: Float[Array, "*lead embed"], target: Float[Array, "*lead embed"]
+) -> Float[Array, "*lead"]:
     """Squared Euclidean distance, summed over the embedding (FARE, arXiv:2402.12336, eq. 3)."""
     return jnp.sum(jnp.square(embed - target), axis=-1)
 

@@ -24,7 +24,8 @@ def eda(
     - `swap`: two words change places, n times;
     - `deletion`: every word goes with probability alpha, but one is always left.
 
-    Function words (`data.stop_words`) have no synonyms; they are swapped and deleted like others.
+    With alpha = 0 nothing is edited, as in the released code. Function words (`data.stop_words`)
+    have no synonyms; they are swapped and deleted like others.
 
     Args:
         caption: cleaned (`data.clean_caption`).
@@ -37,6 +38,8 @@ def eda(
         raise ValueError(f"alpha={alpha} is no share of the words; choose 0 to 1")
     if operation is not None and operation not in OPERATIONS:
         raise ValueError(f"EDA has no {operation!r}; choose one of {', '.join(OPERATIONS)}")
+    if not alpha:
+        return caption
     words = caption.split()
     known = [
         [] if word in STOP_WORDS else list(own) for word, own in zip(words, options, strict=True)

@@ -12,17 +12,30 @@ import numpy as np
 from PIL import Image
 
 from mat_jax.augment import shift
-from mat_jax.augment.manifest import HEADER, MANIFEST, Entry, Manifest, read_manifest, row
+from mat_jax.augment.manifest import (
+    HEADER,
+    MANIFEST,
+    Entry,
+    Manifest,
+    read_json,
+    read_manifest,
+    row,
+)
 from mat_jax.augment.pictures import stem
 from mat_jax.augment.recipe import Recipe
 from mat_jax.augment.ways import WAYS, Job, Make, Partner
 from mat_jax.data.annotations import rows
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.retrieval_json import RetrievalJson
+from mat_jax.disk import alone, writable, writing
 from mat_jax.progress import Progress
-from mat_jax.saving import writable, writing
 
 _PARTS = ".parts"
+# What another hash of the header means.
+CHANGED = {
+    "digest": "of other captions, or of images that lay elsewhere",
+    "file_digest": "made from the file before it was changed",
+}
 
 
 def make(recipe: Recipe, out: str | Path, *, quiet: bool = False) -> Manifest:
@@ -56,13 +69,31 @@ def make(recipe: Recipe, out: str | Path, *, quiet: bool = False) -> Manifest:
         "source": source.name,
         "images": len(entries),
         "originals": originals,
-        "digest": _digest(entries),
+        "digest": _digest(entries, out),
+        **({} if recipe.file is None else {"file_digest": _contents(Path(recipe.file))}),
         "batch_size": recipe.batch_size,
     }
     if _known(out, header):
         return read_manifest(out)
     builder = way.build(source, entries, recipe)
-    with writing(writable(out) / HEADER) as file:
+    with alone(writable(out)):
+        if not _known(out, header):  # another program may have been here meanwhile
+            _make(recipe, source, entries, ids, builder, header, out, quiet)
+    return read_manifest(out)
+
+
+def _make(
+    recipe: Recipe,
+    source: Any,
+    entries: Sequence[Entry],
+    ids: Sequence[int],
+    builder: Make,
+    header: dict[str, Any],
+    out: Path,
+    quiet: bool,
+) -> None:
+    """What is not in the folder yet; the manifest last."""
+    with writing(out / HEADER) as file:
         file.write(_text(header))
     progress = Progress(recipe.how, len(entries), quiet=quiet)
     parts = []
@@ -79,7 +110,6 @@ def make(recipe: Recipe, out: str | Path, *, quiet: bool = False) -> Manifest:
     shutil.rmtree(out / _PARTS)
     for left in out.glob("*/.*.png.*"):  # of a run that was killed while it wrote
         left.unlink()
-    return read_manifest(out)
 
 
 def jobs(recipe: Recipe, ids: Sequence[int], index: int) -> list[Job]:
@@ -180,12 +210,13 @@ def _known(out: Path, header: dict[str, Any]) -> bool:
         if (out / MANIFEST).is_file():
             raise ValueError(f"{str(out)!r} holds a manifest of others: choose another folder")
         return False
-    before = json.loads((out / HEADER).read_text(encoding="utf-8"))
+    before = read_json(out / HEADER)
     for key in {**before, **header}:
         if before.get(key) != header.get(key):
+            made = f"made with {key}={before.get(key)!r}, not {header.get(key)!r}"
             raise ValueError(
-                f"{str(out)!r} holds partners made with {key}={before.get(key)!r}, not "
-                f"{header.get(key)!r}: choose another folder, or delete that one"
+                f"{str(out)!r} holds partners {CHANGED.get(key, made)}: choose another folder, or "
+                "delete that one"
             )
     return (out / MANIFEST).is_file()
 
@@ -196,10 +227,22 @@ def _picture(pixels: np.ndarray, path: Path) -> Path:
     return path
 
 
-def _digest(entries: Sequence[Entry]) -> str:
-    """A short hash of the originals: a folder does not go on with captions that were edited."""
-    known = json.dumps([[str(entry.image_id), *entry.captions] for entry in entries])
+def _digest(entries: Sequence[Entry], out: Path) -> str:
+    """A short hash of the originals: a folder does not go on with captions that were edited, nor
+    with images that lie elsewhere."""
+    known = json.dumps([row(entry, out) for entry in entries])
     return hashlib.sha256(known.encode()).hexdigest()[:16]
+
+
+def _contents(place: Path) -> str:
+    """A short hash of a file; of a folder, of the names and sizes of what is in it."""
+    if place.is_dir():
+        known = json.dumps(sorted((one.name, one.stat().st_size) for one in place.iterdir()))
+        return hashlib.sha256(known.encode()).hexdigest()[:16]
+    if not place.is_file():
+        return ""  # whoever reads it says so
+    with place.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _text(value: Any) -> bytes:

@@ -65,11 +65,11 @@ def read_manifest(folder: str | Path) -> Manifest:
     if folder.name == MANIFEST:
         folder = folder.parent
     path = folder / MANIFEST
-    header = _json(folder / HEADER) if (folder / HEADER).is_file() else {}
+    header = read_json(folder / HEADER) if (folder / HEADER).is_file() else {}
     if not path.is_file():
         again = "run its command again, it goes on" if header else "make one: mat_jax.augment"
         raise FileNotFoundError(f"no {MANIFEST} in {str(folder)!r}; {again}")
-    rows = _json(path)
+    rows = read_json(path)
     if not isinstance(rows, list) or not isinstance(header, dict):
         raise ValueError(f"{str(path)!r} is not a list of rows beside a header; make it again")
     entries = tuple(_entry(row, f"{str(path)!r}, row {n}", folder) for n, row in enumerate(rows))
@@ -114,7 +114,8 @@ def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(there, os.path.realpath(folder))).as_posix()
 
 
-def _json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """A file of the folder; ValueError, in a sentence, if it was damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

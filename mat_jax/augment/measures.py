@@ -8,6 +8,8 @@ Partners are held one a row, and `owner[k]` is the row of the item that partner 
 that items may have any number of partners.
 """
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -16,6 +18,7 @@ from jaxtyping import Float, Int
 Vectors = Float[np.ndarray, "rows embed"]
 Owner = Int[np.ndarray, " rows"]
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
+BLOCK = 2_048  # rows that a kernel is asked of at once
 
 
 def alignment(anchors: Float[np.ndarray, "items embed"], partners: Vectors, owner: Owner) -> float:
@@ -108,17 +111,22 @@ def mmd(
 
     (Gretton et al. 2012, equation 3.) It may be a little below 0. The kernel is `gaussian(width)`,
     by default as wide as the median distance between rows of both sets; or `polynomial`, with which
-    it is KID (Binkowski et al. 2018).
+    it is KID (Binkowski et al. 2018). Kernels are summed in blocks, so any number of rows fits.
     """
     _require_two(one, other)
     one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
     k = kernel or gaussian(median_distance(np.concatenate([one, other])))
 
-    def within(rows: np.ndarray) -> float:
-        n, found = len(rows), k(rows, rows)
-        return (found.sum() - np.trace(found)) / (n * (n - 1))
+    def total(one: np.ndarray, other: np.ndarray) -> float:
+        return math.fsum(k(a, b).sum() for a, b in itertools.product(_parts(one), _parts(other)))
 
-    return float(within(one) + within(other) - 2 * k(one, other).mean())
+    def within(rows: np.ndarray) -> float:
+        n = len(rows)
+        diagonal = math.fsum(np.trace(k(part, part)) for part in _parts(rows))
+        return (total(rows, rows) - diagonal) / (n * (n - 1))
+
+    between = total(one, other) / (len(one) * len(other))
+    return within(one) + within(other) - 2 * between
 
 
 def gaussian(width: float) -> Kernel:
@@ -141,6 +149,10 @@ def median_distance(rows: np.ndarray, most: int = 1_000) -> float:
     chosen = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
     above = np.triu_indices(len(chosen), 1)
     return float(np.sqrt(np.median(_squared_distances(chosen, chosen)[above])))
+
+
+def _parts(rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
 
 
 def _squared_distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:

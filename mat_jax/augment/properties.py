@@ -7,6 +7,7 @@ that is compared; the formulas are in `augment.measures`.
 """
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -19,9 +20,9 @@ from mat_jax import data, models
 from mat_jax.augment import measures
 from mat_jax.augment.manifest import Manifest, read_manifest
 from mat_jax.augment.shift import plain
+from mat_jax.disk import writable, write_text
 from mat_jax.encode import encode_images, encode_texts
-from mat_jax.metrics import write_text
-from mat_jax.parser import Parser
+from mat_jax.parser import Parser, answered
 
 BATCH = 64
 
@@ -30,9 +31,10 @@ def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, A
     """What the partners of a manifest are like, texts and pictures apart.
 
     For each modality that has partners: `partners` of an item on average; `alignment` with the
-    other modality's original; `diversity` among the partners of one item; and between the first
-    partners of all items and the originals of the same modality `frechet` and `mmd` (Gaussian
-    kernel, median width), on the unit sphere. Texts of scenes also have `truth`.
+    other modality's original (of picture k the item's caption k, and from the first one again);
+    `diversity` among the partners of one item; and between the first partners of all items and the
+    first originals of the same modality `frechet` and `mmd` (Gaussian kernel, median width), on the
+    unit sphere. Texts of scenes also have `truth`.
 
     Args:
         folder: of `manifest.json`.
@@ -56,9 +58,17 @@ def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, A
     images = pictures([row.image for row in rows])
     captions = texts([row.captions[0] for row in rows])
     found: dict[str, Any] = {"model": model, "items": len(rows)}
-    for name, key, embed, own, other in (
-        ("texts", "partner_captions", texts, captions, images),
-        ("images", "partner_images", pictures, images, captions),
+
+    def beside_texts(owner: np.ndarray) -> np.ndarray:
+        return images[owner]
+
+    def beside_pictures(owner: np.ndarray) -> np.ndarray:
+        turns = (zip(itertools.cycle(row.captions), row.partner_images) for row in rows)
+        return texts([caption for own in turns for caption, _ in own])
+
+    for name, key, embed, own, beside in (
+        ("texts", "partner_captions", texts, captions, beside_texts),
+        ("images", "partner_images", pictures, images, beside_pictures),
     ):
         each: list[Any] = [getattr(row, key) for row in rows]
         partners = [partner for one in each for partner in one]
@@ -69,8 +79,8 @@ def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, A
         firsts = vectors[np.unique(owner, return_index=True)[1]]
         found[name] = {
             "partners": len(partners) / len(rows),
-            "alignment": measures.alignment(other, vectors, owner),
-            "alignment_of_originals": measures.alignment(other, own, np.arange(len(rows))),
+            "alignment": measures.alignment(beside(owner), vectors, np.arange(len(vectors))),
+            "alignment_of_originals": measures.alignment(images, captions, np.arange(len(rows))),
             "diversity": measures.diversity(vectors, owner),
             "frechet": measures.frechet(firsts, own),
             "mmd": measures.mmd(firsts, own),
@@ -114,17 +124,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="of manifest.json")
     parser.add_argument("--model", default="scenes-clip", help="whose embedding")
     parser.add_argument("--out", type=Path, help="file for the figures; default: print them")
-    try:
+
+    def measured() -> str:
         given = parser.parse_args(arguments)
+        if given.out is not None:
+            writable(given.out.parent)
         text = json.dumps(properties(given.folder, model=given.model), indent=1)
         if given.out is None:
-            print(text)
-        else:
-            write_text(given.out, text + "\n")
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+            return text
+        write_text(given.out, text + "\n")
+        return f"measured: {given.out}"
+
+    return answered(measured, stopped="nothing was written")
 
 
 if __name__ == "__main__":

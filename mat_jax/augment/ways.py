@@ -92,6 +92,11 @@ def _langrw(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
     """Rewrites from a file, from a language model, or else by the world's grammar."""
     if recipe.file is not None:
         known = rewriter.from_file(recipe.file)
+        if not any(known(text) for entry in entries for text in entry.captions):
+            raise ValueError(
+                f"{str(recipe.file)!r} has no rewrite of any caption, such as "
+                f"{entries[0].captions[0]!r}: its keys must be the captions"
+            )
 
         def look_up(job: Job) -> Partner:
             number = job.number // len(entries[job.index].captions)
@@ -133,6 +138,15 @@ def _i2t_human(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
     if recipe.wrong and not _is_world(source):
         raise ValueError(
             "wrong mistakes facts of scenes, which photographs do not tell: leave it out"
+        )
+
+    everyone = zip(range(len(entries)), entries, strict=True)
+    if not _is_world(source) and not any(
+        len(_captions(source, index)) > len(entry.captions) for index, entry in everyone
+    ):
+        raise ValueError(
+            "no image has captions besides its originals, so none is left as a partner: lower "
+            "--originals, or choose another way"
         )
 
     def one(job: Job) -> Partner:

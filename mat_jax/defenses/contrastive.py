@@ -31,25 +31,6 @@ def multi_positive(
     return jnp.sum(each, axis=1) / jnp.sum(positive, axis=1, dtype=logits.dtype)
 
 
-def one_to_many(
-    image_embed: Float[Array, "batch embed"],
-    text_embed: Float[Array, "batch captions embed"],
-    scale: Float[Array, ""],
-    ids: Int[Array, " batch"],
-) -> Float[Array, " batch"]:
-    """`many_to_many` of one image with all its texts.
-
-    With one text an image and all ids different it is `info_nce`.
-
-    Args:
-        image_embed: projected image vectors, any length; normalised here.
-        text_embed: projected text vectors of each image's texts, any length; normalised here.
-        scale: exp(logit_scale).
-        ids: image ids.
-    """
-    return many_to_many(image_embed[:, None], text_embed, scale, ids)
-
-
 def many_to_many(
     image_embed: Float[Array, "batch pictures embed"],
     text_embed: Float[Array, "batch captions embed"],

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mat_jax.attacks.losses import squared_distance
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.inner import attack_images
+from mat_jax.defenses.parts import belongs
 from mat_jax.records import Batch
 
 
@@ -40,7 +41,7 @@ class FARE:
     norm: Norm = "linf"
 
     needs_reference = True
-    captions = True  # of a captioner it trains the image tower, by its class token
+    captioners = True  # of a captioner it trains the image tower, by its class token
     words = 0
 
     def __post_init__(self) -> None:
@@ -74,4 +75,4 @@ class FARE:
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """The image tower and its projection."""
-        return path[0].startswith("vision")
+        return belongs(path, "vision")

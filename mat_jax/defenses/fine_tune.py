@@ -6,24 +6,31 @@ from typing import Any
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.defenses.outer import pair_losses
+from mat_jax.defenses.parts import Part, belongs, require_part
 from mat_jax.records import Batch
 
 
 @dataclass(frozen=True)
 class FineTune:
-    """Minimise `outer.pair_losses` of clean pairs: InfoNCE(x, t), and what a family adds to it.
+    r"""Train on clean pairs.
+
+    $$\min_\theta E_{(x,t)} \big[ \mathrm{NCE}_\theta(x, t) \big]$$
+
+    and what a family adds to InfoNCE (`outer.pair_losses`): of ALBEF, TCL and BLIP the matching
+    loss; of BLIP's captioner the loss is that of its language model alone.
 
     Args:
-        vision: train the image tower.
-        text: train the text tower.
+        part: the weights that train: "all", "vision", "text" or "projections".
     """
 
-    vision: bool = True
-    text: bool = True
+    part: Part = "all"
 
     needs_reference = False
-    captions = True  # it trains captioners too
+    captioners = True  # it trains captioners too
     words = 0
+
+    def __post_init__(self) -> None:
+        require_part(self.part)
 
     def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
         """The batch as it is."""
@@ -36,7 +43,5 @@ class FineTune:
         return pair_losses(model, batch, key)
 
     def trains(self, path: tuple[str, ...]) -> bool:
-        """All weights, or one tower's."""
-        if path[0].startswith("vision"):
-            return self.vision
-        return self.text if path[0].startswith("text") else True
+        """All weights, or those of `part`."""
+        return belongs(path, self.part)

@@ -34,9 +34,9 @@ def attack_images(
 ) -> Float[Array, "batch height width 3"]:
     """PGD from a random start, each image's randomness from its id; the last iterate is kept.
 
-    `step_size` None is `1.25 eps / steps`: with it a start at one end of the ball can reach the
-    other (our choice; the paper does not say). `climb_fn` is an objective with its own noise: see
-    `pgd`.
+    `step_size` None is `1.25 eps / steps`: all steps together go a quarter farther than from the
+    middle of the ball to its edge (our choice; the paper does not say). `climb_fn` is an objective
+    with its own noise: see `pgd`.
     """
     return pgd(
         loss_fn,
@@ -84,6 +84,13 @@ class WithCleanTexts:
     """An objective of the attacked captions, and of the clean ones besides, in equal parts."""
 
     objective: ImageObjective = against_texts
+
+    def __post_init__(self) -> None:
+        if self.objective in (kl_from_clean, far_from_clean):
+            raise ValueError(
+                f"{self.objective.__name__} heeds no caption, so clean ones add nothing: take it "
+                "alone, or against_texts or away_from_texts here"
+            )
 
     def __call__(self, model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
         """The sum of both."""

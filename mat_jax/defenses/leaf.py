@@ -12,7 +12,8 @@ from mat_jax.attacks.losses import squared_distance
 from mat_jax.attacks.threat import ThreatModel
 from mat_jax.defenses.contrastive import share_changed
 from mat_jax.defenses.fare import FARE
-from mat_jax.records import Batch, Tokens
+from mat_jax.defenses.parts import belongs
+from mat_jax.records import Batch
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,10 @@ class LEAF:
 
     The maximum is taken as in `attacks.leaf`: the best of `positions` places by a test character,
     then the best character there. The experiment's substitutes are `data.Typos(positions=...)`,
-    whose `known` words are the paper's constraint that no new English word comes in. As released:
-    one edit, 50 places; AdamW, lr 1e-5, weight decay 1e-4, batches of 128, 30 epochs.
+    whose `known` words are the paper's constraint that no new English word comes in. They draw the
+    places of a caption once, from its text; every epoch tries the same. As released: one edit, 50
+    places, lr 1e-5, weight decay 1e-4, batches of 128, 30 epochs; the optimizer, AdamW here, is not
+    in the released script.
 
     Args:
         positions: places of a caption that are tried.
@@ -39,6 +42,11 @@ class LEAF:
     needs_reference = True
     looks = False  # at images
     words = 1  # the edits of one word, or of the space beside it
+
+    @property
+    def typos(self) -> int:
+        """Places that the experiment's `data.Typos` must have open."""
+        return self.positions
 
     def __post_init__(self) -> None:
         if self.positions < 1:
@@ -61,7 +69,7 @@ class LEAF:
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """Squared distance of each mistyped caption's embedding to the original's clean one."""
         target = jax.lax.stop_gradient(_targets(reference, batch))
-        losses = squared_distance(model.encode_text(_first(batch_adv)).embed, target)
+        losses = squared_distance(model.encode_text(batch_adv.first).embed, target)
         relative = jnp.sum(losses) / jnp.sum(jnp.square(target))
         return losses, {
             "relative_text": relative,
@@ -70,12 +78,15 @@ class LEAF:
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """The text tower and its projection."""
-        return path[0].startswith("text")
+        return belongs(path, "text")
 
 
 @dataclass(frozen=True)
 class FARELEAF:
-    """FARE's image tower and LEAF's text tower, trained in one run.
+    r"""FARE's image tower and LEAF's text tower, trained in one run.
+
+    $$\min_\theta E_{(x,t)} \Big[ \max_{\|x'-x\| \le eps} \|f_\theta(x') - f_0(x)\|_2^2
+        + \max_{d(t, t') \le 1} \|g_\theta(t') - g_0(t)\|_2^2 \Big]$$
 
     The paper trains one after the other. The sum of the two losses trains the same towers: FARE's
     has no gradient with respect to the text, LEAF's none with respect to the image, and optimizers
@@ -92,6 +103,11 @@ class FARELEAF:
 
     needs_reference = True
     words = 1
+
+    @property
+    def typos(self) -> int:
+        """LEAF's."""
+        return self.leaf.typos
 
     def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
         """Attacked images and mistyped captions, apart from each other."""
@@ -111,11 +127,6 @@ class FARELEAF:
         return self.fare.trains(path) or self.leaf.trains(path)
 
 
-def _first(batch: Batch) -> Tokens:
-    """The one caption of each image."""
-    return jax.tree.map(lambda x: x[:, 0], batch.tokens)
-
-
 def _targets(reference: Any, batch: Batch) -> Float[Array, "batch embed"]:
     """Where the original puts the clean captions."""
-    return reference.encode_text(_first(batch)).embed
+    return reference.encode_text(batch.first).embed

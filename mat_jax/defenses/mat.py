@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from mat_jax.attacks.ball import project, uphill
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.contrastive import share_changed
-from mat_jax.defenses.inner import attack_images
+from mat_jax.defenses.inner import WithCleanTexts, against_texts, attack_images
 from mat_jax.defenses.outer import Pairs, mixed_losses, require_one_caption
 from mat_jax.defenses.partners import all_images
 from mat_jax.defenses.parts import Part, belongs, require_part
@@ -52,8 +52,9 @@ class MAT:
     serves the next update. (With one update nothing would be left for it to serve: that is MAT with
     one step less.) Of a pair, m updates cost m passes forward and backward, those of `steps`
     besides and one text attack; as many of MAT's cost m times the latter two (`defenses.cost`).
-    With steps=0 it is Free-AT, from a random start for each batch. The optimizer's schedule counts
-    updates: m a step.
+    From the second update on the pixels climb L, the outer loss, so `strategy` must leave images
+    InfoNCE to climb, and attack them. With steps=0 it is Free-AT, from a random start for each
+    batch. The optimizer's schedule counts updates: m a step.
 
     Args:
         eps: radius of the image perturbation, pixels being in [0, 1].
@@ -65,7 +66,7 @@ class MAT:
         text_objective: "away" from the image or "kl" from the clean caption.
         search: which words are tried: the most "important" (BERT-Attack), a "random" one, "every"
             one, or what is most "promising" of all (the last three are ours, see
-            `words.attack_texts`; experiments/study/results has what they were worth).
+            `words.attack_texts`; what they were worth is in experiments/README.md).
         strategy: order, opponents and objective of the attacks, and the share of texts attacked.
         pairs: the pairs learnt from, with their weights.
         part: the weights that train: "all", "vision", "text" or "projections".
@@ -108,9 +109,21 @@ class MAT:
         require_part(self.part)
         if self.replays < 1:
             raise ValueError(f"replays {self.replays}: a batch makes 1 update or more")
+        order, objective = self.strategy.order, self.strategy.objective
+        if self.replays > 1 and ("image" not in order or objective is not against_texts):
+            raise ValueError(
+                f"replays {self.replays} moves images up the outer loss, and this strategy has "
+                f"order {order} and objective {objective}: take replays=1, or an order with images "
+                "and the objective against_texts"
+            )
+        if isinstance(objective, WithCleanTexts) and not self.words:
+            raise ValueError(
+                "WithCleanTexts is of attacked and clean captions, and words=0 attacks none: leave "
+                "it out, or attack words"
+            )
 
     @property
-    def captions(self) -> bool:
+    def captioners(self) -> bool:
         """Captioners train too, who have no text tower to attack words by."""
         return not self.words
 

@@ -63,6 +63,8 @@ class MATPlus:
     matching term), hence `mat.strategy.objective` is left at its default. Each text is attacked by
     itself, with the original $x_0$ in view (in `pairs` with the picture of its pair).
 
+    BLIP's captioner compares nothing, so `positives` is `average` for it.
+
     An example with fewer texts has its first one again, one with fewer pictures its own. With
     `mat.replays` m, a faster form of ours, m updates are made with a batch, partners and all, and
     between two of them every picture that is attacked moves as in `MAT`.
@@ -115,9 +117,9 @@ class MATPlus:
         return self.mat.words
 
     @property
-    def captions(self) -> bool:
+    def captioners(self) -> bool:
         """Captioners train too, with words=0."""
-        return self.mat.captions
+        return self.mat.captioners
 
     def extend(self, batch: Batch, key: PRNGKeyArray) -> Batch:
         """The batch with the views of its images; the training step asks for it first of all."""

@@ -9,9 +9,11 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from mat_jax.attacks.ball import inside, inverse, per_image, project, uphill
 from mat_jax.attacks.encode import embed_texts
+from mat_jax.attacks.losses import squared_distance
 from mat_jax.attacks.pgd import NoisyLoss, example_keys, fold
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.inner import attack_images
+from mat_jax.defenses.parts import belongs
 from mat_jax.records import Batch, unit
 
 Neighbours = Literal["uniform", "trajectory"]
@@ -41,7 +43,8 @@ class MAVA:
 
     (ICLR 2025 workshop, equations 2 to 7). Equation 3 prints CMS without the minus, as a similarity
     to be minimised outside; appendix B.3.3 and the released code raise it outside, and the code
-    lessens it inside, hence the minus here. Only the image tower trains; texts are not attacked.
+    lessens it inside, hence the minus here. A weight of 0 leaves CMS or VSSE out inside too (our
+    reading of the paper's ablation). Only the image tower trains; texts are not attacked.
 
     From the paper: a, b, c, N, M, ten PGD steps, eps (also 4/255); SGD with momentum 0.9 and
     weight decay 1e-4, lr 1e-4 for CLIP. The step of 1/255, features on the sphere and $g_0$ are the
@@ -108,9 +111,11 @@ class MAVA:
             )
         if min(self.cms, self.vsse, self.sca, self.beta) < 0:
             raise ValueError("cms, vsse, sca and beta must be 0 or more")
+        if not (self.cms or self.vsse):
+            raise ValueError("cms=0 and vsse=0 leave nothing to attack: give one of them a weight")
 
     @property
-    def captions(self) -> bool:
+    def captioners(self) -> bool:
         """Captioners train too, without cross-modal supervision."""
         return not self.cms
 
@@ -125,7 +130,7 @@ class MAVA:
 
         def values(images: Array) -> Array:
             """Without neighbours."""
-            return self._inner(model, images[None], targets, batch)
+            return self._inner(model, images[:, None], targets, batch)
 
         def climb(images: Array, keys: Array) -> tuple[Array, Array]:
             if self.neighbours == "trajectory":
@@ -154,18 +159,18 @@ class MAVA:
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """The weighted sum of the three terms for each image."""
         targets = jax.lax.stop_gradient(self._targets(reference, batch))
-        around = batch_adv.images[None]
+        around = batch_adv.images[:, None]
         if self.neighbours == "uniform":
             around = self._around(batch_adv.images, example_keys(key, batch.ids))
         cms, vsse = self._terms(model, around, targets, batch)
-        sca = 0.5 * distance(model.encode_image(batch.images).unit, targets.image)
+        sca = 0.5 * squared_distance(model.encode_image(batch.images).unit, targets.image)
         losses = self.cms * cms + self.vsse * vsse + self.sca * sca
         named = {"cms": cms, "vsse": vsse, "sca": sca}
         return losses, {name: jnp.mean(value) for name, value in named.items()}
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """The image tower and its projection."""
-        return path[0].startswith("vision")
+        return belongs(path, "vision")
 
     def _targets(self, reference: Any, batch: Batch) -> Targets:
         image = reference.encode_image(batch.images).unit
@@ -173,37 +178,41 @@ class MAVA:
 
     def _around(
         self, images: Float[Array, "batch h w 3"], keys: Key[Array, " batch"]
-    ) -> Float[Array, "count batch h w 3"]:
-        """The neighbours of each image, by its own key."""
+    ) -> Float[Array, "batch count h w 3"]:
+        """The neighbours of each image, by its own key.
+
+        The batch stays the first axis: over it the devices of a mesh share the work.
+        """
         far, shape = self.beta * self.eps, (self.count, *images.shape[1:])
 
         def draw(key: Array) -> Array:
             return jax.random.uniform(key, shape, minval=-far, maxval=far)
 
-        return jnp.clip(images[None] + jax.vmap(draw, out_axes=1)(keys), 0.0, 1.0)
+        return jnp.clip(images[:, None] + jax.vmap(draw)(keys), 0.0, 1.0)
 
     def _terms(
         self,
         model: Any,
-        around: Float[Array, "count batch h w 3"],
+        around: Float[Array, "batch count h w 3"],
         targets: Targets,
         batch: Batch,
     ) -> tuple[Array, Array]:
         """CMS and VSSE of each image."""
-        count, size = around.shape[:2]
-        found = model.encode_image(around.reshape(count * size, *around.shape[2:])).unit
-        found = found.reshape(count, size, -1)
-        vsse = jnp.mean(distance(found, targets.image[None]), axis=0)
+        size, count = around.shape[:2]
+        found = model.encode_image(around.reshape(size * count, *around.shape[2:])).unit
+        found = found.reshape(size, count, -1)
+        original = jnp.broadcast_to(targets.image[:, None], found.shape)
+        vsse = jnp.mean(squared_distance(found, original), axis=1)
         if targets.texts is None:
             return jnp.zeros(size), vsse
         present = batch.present.astype(found.dtype)
-        mean = unit(jnp.mean(found, axis=0))
+        mean = unit(jnp.mean(found, axis=1))
         cosines = jnp.sum(mean[:, None] * targets.texts, axis=-1)
         return -jnp.sum(present * cosines, axis=1) / jnp.sum(present, axis=1), vsse
 
     def _inner(self, model: Any, around: Array, targets: Targets, batch: Batch) -> Array:
         cms, vsse = self._terms(model, around, targets, batch)
-        return cms + vsse
+        return cms + vsse if self.vsse else cms
 
     def _walk(self, climb_fn: NoisyLoss, clean: Array, keys: Key[Array, " batch"]) -> Array:
         """Where the attack ends: the last point, of a trajectory the mean of the last N + 1."""
@@ -229,8 +238,3 @@ class MAVA:
         carry = jax.lax.fori_loop(0, before, lambda index, carry: step(carry, index)[0], carry)
         points = jax.lax.scan(step, carry, before + jnp.arange(last))[1]
         return jnp.mean(points, axis=0)
-
-
-def distance(one: Float[Array, "*_ embed"], other: Float[Array, "*_ embed"]) -> Array:
-    """Squared Euclidean distance along the last axis."""
-    return jnp.sum(jnp.square(one - other), axis=-1)

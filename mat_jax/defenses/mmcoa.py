@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -52,7 +51,8 @@ class MMCoA:
         norm: "linf" or "l2".
         words: words replaced in a prompt.
         candidates: substitutes tried for a word.
-        part: the weights that train; "text" is the release's variant.
+        part: the weights that train. The release also has a variant of "text", which leaves the
+            projection and the positions as they are; ours trains them.
     """
 
     prompts: Prompts
@@ -137,7 +137,7 @@ class MMCoA:
     def _both_ways(self, model: Any, images: Batch, texts: Batch, labels: Array) -> Array:
         """C(image -> text) + C(text -> image)."""
         image = model.encode_image(images.images).embed
-        text = model.encode_text(jax.tree.map(lambda x: x[:, 0], texts.tokens)).embed
+        text = model.encode_text(texts.first).embed
         if self.targets == "pairs":
             return 2 * info_nce(image, text, model.scale)
         logits = model.scale * (unit(image) @ unit(text).T)

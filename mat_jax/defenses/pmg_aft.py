@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
+from mat_jax.defenses.parts import belongs
 from mat_jax.defenses.prompts import (
     Prompts,
     accuracy,
@@ -33,8 +34,9 @@ class PMGAFT:
     The directions of the divergences are the released code's, and so is that the gradient flows
     through $p_\theta(x)$ too. There both are summed over the batch while the cross-entropy is its
     mean, and logits are bare cosines; here both are means over the batch, as the paper's equations,
-    and logits carry the model's scale (our choice). As released: both weights 1, eps 2/255, five
-    steps of 1/255; SGD with momentum 0.9, lr 5e-5, batches of 256.
+    and logits carry the model's scale (our choice). The released script's defaults: both weights 1,
+    eps 2/255, five steps of 1/255 (its README attacks TinyImageNet by two at 1/255); SGD with
+    momentum 0.9, lr 5e-5, batches of 256.
 
     Args:
         prompts: one a class, "This is a photo of a {}" in the paper.
@@ -91,4 +93,4 @@ class PMGAFT:
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """The image tower and its projection."""
-        return path[0].startswith("vision")
+        return belongs(path, "vision")

@@ -11,6 +11,7 @@ from mat_jax.attacks.losses import squared_distance
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.contrastive import multi_positive, recall
 from mat_jax.defenses.inner import attack_images
+from mat_jax.defenses.parts import belongs
 from mat_jax.records import Batch, ImageFeatures, unit
 
 
@@ -81,7 +82,7 @@ class QTAFT:
     ) -> tuple[Callable[[ImageFeatures], Array], Array]:
         """What is climbed inside and lessened outside; and the captions' embeddings."""
         target = jax.lax.stop_gradient(reference.encode_image(batch.images).embed)
-        texts = model.encode_text(jax.tree.map(lambda x: x[:, 0], batch.tokens)).embed
+        texts = model.encode_text(batch.first).embed
         right = batch.ids[:, None] == batch.ids[None, :]
 
         def values(image: ImageFeatures) -> Array:
@@ -94,4 +95,4 @@ class QTAFT:
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """The image tower, its projection and the scale."""
-        return path[0].startswith("vision") or path[0] in ("logit_scale", "temp")
+        return belongs(path, "vision") or path[0] in ("logit_scale", "temp")

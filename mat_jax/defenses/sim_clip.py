@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mat_jax.attacks.losses import away
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.fare import FARE
+from mat_jax.defenses.parts import belongs
 from mat_jax.records import Batch
 
 Twin = Literal["trained", "original"]
@@ -67,16 +68,9 @@ class SimCLIP:
         else:
             clean = jax.lax.stop_gradient(reference.encode_image(batch.images).unit)
         constant = jax.lax.stop_gradient
-        losses = -0.5 * (cosine(attacked, constant(clean)) + cosine(clean, constant(attacked)))
-        return losses, {}
+        twins = away(attacked, constant(clean)) + away(clean, constant(attacked))
+        return twins / 2, {}
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """The image tower and its projection."""
-        return path[0].startswith("vision")
-
-
-def cosine(
-    one: Float[Array, "batch embed"], other: Float[Array, "batch embed"]
-) -> Float[Array, " batch"]:
-    """The cosine of vectors of length 1."""
-    return jnp.sum(one * other, axis=-1)
+        return belongs(path, "vision")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 from mat_jax.attacks.pgd import example_keys, fold
-from mat_jax.defenses.inner import ImageObjective, against_texts
+from mat_jax.defenses.inner import ImageObjective, WithCleanTexts, against_texts
 from mat_jax.records import Batch, Tokens
 
 Move = Literal["text", "image"]
@@ -31,7 +31,8 @@ class Strategy:
         against: a move sees the other modality "attacked", as far as it is, or always "clean":
             then the two are independent, and the order does not matter.
         objective: what the image climbs, one of `defenses.inner`: `against_texts`,
-            `away_from_texts`, `kl_from_clean`, `far_from_clean`, or `WithCleanTexts` of one.
+            `away_from_texts`, `kl_from_clean`, `far_from_clean`, or `WithCleanTexts` of one of the
+            first two.
         share: how many of the captions are attacked, 0 to 1, drawn anew at each step.
     """
 
@@ -47,6 +48,19 @@ class Strategy:
             raise ValueError(f"against is 'attacked' or 'clean', got {self.against!r}")
         if not 0 <= self.share <= 1:
             raise ValueError(f"share {self.share} is a share of the captions, 0 to 1")
+        if isinstance(self.objective, WithCleanTexts) and not self.sees_attacked_texts:
+            raise ValueError(
+                f"WithCleanTexts with order {self.order}, share {self.share} and against "
+                f"{self.against!r}: no "
+                "image is attacked after a text, so both halves would be of clean captions; let a "
+                "text move come first, or leave WithCleanTexts out"
+            )
+
+    @property
+    def sees_attacked_texts(self) -> bool:
+        """Whether some image is attacked against captions that were attacked before."""
+        text = self.order.index("text") if "text" in self.order else len(self.order)
+        return self.share > 0 and self.against == "attacked" and "image" in self.order[text:]
 
     def play(
         self,

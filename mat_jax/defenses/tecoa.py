@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.inner import attack_images
+from mat_jax.defenses.parts import belongs
 from mat_jax.defenses.prompts import Prompts, accuracy, class_logits, labels_of, surprise
 from mat_jax.records import Batch
 
@@ -78,4 +79,4 @@ class TeCoA:
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """The image tower and its projection."""
-        return path[0].startswith("vision")
+        return belongs(path, "vision")

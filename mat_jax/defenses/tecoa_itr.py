@@ -18,6 +18,9 @@ class TeCoAITR:
 
     $$\min_\theta E_{(x,t)} \Big[ \max_{\|x'-x\| \le eps} \mathrm{NCE}_\theta(x', t) \Big]$$
 
+    ALBEF, TCL and BLIP also learn to match the attacked images with their captions, outside alone;
+    BLIP's captioner is attacked and trained by its language model's loss (`outer.pair_losses`).
+
     TeCoA (Mao et al., ICLR 2023, arXiv:2212.07016) attacks and trains on class prompts; the
     authors of MAT (arXiv:2405.18770) carry it over to retrieval with real pairs and all weights.
     Their exact form is not published. Our choice: the same loss, PGD and schedule as our `MAT`, so
@@ -38,7 +41,7 @@ class TeCoAITR:
     part: Part = "all"
 
     needs_reference = False
-    captions = True  # it trains captioners too
+    captioners = True  # it trains captioners too
     words = 0
 
     def __post_init__(self) -> None:

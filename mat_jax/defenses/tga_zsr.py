@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
+from mat_jax.defenses.parts import belongs
 from mat_jax.defenses.prompts import Prompts, accuracy, class_logits, labels_of, surprise
 from mat_jax.defenses.tecoa import TeCoA
 from mat_jax.records import Batch, ImageFeatures, unit
@@ -89,7 +90,7 @@ class TGAZSR:
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """The image tower and its projection."""
-        return path[0].startswith("vision")
+        return belongs(path, "vision")
 
 
 def attention(

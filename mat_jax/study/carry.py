@@ -16,7 +16,7 @@ from mat_jax import evaluate, models
 from mat_jax import experiment as experiments
 from mat_jax import run as runs
 from mat_jax.augment.properties import properties
-from mat_jax.metrics import write_text
+from mat_jax.disk import write_text
 from mat_jax.remember import remembered
 from mat_jax.soup import soup
 from mat_jax.study import captioned, grounded, saved
@@ -130,8 +130,9 @@ def make_data(run: Run, results: Path) -> None:
     command = [sys.executable, "-m", "mat_jax.augment", *run.manifest, "--out", str(run.folder)]
     if subprocess.run(command, check=False).returncode:
         raise ValueError(f"could not make {run.folder}: {' '.join(command[1:])} failed")
-    file, made = saved.measures_file(results, run.folder.name), " ".join(run.manifest)
-    if not file.is_file() or json.loads(file.read_text(encoding="utf-8"))["made"] != made:
+    made = " ".join(run.manifest)
+    if not saved.measured(results, run.folder.name, made):
+        file = saved.measures_file(results, run.folder.name)
         file.parent.mkdir(parents=True, exist_ok=True)
         found = {"made": made, **properties(run.folder)}
         write_text(file, json.dumps(found, indent=1) + "\n")

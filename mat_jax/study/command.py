@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from mat_jax import loop
+from mat_jax.disk import writable
 from mat_jax.invariants import Broken
 from mat_jax.metrics import duration
 from mat_jax.parser import Parser
-from mat_jax.saving import writable
 from mat_jax.study import augmented, saved, studies
 from mat_jax.study.carry import carry_out
 from mat_jax.study.plan import Run, home

@@ -7,9 +7,10 @@ import numpy as np
 from PIL import Image
 
 from mat_jax import data
-from mat_jax.saving import writing
+from mat_jax.disk import writing
 from mat_jax.study import studies
 from mat_jax.study.saved import SHOWN, Saved, Shelf
+from mat_jax.study.tables import protocol
 
 BLUE, RED, PAPER = (37, 99, 235), (220, 38, 38), (255, 255, 255)
 SIDE, FRAME, GAP = 96, 5, 8
@@ -30,9 +31,10 @@ def neighbours(shelf: Shelf, results: Path) -> str:
         return ""
     scenes = data.scenes("test", limit=first[0].content["protocol"]["images"])
     parts = [
+        protocol(Shelf({run.key: shelf.of(run.key)[:1] for run in runs}), runs),
         "The first caption of some test scenes, after SGA's attack on the model that reads it, and "
         "the five nearest pictures of the attacked gallery (by cosine). Blue: the caption's own "
-        "picture; red: another. Left alone, the picture that is looked for."
+        "picture; red: another. Left alone, the picture that is looked for.",
     ]
     for number, told in enumerate(first[0].content["neighbours"]):
         parts.append(f"> {told['caption']}")

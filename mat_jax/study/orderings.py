@@ -5,11 +5,9 @@ Each is broken into comparisons of R@1 left, the mean of TR@1 and IR@1, or of wh
 still grounded or rightly said (`claims`).
 """
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
-from mat_jax.study import augmented, studies
 from mat_jax.study.claims import (
     JOINT,
     Claim,
@@ -17,16 +15,39 @@ from mat_jax.study.claims import (
     compare,
     gain,
     named,
-    rank_correlation,
+    seed_by_seed,
     told,
     verdict,
 )
+from mat_jax.study.one_to_many import more_pairs, numbers, partners, properties
 from mat_jax.study.other_tasks import captioning, grounding
 from mat_jax.study.published import DEFENSES, MODELS
-from mat_jax.study.saved import Shelf, measures
+from mat_jax.study.saved import Shelf
 from mat_jax.study.tables import table
 
+# What the papers on MAT (A to F, J), MMCoA (G) and MAVA (H, I) found.
+FINDINGS = {
+    "A": "Attacks on both modalities do more than attacks on one, and together more than apart",
+    "B": "Defences of the image help against images, and little against both",
+    "C": "MAT is ahead of TeCoA-ITR, and that of TeCoA, FARE and none; clean it costs something",
+    "D": "MAT+ is ahead of MAT; texts before pictures, the other modality's before the own",
+    "E": "More partners help; so do alignment and diversity, and a small distribution gap",
+    "F": "New pairs are best, then 1:N, then the same as pairs of their own, then nothing",
+    "G": "MMCoA, which trains both towers, is ahead of training one, and costs clean",
+    "H": "MAVA is ahead of FARE, that of TeCoA, that of none; clean is kept, by SCA",
+    "I": "MAVA gains by neighbours up to three, by captions and by updates",
+    "J": "In grounding and captioning too MAT and MAT+ are ahead",
+}
+RULE = (
+    "R@1 left, mean of TR@1 and IR@1, in percent (J: phrases right, or claims and things that "
+    "agree), and of several attacks or runs their mean. Of each side the standard deviation "
+    "over its seeds; after the colon the difference and its noise: the standard deviation it "
+    "would have in other trainings and on other test images (`mat_jax/study/claims.py`). "
+    "Confirmed is what is above twice its noise, likely what is above its noise; if there were "
+    "nothing but noise, 2 and 16 of a hundred claims would be. A correlation has the same odds."
+)
 MANY = ("pgd", "co_attack", "sga", "vlp_attack")
+KEPT = 3.0  # points of clean R@1 that a defence said to keep the clean model may cost; ours
 
 
 def findings(shelf: Shelf, results: Path) -> list[Claim]:
@@ -43,18 +64,20 @@ def findings(shelf: Shelf, results: Path) -> list[Claim]:
 def attacks_in_order(shelf: Shelf, short: str) -> list[Claim]:
     """A: what attacks leave of the undefended model."""
     key = f"main/{short}-none"
-    joint = ("co_attack", "sga", "vlp_attack")
 
-    def says(text: str, more: tuple[str, ...], less: tuple[str, ...]) -> Claim:
-        sides = [Side(named(attacks), (key,), attacks) for attacks in (more, less)]
+    def says(text: str, more: str, less: str) -> Claim:
+        sides = [Side(named((attack,)), (key,), (attack,)) for attack in (more, less)]
         return compare("A", f"{short}, undefended: {text}", shelf, *sides)
 
     return [
-        says("attacks on images leave more than attacks on both", ("pgd",), joint),
-        says("attacks on texts leave more than attacks on images", ("bert_attack",), ("pgd",)),
-        says("both apart (Sep) leave more than both together (Co)", ("sep",), ("co_attack",)),
-        says("Co-Attack leaves more than SGA", ("co_attack",), ("sga",)),
-        says("VLP-attack leaves more than SGA", ("vlp_attack",), ("sga",)),
+        *(
+            says(f"attacks on images leave more than {named((attack,))}", "pgd", attack)
+            for attack in (*JOINT, "vlp_attack")
+        ),
+        says("attacks on texts leave more than attacks on images", "bert_attack", "pgd"),
+        says("both apart (Sep) leave more than both together (Co)", "sep", "co_attack"),
+        says("Co-Attack leaves more than SGA", "co_attack", "sga"),
+        says("VLP-attack leaves more than SGA", "vlp_attack", "sga"),
     ]
 
 
@@ -77,11 +100,15 @@ def _gains(
     more: tuple[str, ...],
     less: tuple[str, ...],
 ) -> Claim:
-    """Whether a defence gains more over another under some attacks than under others."""
+    """Whether a defence gains more over another under some attacks than under others.
+
+    Both gains are of the same trainings.
+    """
     keys = f"main/{short}-{name}", f"main/{short}-{base}"
     one, other = (gain(shelf, *keys, attacks) for attacks in (more, less))
-    figures = told((f"gain under {named(more)}", one), (f"under {named(less)}", other))
-    return Claim(letter, text, verdict(one, other), figures)
+    between = seed_by_seed(one, other)
+    sides = (f"gain under {named(more)}", one), (f"under {named(less)}", other)
+    return Claim(letter, text, verdict(between), told(*sides, between))
 
 
 def mat(shelf: Shelf, short: str) -> list[Claim]:
@@ -138,14 +165,20 @@ def mat_plus(shelf: Shelf, short: str) -> list[Claim]:
 
 
 def mmcoa(shelf: Shelf, short: str) -> list[Claim]:
-    """G: training both towers against training the image tower, with the same prompts."""
+    """G: training both towers against training the image tower, with the same prompts.
+
+    In retrieval; MMCoA's paper classifies. That it pays for it with the clean model is the last.
+    """
+
+    def side(name: str, attacks: tuple[str, ...]) -> Side:
+        return Side(DEFENSES[name], (f"main/{short}-{name}",), attacks)
+
     found = []
     for attacks in (("bert_attack",), JOINT, ("pgd",)):
-        sides = [
-            Side(DEFENSES[name], (f"main/{short}-{name}",), attacks) for name in ("mmcoa", "tecoa")
-        ]
+        sides = [side(name, attacks) for name in ("mmcoa", "tecoa")]
         found.append(compare("G", f"{short}, {named(attacks)}: MMCoA > TeCoA", shelf, *sides))
-    return found
+    sides = [side(name, ("none",)) for name in ("none", "mmcoa")]
+    return [*found, compare("G", f"{short}, clean: MMCoA costs something", shelf, *sides)]
 
 
 def mava_order(shelf: Shelf, short: str) -> list[Claim]:
@@ -156,11 +189,15 @@ def mava_order(shelf: Shelf, short: str) -> list[Claim]:
         sides = [Side(DEFENSES[name], (f"main/{short}-{name}",), MANY) for name in (better, worse)]
         text = f"{short}, {named(MANY)}: {sides[0].name} > {sides[1].name}"
         found.append(compare("H", text, shelf, *sides))
-    return found
+    sides = [
+        Side(DEFENSES[name], (f"main/{short}-{name}",), ("none",)) for name in ("mava", "none")
+    ]
+    text = f"{short}, clean: MAVA costs less than {KEPT:g} points"
+    return [*found, compare("H", text, shelf, *sides, margin=KEPT)]
 
 
 def mava_parts(shelf: Shelf) -> list[Claim]:
-    """H, SCA keeps the clean model; I, MAVA's sizes."""
+    """H, what each part of MAVA is for (its table 4); I, MAVA's sizes."""
 
     def side(key: str, name: str, attacks: tuple[str, ...]) -> Side:
         return Side(name, (key,), attacks)
@@ -169,118 +206,22 @@ def mava_parts(shelf: Shelf) -> list[Claim]:
         sides = (side(more, "with more", attacks), side(less, "with less", attacks))
         return compare("I", f"clip, {named(attacks)}: {text}", shelf, *sides)
 
+    def needs(part: str, attacks: tuple[str, ...]) -> Claim:
+        without = side(f"mava/no_{part}", f"without {part.upper()}", attacks)
+        text = f"clip, {named(attacks)}: without {part.upper()} MAVA loses"
+        return compare("H", text, shelf, side(whole, "MAVA", attacks), without)
+
     whole = "mava/whole"
     joint = (*JOINT, "vlp_attack")
     return [
-        compare(
-            "H",
-            "clip, clean: without SCA MAVA loses",
-            shelf,
-            side(whole, "MAVA", ("none",)),
-            side("mava/no_sca", "without SCA", ("none",)),
-        ),
+        *(needs(part, attacks) for part in ("cms", "vsse", "sca") for attacks in (("none",), MANY)),
         grows("3 neighbours > none", whole, "mava/neighbours_0", joint),
         grows("3 neighbours > 4", whole, "mava/neighbours_4", JOINT),
+        grows("4 neighbours > 3", "mava/neighbours_4", whole, ("vlp_attack",)),
         grows("5 captions > 1", whole, "mava/texts_1", joint),
         grows("400 updates > 100", "mava/steps_400", "mava/steps_100", joint),
         grows("100 updates > 400", "mava/steps_100", "mava/steps_400", ("none",)),
     ]
-
-
-def partners(shelf: Shelf) -> list[Claim]:
-    """D, the second half: which partners are worth most; each kind's best is not picked."""
-    kinds = augmented.KINDS
-
-    def side(name: str, wanted: Callable[[augmented.Kind], bool]) -> Side:
-        names = [n for n, kind in kinds.items() if kind.family != augmented.KNOB and wanted(kind)]
-        return Side(name, tuple(f"augmentations/{n}" for n in names), JOINT)
-
-    def only(name: str) -> Side:
-        return Side(kinds[name].title, (f"augmentations/{name}",), JOINT)
-
-    def says(text: str, more: Side, less: Side) -> Claim:
-        return compare("D", f"clip, Co-Attack and SGA: {text}", shelf, more, less)
-
-    original = Side("original pairs", ("budget/original",), JOINT)
-    texts = side("texts", lambda kind: not kind.pictures)
-    pictures = side("pictures", lambda kind: kind.pictures)
-
-    def crossed(what: str, of_pictures: bool) -> Claim:
-        cross, intra = (
-            side(family, lambda k, f=family: k.family == f and k.pictures is of_pictures)
-            for family in (augmented.CROSS, augmented.INTRA)
-        )
-        return says(f"cross-modal > intra-modal partner {what}", cross, intra)
-
-    others = side("other texts", lambda kind: not kind.pictures and kind.title != "I2T (Human)")
-    return [
-        says("partner texts > partner pictures", texts, pictures),
-        crossed("texts", False),
-        crossed("pictures", True),
-        says("I2T (Human) > other texts", only("i2t_human"), others),
-        says("I2T (Human) > no partners", only("i2t_human"), original),
-        says("no partners > misaligned texts", original, only("i2t_misaligned")),
-        says("no partners > misaligned pictures", original, only("t_i2i_misaligned")),
-    ]
-
-
-def properties(shelf: Shelf, results: Path) -> list[Claim]:
-    """E: rank correlation of each property with what is right under SGA, over augmentations."""
-    found = []
-    wanted = {"alignment": 1, "diversity": 1, "frechet": -1, "mmd": -1}
-    for pictures, what in ((False, "texts"), (True, "pictures")):
-        for name, sign in wanted.items():
-            pairs = {}
-            for kind_name, kind in augmented.KINDS.items():
-                own = measures(results, kind_name)
-                robust = shelf.spread(f"augmentations/{kind_name}", "sga")
-                if kind.pictures is pictures and own and robust.count:
-                    pairs[kind_name] = (float(own[name]), robust.mean)
-            rho = rank_correlation(pairs)
-            text = f"clip, SGA: {'rises' if sign > 0 else 'falls'} with {name} of partner {what}"
-            if math.isnan(rho):
-                found.append(Claim("E", text, "not measured", ""))
-                continue
-            # Beyond what chance gives: the standard error of rho without any relation.
-            chance = 1 / math.sqrt(len(pairs) - 1)
-            word = "confirmed" if sign * rho > chance else "not confirmed"
-            word = "opposite" if -sign * rho > chance else word
-            figures = f"Spearman's rho {rho:.2f} over {len(pairs)} augmentations"
-            found.append(Claim("E", text, word, figures))
-    return found
-
-
-def numbers(shelf: Shelf) -> list[Claim]:
-    """E: more human captions are better; pictures are worth less."""
-
-    def side(name: str, key: str) -> Side:
-        return Side(name, (key,), ("sga",))
-
-    none, four = side("no partner", "budget/original"), side("4 texts", "budget/one_to_many")
-    one = side("1 text", "counts/texts_2")
-    pictures = side("4 pictures", "augmentations/t_i2i")
-    return [
-        compare("E", "clip, SGA: one more human caption > none", shelf, one, none),
-        compare("E", "clip, SGA: four more human captions > one", shelf, four, one),
-        compare("E", "clip, SGA: four more captions > four more pictures", shelf, four, pictures),
-    ]
-
-
-def more_pairs(shelf: Shelf) -> list[Claim]:
-    """F: new data before 1:N before the same texts as pairs before none.
-
-    1:N twice: with as many pictures seen as the others, and with as many pairs.
-    """
-    order = [("new", many) for many in ("one_to_many", "one_to_many_short")]
-    order += [(many, "pairs") for _, many in order] + [("pairs", "original")]
-    found = []
-    for better, worse in order:
-        sides = [
-            Side(studies.BUDGET[name][0], (f"budget/{name}",), JOINT) for name in (better, worse)
-        ]
-        text = f"clip, Co-Attack and SGA: {sides[0].name} > {sides[1].name}"
-        found.append(compare("F", text, shelf, *sides))
-    return found
 
 
 EACH_MODEL: tuple[Callable[[Shelf, str], list[Claim]], ...] = (
@@ -302,17 +243,13 @@ ONCE: tuple[Callable[[Shelf], list[Claim]], ...] = (
 
 
 def section(shelf: Shelf, results: Path) -> str:
-    """The table of all claims."""
+    """A table a letter."""
     claims = findings(shelf, results)
     if not any(claim.verdict != "not measured" for claim in claims):
         return ""
-    rows = [(c.letter, c.text, c.verdict, c.figures) for c in claims]
-    return (
-        "R@1 left, mean of TR@1 and IR@1, in percent (J: phrases right, or claims and things that "
-        "agree), and of several attacks or runs their mean. Confirmed: the difference of the means "
-        "is larger than its noise, whose variance is that of both sides over seeds (none where "
-        "there is one) plus that of the difference over draws of the test images, which are the "
-        "same for both; ± is over seeds alone. A correlation is confirmed where it is larger than "
-        "1 / sqrt(n - 1), its standard deviation over n unrelated augmentations."
-        f"\n\n{table(['', 'finding', 'on scenes', 'figures'], rows)}"
-    )
+    tables = [
+        f"**{letter}. {said}**\n\n{table(['finding', 'on scenes', 'figures'], rows)}"
+        for letter, said in FINDINGS.items()
+        if (rows := [(c.text, c.verdict, c.figures) for c in claims if c.letter == letter])
+    ]
+    return "\n\n".join([RULE, *tables])

@@ -14,14 +14,17 @@ def grounding(shelf: Shelf) -> list[Claim]:
     """
     pairs = [("mat", other) for other in ("tecoa", "tecoa_itr", "fare", "none")]
     pairs += [("mat_plus", "tecoa_itr"), ("mat_plus", "fare"), ("mava", "none")]
+    titles = {run.name: run.title for run in studies.grounding()}
     found = []
     for words in studies.WORDS:
 
         def side(name: str, attacks: tuple[str, ...], words: str = words) -> Side:
-            title = DEFENSES[name] if len(attacks) > 1 else named(attacks)
+            title = titles[f"{words}-{name}"] if len(attacks) > 1 else named(attacks)
             return Side(title, (f"grounding/{words}-{name}",), attacks)
 
-        for pair in pairs:
+        # Ours, where MAT is behind: does it heed words less because it learnt against false ones?
+        own = [("mat_truthful", other) for other in ("mat", "none")] if words == "true" else []
+        for pair in (*pairs, *own):
             more, less = (side(name, JOINT) for name in pair)
             text = f"albef grounds phrases, {named(JOINT)} with {words} words"
             found.append(compare("J", f"{text}: {more.name} > {less.name}", shelf, more, less))

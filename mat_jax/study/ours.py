@@ -11,6 +11,10 @@ BEYOND: dict[str, tuple[str, tuple[str, ...]]] = {
     "mat": ("MAT", ()),
     "wide": ("MAT, radius 9/255", ("radius=9/255",)),
     "promising": ("MAT, promising words", ("search=promising",)),
+    "truthful": ("MAT, words that leave captions true", ("constraint=truthful",)),
+    "vision": ("MAT, image tower alone", ("part=vision",)),
+    "vision_still": ("TeCoA-ITR, image tower alone", ("part=vision", "words=0")),
+    "vision_plus": ("MAT+, image tower alone", ("part=vision", "texts=5")),
     "fast": ("MAT, 3 updates a batch", ("pgd_steps=1", "replays=3")),
     "fast_plus": ("MAT+, 3 updates a batch", ("texts=5", "pgd_steps=1", "replays=3")),
     "high": ("MAT, 1 step, rate kept high", ("pgd_steps=1", "horizon=3")),
@@ -48,6 +52,13 @@ def beyond() -> list[Run]:
     """Our settings on the validation scenes, and those chosen there on the test scenes."""
     names = [(name, "val") for name in (*BEYOND, *SOUPS)] + [(name, "test") for name in CHOSEN]
     return [_mixed(*one) if one[0] in SOUPS else _ours(*one) for one in names]
+
+
+def on_albef(name: str) -> Run:
+    """The training of one of our settings on ALBEF, for other tasks; no run of its own."""
+    run = _ours(name, "val")
+    settings = ("model=scenes-albef", *run.settings)
+    return replace(run, name=f"albef-{name}", training=f"albef-{name}", settings=settings)
 
 
 def _ours(name: str, split: str) -> Run:

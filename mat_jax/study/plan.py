@@ -80,13 +80,16 @@ class Run:
 
     @property
     def command(self) -> str:
-        """What does the same by hand, measuring before and after where `train` can."""
+        """What does the same by hand, data first, measuring before and after where `train` can."""
         if self.ingredients or (self.trained and self.task != "retrieval"):
             return f"python -m mat_jax.study --only {self.key} --seeds {self.seed + 1}"
         if not self.trained:
             return f"python -m mat_jax.study --only {self.key}"
         chosen = " ".join((*self.settings, f"seed={self.seed}"))
-        return f"python -m mat_jax.train --config {shown(self.config)} --set {chosen}"
+        train = f"python -m mat_jax.train --config {shown(self.config)} --set {chosen}"
+        if not self.manifest:
+            return train
+        return f"python -m mat_jax.augment {' '.join(self.manifest)} --out {self.folder} && {train}"
 
 
 def shown(path: Path) -> str:

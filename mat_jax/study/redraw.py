@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mat_jax.metrics import write_text
+from mat_jax.disk import write_text
 from mat_jax.study.saved import Shelf
 from mat_jax.study.sections import SECTIONS
 

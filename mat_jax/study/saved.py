@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from mat_jax.metrics import write_text
+from mat_jax.disk import write_text
 from mat_jax.results import WORST_CASE, Result, Row
 from mat_jax.study.plan import Run
 from mat_jax.tasks.retrieval import DEPTHS
@@ -37,9 +37,15 @@ class Saved:
         return self.content["seed"]
 
     @property
+    def own_minutes(self) -> dict[str, float]:
+        """Of its training and its evaluation; what others trained is no time of its own."""
+        minutes = dict(self.content["minutes"])
+        return minutes | ({"training": 0.0} if self.content["ingredients"] else {})
+
+    @property
     def minutes(self) -> float:
-        """Training and evaluation together."""
-        return sum(self.content["minutes"].values())
+        """Both together."""
+        return sum(self.own_minutes.values())
 
     def value(self, attack: str, figure: str = "mean") -> float:
         """A figure under an attack in percent, NaN if not there.
@@ -142,13 +148,8 @@ def one(file: Path) -> Saved | None:
     Raises:
         ValueError: a file that is no JSON.
     """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{file} is not JSON ({error}): restore it, or remove it") from None
-    return Saved(content) if "attacks" in content else None
+    content = _content(file)
+    return Saved(content) if content and "attacks" in content else None
 
 
 def known(folder: Path, run: Run) -> Saved | None:
@@ -197,11 +198,22 @@ def measures_file(folder: Path, name: str) -> Path:
 
 def measures(folder: Path, name: str) -> dict[str, Any] | None:
     """The measures of an augmentation, of the one modality it has; None if they were not taken."""
-    file = measures_file(folder, name)
-    if not file.is_file():
-        return None
-    found = json.loads(file.read_text(encoding="utf-8"))
+    found = _content(measures_file(folder, name)) or {}
     return found.get("texts") or found.get("images")
+
+
+def measured(folder: Path, name: str, made: str) -> bool:
+    """Whether the measures of an augmentation that was made so are there."""
+    return (_content(measures_file(folder, name)) or {}).get("made") == made
+
+
+def _content(file: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{file} is not JSON ({error}): restore it, or remove it") from None
 
 
 def summary(result: Result) -> dict[str, Any]:

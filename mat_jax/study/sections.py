@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mat_jax.metrics import write_text
+from mat_jax.disk import write_text
 from mat_jax.report.words import title
 from mat_jax.study import augmented, plot, studies
 from mat_jax.study.claims import difference
@@ -52,7 +52,7 @@ def compared(shelf: Shelf, results: Path, runs: list[Run], file: str, name: str)
 # Each against the clean figure: attacks a defence may have trained on, and the worst case.
 FRONT = ("sga", "worst_case")
 CLEAN = 80  # percent; of models that lose more a front has no use, and the others would crowd
-BRIEF = ("none", "pgd", "bert_attack", "co_attack", "sga", "worst_case")
+BRIEF = ("none", "pgd", "bert_attack", "co_attack", "sga", "vlp_attack", "worst_case")
 
 
 # The strongest of the published under attacks on both sides, by which ours are measured.
@@ -116,7 +116,8 @@ def beyond(shelf: Shelf, results: Path) -> str:
     if rows:
         parts.append(
             "What ours have more than the strongest of the published, and the noise of the "
-            "difference (by the rule of the findings, below); bold where it is larger than that:"
+            "difference (by the rule of the findings, below); bold where it is more than twice "
+            "that:"
         )
         parts.append(table(["ours", "published", *(title(a) for a in BRIEF)], rows))
     return "\n\n".join(parts)
@@ -132,7 +133,7 @@ def mava(shelf: Shelf, results: Path) -> str:
         if not any(run.key in shelf for run in own):
             continue
         if group == "parts":
-            parts.append(recalls(shelf, [whole, *own], "mean", BRIEF))
+            parts += [recalls(shelf, [whole, *own], figure) for figure in ("tr@1", "ir@1")]
             continue
         places = {runs[name].key: x for name, (_, x, _) in names.items() if x is not None}
         places[whole.key] = studies.MAVA_DEFAULTS[group]
@@ -183,6 +184,11 @@ def counts(shelf: Shelf, results: Path) -> str:
         if sum(key in shelf for key in places) < 2:
             continue
         chart = swept(shelf, places, f"MAT+ by partner {kind}", f"partner {kind} of a pair")
+        own = [
+            replace(run, title=f"{n:.0f} partner {kind.removesuffix('s') if n == 1 else kind}")
+            for n, run in sorted(runs.items())
+        ]
+        parts += [protocol(shelf, own), recalls(shelf, own, "mean", BRIEF)]
         parts.append(drawn(results, f"counts-{kind}", chart, f"MAT+ by number of {kind}"))
     return "\n\n".join(parts)
 
@@ -244,17 +250,17 @@ GROUNDED = "The model says which of a scene's four objects is meant; by chance 2
 
 def grounding(shelf: Shelf, results: Path) -> str:
     """Phrases grounded under attack, by any word and by such as leave the phrase true."""
+    every = studies.every()["grounding"]
     parts = []
     for words, said in (
         ("any", "Any word may be put in, as in the papers:"),
         ("true", "Only such as leave a phrase naming its object and no other:"),
     ):
-        runs = [run for run in studies.every()["grounding"] if run.name.startswith(f"{words}-")]
-        there = [run for run in runs if run.key in shelf]
+        there = [run for run in every if run.name.startswith(f"{words}-") and run.key in shelf]
         if there:
             attacks = shelf.of(there[0].key)[0].content["attacks"]
             if not parts:
-                parts = [protocol(shelf, there), GROUNDED]
+                parts = [protocol(shelf, every), GROUNDED]
             parts += [said, recalls(shelf, there, "accuracy", list(attacks))]
     return "\n\n".join(parts)
 

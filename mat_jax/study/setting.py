@@ -31,9 +31,10 @@ def on_scenes(
 ) -> Experiment:
     """A defence on the embedded world: equal steps, data, optimizer and threat for all.
 
-    Muon and the learning rate are those of `experiments/scenes_defenses.py`, not tuned for any
-    defence. The evaluation is every usual attack and VLP-attack, each on all images, and then the
-    suite `quick` on what still stands; its seed is 0 whatever the training's.
+    Muon and the learning rate are those of `experiments/scenes_defenses.py`, where they were chosen
+    under MAT; no other defence has its own. The evaluation is every usual attack and VLP-attack,
+    each on all images, and then the suite `quick` on what still stands; its seed is 0 whatever the
+    training's.
 
     Args:
         defense: from `mat_jax.defenses`.

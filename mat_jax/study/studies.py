@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 from functools import cache
 
 from mat_jax.study.augmented import KINDS, augmentations, augmented
-from mat_jax.study.ours import beyond
+from mat_jax.study.ours import beyond, on_albef
 from mat_jax.study.plan import Run, home
 from mat_jax.study.published import DEFENSES, main, setting_of
 
@@ -153,7 +153,7 @@ def counts() -> dict[str, dict[float, Run]]:
         float(n - 1): Run(
             study="counts",
             name=f"texts_{n}",
-            title=f"{n - 1} more texts",
+            title=f"{n} texts, 1:N",
             config=home() / "budget.py",
             settings=("way=one_to_many", f"texts={n}"),
             minutes=4.0 + n,
@@ -169,21 +169,25 @@ def counts() -> dict[str, dict[float, Run]]:
 
 
 WORDS = {"any": "none", "true": "truthful"}
-GROUNDING = ("none", "tecoa", "tecoa_itr", "fare", "mava", "mat", "mat_plus")
+GROUNDING = ("none", "tecoa", "tecoa_itr", "fare", "mava", "mat", "mat_plus", "mat_truthful")
 
 
 def grounding() -> list[Run]:
-    """Phrases grounded by ALBEF as `main` trained it, under attack by any word and by true ones."""
-    of_main = {run.name: run for run in main()}
+    """Phrases grounded by ALBEF as `main` trained it, under attack by any word and by true ones.
+
+    And by MAT that learnt against true words: whether false ones teach it to heed words less.
+    """
+    trained = {run.name.removeprefix("albef-"): run for run in main()}
+    trained["mat_truthful"] = on_albef("truthful")
     return [
         Run(
             study="grounding",
             name=f"{words}-{name}",
-            title=DEFENSES[name],
+            title=trained[name].title,
             config=home() / "grounding.py",
             settings=(f"constraint={constraint}",),
             trained=name != "none",
-            ingredients=() if name == "none" else (of_main[f"albef-{name}"],),
+            ingredients=() if name == "none" else (trained[name],),
             task="grounding",
             minutes=1.5,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from mat_jax.metrics import duration
 from mat_jax.report.words import title
 from mat_jax.study.plan import Run
 from mat_jax.study.saved import Shelf, spread
@@ -69,7 +70,7 @@ def costs(shelf: Shelf, runs: Sequence[Run]) -> str:
 
 
 def protocol(shelf: Shelf, runs: Sequence[Run]) -> str:
-    """On what, under what threat and on which machines the runs were measured, in a line or two."""
+    """On what and under what threat runs were measured, by which command, where, and how long."""
     found: dict[str, None] = {}
     machines: dict[str, None] = {}
     for run in runs:
@@ -88,7 +89,20 @@ def protocol(shelf: Shelf, runs: Sequence[Run]) -> str:
             machine = one.content["machine"]
             at = f"{machine['processor']}, {machine['cores']} cores ({machine['device']})"
             found[f"{said}."], machines[at] = None, None
-    return f"{' '.join(found)} On {'; '.join(machines)}."
+    return f"{' '.join(found)} {_carried_out(shelf, unique(runs))} On {'; '.join(machines)}."
+
+
+def _carried_out(shelf: Shelf, runs: Sequence[Run]) -> str:
+    studies = ",".join(dict.fromkeys(run.study for run in runs if run.key in shelf))
+    there = [one for run in runs for one in shelf.of(run.key)]
+    training, evaluation = (
+        duration(60 * sum(one.own_minutes[part] for one in there))
+        for part in ("training", "evaluation")
+    )
+    return (
+        f"`python -m mat_jax.study --only {studies} --seeds {max(one.seed for one in there) + 1}`: "
+        f"{len(there)} of its runs, {training} of training and {evaluation} of evaluation."
+    )
 
 
 def unique(runs: Iterable[Run]) -> list[Run]:

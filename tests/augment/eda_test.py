@@ -22,7 +22,7 @@ def versions(operation, alpha, count=200, caption=CAPTION, options=OPTIONS):
     return [eda(caption, options, r, alpha=alpha, operation=operation).split() for r in rngs]
 
 
-@pytest.mark.parametrize(("alpha", "times"), [(0.0, 1), (0.1, 1), (0.12, 2), (0.3, 3)])
+@pytest.mark.parametrize(("alpha", "times"), [(0.01, 1), (0.1, 1), (0.12, 2), (0.3, 3)])
 def test_replacement(alpha, times):
     """n = max(1, alpha l) of the words that have synonyms; three have one, "and" says nothing."""
     found = versions("replacement", alpha)
@@ -69,6 +69,11 @@ def test_each_operation_is_drawn_equally_often():
 def test_a_caption_of_one_word_without_synonyms_stays():
     for operation in OPERATIONS:
         assert versions(operation, 0.5, 5, "zebra", [[]]) == [["zebra"]] * 5
+
+
+@pytest.mark.parametrize("operation", [None, *OPERATIONS])
+def test_no_share_of_the_words_is_none(operation):
+    assert all(words == list(WORDS) for words in versions(operation, 0.0, 20))
 
 
 def test_in_scenes_replaced_words_leave_captions_true():

@@ -1,6 +1,9 @@
 """Partners on disk: the same whether made at once or with a stop, and as aligned as asked."""
 
 import json
+import shutil
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from mat_jax.data.world import Scenes, content, is_true, rewrite
 from mat_jax.data.world import make as scene_of
 from mat_jax.data.world.builder import SceneExample
 from mat_jax.data.world.draw import render
+from mat_jax.disk import alone
 
 
 class Few(Scenes):
@@ -98,6 +102,82 @@ def test_a_folder_of_another_recipe_is_refused(tmp_path):
     (tmp_path / "augment.json").unlink()
     with pytest.raises(ValueError, match="holds a manifest of others"):
         make(Recipe(data=Few(2), count=1), tmp_path, quiet=True)
+
+
+def test_a_folder_of_other_contents_is_refused(photographs, tmp_path):
+    """Images elsewhere, captions edited, another file of rewrites under the same name."""
+    file, other = tmp_path / "rewrites.json", tmp_path / "other"
+    file.write_text(json.dumps({f"a dog number {n}": [f"hound {n}"] for n in range(3)}))
+    recipe = Recipe(**photographs, how="langrw", count=1, originals=1, file=file)
+    make(recipe, tmp_path / "out", quiet=True)
+    shutil.copytree(photographs["images"], other)
+    with pytest.raises(ValueError, match="of images that lay elsewhere: choose another folder"):
+        make(replace(recipe, images=other), tmp_path / "out", quiet=True)
+    file.write_text(json.dumps({f"a dog number {n}": [f"a puppy {n}"] for n in range(3)}))
+    with pytest.raises(ValueError, match="made from the file before it was changed"):
+        make(recipe, tmp_path / "out", quiet=True)
+    drawn = tmp_path / "drawn"
+    shutil.copytree(photographs["images"], drawn)
+    for picture in [*drawn.iterdir()]:
+        picture.rename(drawn / f"f-{picture.stem}_0.png")
+    recipe = Recipe(**photographs, how="t2i", count=1, file=drawn)
+    make(recipe, tmp_path / "drawn out", quiet=True)
+    Image.fromarray(np.zeros((3, 3, 3), np.uint8)).save(drawn / "f-0_0.png")
+    with pytest.raises(ValueError, match="made from the file before it was changed"):
+        make(recipe, tmp_path / "drawn out", quiet=True)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_another_program_may_have_been_there_meanwhile(tmp_path, monkeypatch, count):
+    """Two start at once; the later one waits, and finds the folder finished, by any recipe."""
+    one, made = Recipe(data=Few(2), count=1), []
+
+    @contextmanager
+    def waited(folder):
+        with alone(folder):
+            making._make(*other, folder, True)
+            made.clear()
+            yield
+
+    # What the other one writes: as this one, but for its recipe.
+    arguments = []
+    with monkeypatch.context() as watch:
+        watch.setattr(making, "_make", lambda *given: arguments.append(given[:-2]))
+        with pytest.raises(FileNotFoundError):
+            make(replace(one, count=count), tmp_path / "nowhere", quiet=True)
+    (other,) = arguments
+    write = making._make
+    monkeypatch.setattr(making, "_make", lambda *given: made.append(1) or write(*given))
+    monkeypatch.setattr(making, "alone", waited)
+    if count == 1:
+        assert len(make(one, tmp_path / "out", quiet=True)) == 2
+    else:
+        with pytest.raises(ValueError, match="made with count=2, not 1"):
+            make(one, tmp_path / "out", quiet=True)
+    assert not made
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot write in .*file.*: choose another folder"):
+        make(Recipe(data=Few(2), count=1), tmp_path / "file", quiet=True)
+
+
+def test_a_damaged_header_is_named(tmp_path):
+    make(Recipe(data=Few(2), count=1), tmp_path, quiet=True)
+    (tmp_path / "augment.json").write_text("{")
+    with pytest.raises(ValueError, match=r"augment.json' is not valid JSON"):
+        make(Recipe(data=Few(2), count=1), tmp_path, quiet=True)
+
+
+def test_nothing_to_make_partners_of_is_a_mistake(photographs, tmp_path):
+    file = tmp_path / "rewrites.json"
+    file.write_text('{"a cat": ["kitten"]}')
+    with pytest.raises(ValueError, match="has no rewrite of any caption, such as 'a dog number 0'"):
+        make(Recipe(**photographs, how="langrw", file=file), tmp_path / "out", quiet=True)
+    with pytest.raises(ValueError, match="no image has captions besides its originals"):
+        make(Recipe(**photographs, how="i2t_human", originals=2), tmp_path / "out", quiet=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_fewer_partners_are_the_first_of_more(tmp_path):

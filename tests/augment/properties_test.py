@@ -78,6 +78,19 @@ def test_partner_pictures_are_held_against_the_original_texts_and_pictures(compa
     assert own["mmd"] == pytest.approx(measures.mmd(turned([30, 100]), originals), abs=1e-6)
 
 
+def test_a_picture_is_held_against_the_caption_it_was_made_of(compass, tmp_path):
+    """Captions take turns: the second and fourth picture are of the second caption."""
+    made = ["0.png", "90.png", "30.png", "100.png"]
+    rows = [
+        {"image": "0.png", "caption": ["east", "north"], "partner_images": made},
+        {"image": "90.png", "caption": ["north"], "partner_images": ["100.png"]},
+    ]
+    write(tmp_path, rows)
+    own = properties.properties(tmp_path)["images"]
+    cosines = np.cos(np.deg2rad([0, 0, 30, 10, 10]))
+    assert own["alignment"] == pytest.approx(np.mean(cosines), abs=1e-6)
+
+
 def test_scenes_judge_the_truth_of_partner_texts(compass, tmp_path, monkeypatch):
     rows = [
         {"image": "0.png", "caption": ["east"], "partner_captions": ["east", "west"]},

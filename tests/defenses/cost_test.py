@@ -15,7 +15,7 @@ from mat_jax import defenses, mesh, state
 from mat_jax.defenses.cost import Passes, passes
 from mat_jax.defenses.inner import WithCleanTexts, kl_from_clean
 from mat_jax.step import compile_step
-from tests.defenses.linear import BATCH, Linear, batch, model, prompts
+from tests.defenses.linear import BATCH, Linear, Tower, batch, model, prompts
 from tests.defenses.partners_test import rich
 
 seen: dict[str, set[bytes]] = {}
@@ -52,12 +52,11 @@ watched.defvjp(forward, backward)
 class Watched(NamedTuple):
     """`Linear`, which tells what it encodes."""
 
-    vision_weights: jax.Array
-    text_weights: jax.Array
+    vision: Tower
+    text: Tower
     logit_scale: jax.Array
 
-    text_format, vision = Linear.text_format, Linear.vision
-    vision_proj, scale = Linear.vision_proj, Linear.scale
+    text_format, vision_proj, scale = Linear.text_format, Linear.vision_proj, Linear.scale
 
     def encode_image(self, images):
         found = Linear.encode_image(Linear(*self), images)
@@ -121,11 +120,7 @@ def test_a_step_makes_the_passes_that_were_counted(name):
     trained = Watched(*model(0))
     layout, weights = state.flatten(trained)
     optimizer = optax.sgd(0.1)
-
-    def trains(path):  # the names of real models
-        return defense.trains((path[0].removesuffix("_weights"),))
-
-    begin = state.create(weights, optimizer, trains, 0)
+    begin = state.create(weights, optimizer, defense.trains, 0)
     step = compile_step(layout, defense, optimizer, mesh.make(1), begin)
     reference = state.flatten(Watched(*model(1)))[1] if defense.needs_reference else None
     seen.clear()

@@ -132,8 +132,8 @@ def test_what_trains():
     assert [defenses.FARE().trains(path) for path in paths] == [True, True, False, False, False]
     for defense in (defenses.MAT(), defenses.TeCoAITR(), defenses.FineTune()):
         assert all(defense.trains(path) for path in paths)
-    vision = defenses.FineTune(text=False)
-    assert [vision.trains(path) for path in paths] == [True, True, False, False, True]
+    vision = defenses.FineTune(part="vision")
+    assert [vision.trains(path) for path in paths] == [True, True, False, False, False]
 
 
 def test_the_papers_settings_are_the_defaults():

@@ -43,6 +43,7 @@ DEFENSES = {
 WRITES = {
     "mat": DEFENSES["mat"],
     "mat_plus": DEFENSES["mat_plus"],
+    "tecoa_itr": DEFENSES["tecoa_itr"],
     "fare": DEFENSES["fare"],
     "mava": defenses.MAVA(**PGD, texts=2, count=1, cms=0.0),
 }
@@ -54,6 +55,7 @@ FIRST = {
     ("blip", "mat"),
     ("blip", "mava"),
     ("captioner", "mat"),
+    ("captioner", "tecoa_itr"),
 }
 CASES = [(f, n) for f in CONFIGS for n in (WRITES if f == "captioner" else DEFENSES)]
 

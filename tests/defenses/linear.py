@@ -1,6 +1,5 @@
 """A model of two matrices, in jax and in torch, and a batch for it: losses can be written down."""
 
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import jax
@@ -16,30 +15,39 @@ from mat_jax.records import Batch, ImageFeatures, TextFeatures, Tokens, Words
 BATCH, SIDE, EMBED, VOCABULARY = 6, 4, 5, 30
 PATCH = 12  # values of one of the four patches
 LABELS = [0, 1, 2, 0, 1, 1]
+NAMES = ("vision.weights", "text.weights", "logit_scale")  # of the model's, in order
+
+
+class Tower(NamedTuple):
+    """A matrix, and what TGA-ZSR reads of a CLIP's image tower."""
+
+    weights: jax.Array  # [pixels or vocabulary, embed]
+    style = "clip"
+
+    def ln_post(self, x):
+        return x
 
 
 class Linear(NamedTuple):
     """Pixels times a matrix, the sum of a text's rows of another."""
 
-    vision_weights: jax.Array  # [pixels, embed]
-    text_weights: jax.Array  # [vocabulary, embed]
+    vision: Tower
+    text: Tower
     logit_scale: jax.Array
 
     text_format = TextFormat(start=1, end=2, pad=0, length=6)
-    # What TGA-ZSR reads of a CLIP.
-    vision = SimpleNamespace(style="clip", ln_post=lambda x: x)
 
     def vision_proj(self, x):
         return x
 
     def encode_image(self, images):
         flat = images.reshape(len(images), -1)
-        embed = flat @ self.vision_weights
-        patches = flat.reshape(-1, 4, PATCH) @ self.vision_weights[:PATCH]
+        embed = flat @ self.vision.weights
+        patches = flat.reshape(-1, 4, PATCH) @ self.vision.weights[:PATCH]
         return ImageFeatures(jnp.concatenate([embed[:, None], patches], axis=1), embed)
 
     def encode_text(self, tokens):
-        rows = self.text_weights[tokens.ids] * tokens.mask[..., None].astype(jnp.float32)
+        rows = self.text.weights[tokens.ids] * tokens.mask[..., None].astype(jnp.float32)
         embed = jnp.sum(rows, axis=1)
         return TextFeatures(rows, embed, tokens.mask)
 
@@ -52,7 +60,9 @@ class Torch:
     """The same in torch; `f`, `g` are embeddings, `s` the scale."""
 
     def __init__(self, model: Linear) -> None:
-        self.weights = [torch.tensor(np.array(x), requires_grad=True) for x in model]
+        self.weights = [
+            torch.tensor(np.array(x), requires_grad=True) for x in jax.tree.leaves(model)
+        ]
 
     @property
     def s(self):
@@ -82,7 +92,7 @@ def model(seed: int) -> Linear:
     rng = np.random.default_rng(seed)
     vision = rng.normal(size=(SIDE * SIDE * 3, EMBED)).astype(np.float32)
     text = rng.normal(size=(VOCABULARY, EMBED)).astype(np.float32)
-    return Linear(jnp.asarray(vision), jnp.asarray(text), jnp.float32(1.2))
+    return Linear(Tower(jnp.asarray(vision)), Tower(jnp.asarray(text)), jnp.float32(1.2))
 
 
 def batch(captions: int = 1, seed: int = 0) -> Batch:

@@ -8,9 +8,9 @@ import torch
 from torch.nn.functional import cosine_similarity, cross_entropy, interpolate, kl_div, normalize
 
 from mat_jax import defenses
-from mat_jax.defenses.contrastive import multi_positive, one_to_many
+from mat_jax.defenses.contrastive import many_to_many, multi_positive
 from mat_jax.records import Batch
-from tests.defenses.linear import LABELS, PATCH, Torch, batch, model, moved, prompts
+from tests.defenses.linear import LABELS, NAMES, PATCH, Torch, batch, model, moved, prompts
 
 KEY = jax.random.key(4)
 Y = torch.tensor(LABELS)
@@ -29,8 +29,9 @@ def assert_agrees(defense, formula, clean: Batch, attacked: Batch):
     expected = formula(ours, theirs)
     expected.backward()
     assert float(value) == pytest.approx(expected.item(), rel=1e-5)
-    for name, found, weight in zip(trained._fields, gradient, ours.weights, strict=True):
-        if defense.trains((name,)):
+    leaves = jax.tree.leaves(gradient)
+    for name, found, weight in zip(NAMES, leaves, ours.weights, strict=True):
+        if defense.trains(tuple(name.split("."))):
             grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
             scale = grad.abs().max().item() or 1.0
             if not weight.ndim:  # of the scale's, logits cancel, and leave the rounding of a loss
@@ -129,7 +130,7 @@ def test_mava_is_its_three_terms(neighbours):
     around = [attacked.images]
     if neighbours == "uniform":
         keys = jax.vmap(lambda i: jax.random.fold_in(KEY, i))(clean.ids)
-        around = list(defense._around(attacked.images, keys))
+        around = list(jnp.moveaxis(defense._around(attacked.images, keys), 1, 0))
 
     def formula(m, original):
         features = torch.stack([normalize(m.f(v)) for v in around])
@@ -151,11 +152,11 @@ def test_the_neighbours_of_mava_fill_the_box_around_an_image():
     defense = defenses.MAVA(eps=0.02, count=400)
     images = jnp.full((2, 4, 4, 3), 0.5).at[1].set(1.0)
     around = np.asarray(defense._around(images, jax.random.split(KEY, 2)))
-    delta = around - np.asarray(images)
+    delta = around - np.asarray(images)[:, None]
     assert np.abs(delta).max() <= 0.03 + 1e-6 and around.max() <= 1
     # Uniform on [-0.03, 0.03]: mean 0, variance 0.03^2 / 3, of 19,200 draws.
-    assert abs(delta[:, 0].mean()) < 4 * 0.03 / (3 * 19_200) ** 0.5
-    assert delta[:, 0].var() == pytest.approx(0.03**2 / 3, rel=0.05)
+    assert abs(delta[0].mean()) < 4 * 0.03 / (3 * 19_200) ** 0.5
+    assert delta[0].var() == pytest.approx(0.03**2 / 3, rel=0.05)
 
 
 def test_the_captioner_of_mava_has_no_text_to_learn_from():
@@ -320,7 +321,7 @@ def test_one_text_an_image_is_plain_info_nce():
     trained = model(0)
     image = trained.encode_image(clean.images).embed
     text = trained.encode_text(jax.tree.map(lambda x: x[:, 0], clean.tokens)).embed
-    found = one_to_many(image, text[:, None], trained.scale, clean.ids)
+    found = many_to_many(image[:, None], text[:, None], trained.scale, clean.ids)
     plain, _ = defenses.MAT().loss(trained, None, clean, clean, KEY)
     np.testing.assert_allclose(found, plain, rtol=1e-5)
 

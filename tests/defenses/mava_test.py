@@ -1,11 +1,14 @@
-"""MAVA's attack as released, against torch."""
+"""MAVA: its attack as released, against torch; parts left out; eight devices."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 
 from mat_jax import defenses
-from tests.defenses.linear import Torch, batch, model
+from tests.defenses.devices import same_on_eight
+from tests.defenses.linear import SIDE, Torch, batch, model
 
 
 def test_the_released_attack_of_mava_is_torchs():
@@ -33,3 +36,48 @@ def test_the_released_attack_of_mava_is_torchs():
         x = (still + delta).clamp(0, 1).detach()
         way.append(x)
     np.testing.assert_allclose(found, (way[-1] + way[-2]) / 2, atol=2e-5)
+
+
+@pytest.mark.parametrize("left_out", ["cms", "vsse"])
+def test_a_part_without_weight_is_not_climbed_either(left_out):
+    """PGD of one step from a known start: its sign is that of the part that stays."""
+    defense = defenses.MAVA(
+        eps=0.1, steps=1, step_size=0.01, count=1, beta=0.0, texts=1, **{left_out: 0.0}
+    )
+    clean, trained, original = batch(), model(0), model(1)
+    still = defenses.MAVA(eps=0.1, steps=0, count=1, beta=0.0, texts=1)
+    key = jax.random.key(3)
+    start = still.perturb(trained, original, clean, key).images
+    found = defense.perturb(trained, original, clean, key).images
+
+    def unit(x):
+        return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
+
+    def climbed(images):
+        image = unit(trained.encode_image(images).embed)
+        if left_out == "cms":
+            return jnp.sum((image - unit(original.encode_image(clean.images).embed)) ** 2)
+        first = jax.tree.map(lambda x: x[:, 0], clean.tokens)
+        return -jnp.sum(image * unit(original.encode_text(first).embed))
+
+    moved = jnp.clip(start + 0.01 * jnp.sign(jax.grad(climbed)(start)), 0, 1)
+    moved = jnp.clip(moved, clean.images - 0.1, clean.images + 0.1)
+    np.testing.assert_allclose(found, moved, atol=1e-6)
+
+
+def test_something_is_left_to_attack():
+    with pytest.raises(ValueError, match="cms=0 and vsse=0 leave nothing to attack"):
+        defenses.MAVA(cms=0.0, vsse=0.0)
+
+
+def test_eight_devices_share_the_neighbours():
+    """They do what one does, and no device is handed the neighbours of another's images."""
+    defense = defenses.MAVA(eps=0.1, steps=2, count=3, texts=2)
+    eight = jax.tree.map(lambda a, b: jnp.concatenate([a, b])[:8], batch(2), batch(2, seed=1))
+    eight = eight._replace(ids=jnp.arange(20, 28, dtype=jnp.int32))
+    _, text = same_on_eight(defense, model(0), eight, reference=model(1))
+    # Of 8 devices the text is what one of them does: 3 neighbours of its one image, never of 8.
+    pixels = SIDE * SIDE * 3
+    assert f"f32[3,{pixels}]" in text or f"f32[1,3,{SIDE},{SIDE},3]" in text
+    for many in (f"[24,{pixels}]", f"[8,3,{SIDE},{SIDE},3]", f"[3,8,{SIDE},{SIDE},3]"):
+        assert many not in text

@@ -7,19 +7,18 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from mat_jax import defenses, mesh, models, state
+from mat_jax import defenses, models
 from mat_jax.defenses.contrastive import many_to_many
 from mat_jax.defenses.matching import cross_entropy as matches
 from mat_jax.defenses.matching import matching
 from mat_jax.defenses.outer import Texts, captioning, compare, encode_texts, mixed_losses
 from mat_jax.defenses.partners import apart, encode_images, originals
 from mat_jax.records import Batch, ImageFeatures, Tokens
-from mat_jax.step import compile_step
+from tests.defenses.devices import same_on_eight
 from tests.defenses.linear import batch, model, moved
 from tests.defenses.losses_test import assert_agrees, nce, rightful
 
@@ -300,18 +299,7 @@ def test_eight_devices_do_what_one_does(use):
     eight = jax.tree.map(
         lambda a, b: jnp.concatenate([a, b])[:8], rich(2, 1), rich(2, 1, seed=1)
     )._replace(ids=jnp.arange(20, 28, dtype=jnp.int32))
-    layout, weights = state.flatten(model(0))
-    ends = []
-    for spec in (1, 8):
-        devices = mesh.make(spec)
-        begin = state.create(weights, optax.sgd(1e-2), defense.trains, 0)
-        begin = jax.device_put(begin, mesh.state_shardings(devices, begin))
-        step = compile_step(layout, defense, optax.sgd(1e-2), devices, begin)
-        end, metrics = step(begin, None, jax.device_put(eight, mesh.batch_sharding(devices)))
-        ends.append((metrics["loss"], end.trained))
-    one, many = jax.tree.map(np.asarray, ends)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), one, many)
-    assert any(np.any(one[1][name] != np.asarray(leaf)) for name, leaf in weights.items())
+    same_on_eight(defense, model(0), eight)
 
 
 def test_albef_never_matches_with_a_partner_of_the_same_image():

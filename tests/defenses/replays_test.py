@@ -12,9 +12,10 @@ import torch
 from torch.nn.functional import normalize
 
 from mat_jax import defenses, mesh, state
+from mat_jax.defenses import inner
 from mat_jax.defenses.partners import all_images
 from mat_jax.step import compile_step
-from tests.defenses.linear import Torch, batch, model
+from tests.defenses.linear import NAMES, Torch, batch, model
 from tests.defenses.losses_test import rightful
 from tests.defenses.partners_test import rich
 
@@ -83,7 +84,7 @@ def test_weights_and_pixels_take_turns_as_in_torch(defense, clean, moving):
     weights, losses = by_hand(defense, clean, moving)
     # Copies: the step donates what it is given.
     end, metrics = step(jax.tree.map(jnp.copy, begin), None, clean)
-    for name, expected in zip(model(0)._fields, weights, strict=True):
+    for name, expected in zip(NAMES, weights, strict=True):
         np.testing.assert_allclose(end.trained[name], expected.detach(), atol=2e-5, err_msg=name)
     assert float(metrics["loss"]) == pytest.approx(losses[-1], rel=1e-4)
     # One step of the run, three of the optimizer and its schedule: updates 0, 1, 2, then 3, 4, 5.
@@ -106,7 +107,7 @@ def test_the_pixels_move_between_the_updates():
     )
     for _ in range(UPDATES):
         weights = {name: w - RATE * slope(weights)[name] for name, w in weights.items()}
-    gap = np.abs(end.trained["vision_weights"] - weights["vision_weights"]).max()
+    gap = np.abs(end.trained["vision.weights"] - weights["vision.weights"]).max()
     assert gap > 1e-3
 
 
@@ -126,3 +127,16 @@ def test_a_step_along_the_pixels_stays_in_the_ball_and_the_box():
 def test_no_update_is_no_step():
     with pytest.raises(ValueError, match="replays 0: a batch makes 1 update or more"):
         defenses.MAT(replays=0)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        defenses.Strategy(order=("text",)),
+        defenses.Strategy(objective=inner.far_from_clean),
+        defenses.Strategy(objective=inner.WithCleanTexts()),
+    ],
+)
+def test_updates_with_a_batch_move_images_up_the_outer_loss_and_nothing_else(strategy):
+    with pytest.raises(ValueError, match="replays 2 moves images up the outer loss"):
+        defenses.MAT(replays=2, strategy=strategy)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mat_jax import defenses
-from mat_jax.defenses import mat
+from mat_jax.defenses import inner, mat
 from tests.defenses.linear import batch
 
 KEY = jax.random.key(2)
@@ -102,3 +102,26 @@ def test_a_share_of_the_captions_is_attacked_by_the_image_it_belongs_to(monkeypa
     order = np.array([4, 1, 5, 0, 3, 2])
     turned = jax.tree.map(lambda x: x[order], clean)
     np.testing.assert_array_equal(changed(0.5, turned), changed(0.5, clean)[order])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"order": ("image", "text")}, {"order": ("image",)}, {"against": "clean"}, {"share": 0.0}],
+)
+def test_both_texts_need_an_attacked_one(settings):
+    with pytest.raises(ValueError, match="no image is attacked after a text"):
+        defenses.Strategy(objective=inner.WithCleanTexts(), **settings)
+    rounds = ("image", "text", "image")
+    defenses.Strategy(objective=inner.WithCleanTexts(), order=rounds)
+
+
+@pytest.mark.parametrize("blind", [inner.kl_from_clean, inner.far_from_clean])
+def test_both_texts_need_an_objective_that_heeds_them(blind):
+    with pytest.raises(ValueError, match=f"{blind.__name__} heeds no caption"):
+        inner.WithCleanTexts(blind)
+
+
+def test_both_texts_without_words():
+    strategy = defenses.Strategy(objective=inner.WithCleanTexts())
+    with pytest.raises(ValueError, match="words=0 attacks none"):
+        defenses.MAT(words=0, strategy=strategy)

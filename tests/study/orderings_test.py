@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mat_jax.study import orderings, saved
-from mat_jax.study.claims import Side, compare, difference, gain, paired, rank_correlation
+from mat_jax.study import orderings, saved, studies
+from mat_jax.study.claims import Side, compare, difference, gain, graded
+from mat_jax.study.noise import by_chance, paired, rank_correlation, usual
 from tests.study.kept import keep
 
 AHEAD = "clip, Co-Attack and SGA: MAT > TeCoA-ITR"
@@ -29,18 +30,31 @@ def seeds(folder, key, attack, values, images=10_000):
         keep(folder, key, {attack: value, "co_attack": value}, seed=seed, images=images)
 
 
-def test_a_difference_beyond_the_spread_over_seeds_is_confirmed(tmp_path):
+def test_a_difference_beyond_its_noise_is_confirmed(tmp_path):
     seeds(tmp_path, "main/clip-mat", "sga", (15.0, 16.0, 17.0))
-    seeds(tmp_path, "main/clip-tecoa_itr", "sga", (13.0, 14.0, 15.0))
-    # Means 2 apart, each with sd 1: the spread of the difference is sqrt(2); images are plenty.
-    found = verdict(tmp_path, "C", AHEAD)
-    assert found.verdict == "confirmed"
-    assert found.figures == "MAT 16.0 ± 1.0, TeCoA-ITR 14.0 ± 1.0"
-    seeds(tmp_path, "main/clip-tecoa_itr", "sga", (12.0, 15.0, 18.0))
+    # Each mean is off by 1 / sqrt(3) over trainings, and by 0.36 of 10,000 images: 0.97 together.
+    for middle, word in (
+        (13.5, "confirmed"),
+        (14.6, "likely"),
+        (16.5, "not confirmed"),
+        (17.5, "likely opposite"),
+        (18.5, "opposite"),
+    ):
+        seeds(tmp_path, "main/clip-tecoa_itr", "sga", (middle - 1, middle, middle + 1))
+        claim = verdict(tmp_path, "C", AHEAD)
+        assert claim.verdict == word
+        apart = f"{16 - middle:+.1f} ± 1.0"
+        assert claim.figures == f"MAT 16.0 ± 1.0, TeCoA-ITR {middle:.1f} ± 1.0: {apart}"
+    seeds(tmp_path, "main/clip-tecoa_itr", "sga", (7.5, 13.5, 19.5))
     assert verdict(tmp_path, "C", AHEAD).verdict == "not confirmed"
-    seeds(tmp_path, "main/clip-tecoa_itr", "sga", (18.0, 19.0, 20.0))
-    assert verdict(tmp_path, "C", AHEAD).verdict == "opposite"
     assert verdict(tmp_path, "C", "clip", "TeCoA-ITR > FARE").verdict == "not measured"
+
+
+def test_chance_alone_confirms_two_claims_of_a_hundred():
+    scores = np.random.default_rng(0).normal(size=20_000)
+    words = [graded(score) for score in scores]
+    for word, share in (("confirmed", 2), ("likely", 14), ("likely opposite", 14), ("opposite", 2)):
+        assert 100 * words.count(word) / len(words) == pytest.approx(share, abs=0.8)
 
 
 def test_seeds_that_agree_do_not_make_up_for_few_images(tmp_path):
@@ -68,17 +82,17 @@ def test_what_both_sides_owe_to_the_same_images_cancels(tmp_path):
                 keep(tmp_path, f"main/clip-{key}", left, seed=seed, found=kept)
         claim = verdict(tmp_path, "C", AHEAD)
         assert claim.verdict == word
-        assert claim.figures == "MAT 48.0 ± 0.0, TeCoA-ITR 43.0 ± 0.0"
+        assert claim.figures.startswith("MAT 48.0 ± 0.0, TeCoA-ITR 43.0 ± 0.0: +5.0 ± ")
 
 
 def test_a_difference_is_told_with_its_noise(tmp_path):
     seeds(tmp_path, "main/clip-mat_plus", "sga", (15.0, 16.0, 17.0))
     seeds(tmp_path, "main/clip-mat", "sga", (13.0, 14.0, 15.0))
     shelf = saved.read(tmp_path)
-    # sqrt(1 + 1 + 0.37^2 + 0.35^2): seeds, and 10,000 images a side.
+    # sqrt(1/3 + 1/3 + 0.37^2 + 0.35^2): trainings, and 10,000 images a side.
     told = difference(shelf, "main/clip-mat_plus", "main/clip-mat", "sga")
-    assert told == "**+2.0 ± 1.5**"
-    assert difference(shelf, "main/clip-mat", "main/clip-mat_plus", "sga") == "**-2.0 ± 1.5**"
+    assert told == "**+2.0 ± 1.0**"
+    assert difference(shelf, "main/clip-mat", "main/clip-mat_plus", "sga") == "**-2.0 ± 1.0**"
     assert difference(shelf, "main/clip-mat", "main/clip-mat_plus", "pgd") == "+0.0 ± 0.7"
     assert difference(shelf, "main/clip-mat", "main/clip-fare", "pgd") == "–"
 
@@ -101,20 +115,39 @@ def test_one_seed_is_said_and_weighed_by_the_images(tmp_path):
     # Shares near a half of 100 images: 5 points each, 7 together.
     assert verdict(tmp_path, "C", AHEAD).verdict == "not confirmed (one seed)"
     keep(tmp_path, "main/clip-tecoa_itr", {"sga": 40.0, "co_attack": 40.0})
+    assert verdict(tmp_path, "C", AHEAD).verdict == "likely (one seed)"
+    keep(tmp_path, "main/clip-tecoa_itr", {"sga": 30.0, "co_attack": 30.0})
     assert verdict(tmp_path, "C", AHEAD).verdict == "confirmed (one seed)"
+
+
+def test_one_seed_has_the_spread_that_others_have(tmp_path):
+    """Two runs of three seeds each, 2 and 4 points apart: sqrt((8 + 32) / 4)."""
+    seeds(tmp_path, "main/a", "sga", (10.0, 12.0, 14.0))
+    seeds(tmp_path, "main/b", "sga", (30.0, 34.0, 38.0))
+    keep(tmp_path, "main/clip-none", {"sga": 0.0}, trained=False)
+    keep(tmp_path, "main/clip-mat", {"sga": 50.0, "co_attack": 50.0}, images=10**6)
+    keep(tmp_path, "grounding/any-mat", {}, attacks={"sga": {"accuracy": 40.0}})
+    shelf = saved.read(tmp_path)
+    of = Side("MAT", ("main/clip-mat",), ("sga",)).found(shelf)
+    assert of.error == pytest.approx(math.sqrt(10)) and of.single
+    both = Side("", ("main/clip-mat", "main/clip-none"), ("sga",)).found(shelf)
+    assert both.error == pytest.approx(math.sqrt(10) / 2)  # half of the mean is of no training
+    assert Side("none", ("main/clip-none",), ("sga",)).found(shelf).error == 0.0
+    # Phrases grounded are no recall; of those no run has several seeds.
+    assert usual(shelf, shelf.of("grounding/any-mat")[0], ("sga",)) == 0.0
 
 
 def test_an_untrained_model_has_one_seed_and_stands_beside_three(tmp_path):
     keep(tmp_path, "main/clip-none", {"sga": 0.0, "co_attack": 2.0}, trained=False)
     seeds(tmp_path, "main/clip-mat", "sga", (15.0, 16.0, 17.0))
     found = verdict(tmp_path, "C", "clip", "MAT > none")
-    assert found.verdict == "confirmed" and found.figures == "MAT 16.0 ± 1.0, none 1.0"
+    assert found.verdict == "confirmed" and found.figures.startswith("MAT 16.0 ± 1.0, none 1.0: ")
 
 
 def test_attacks_on_the_undefended_model(tmp_path):
     left = {"bert_attack": 60, "pgd": 15, "sep": 8, "co_attack": 1, "sga": 0, "vlp_attack": 2}
     keep(tmp_path, "main/clip-none", left, trained=False)
-    assert verdict(tmp_path, "A", "clip", "attacks on images leave more").verdict == "confirmed"
+    assert verdict(tmp_path, "A", "clip", "on images leave more than SGA").verdict == "confirmed"
     assert verdict(tmp_path, "A", "clip", "attacks on texts leave more").verdict == "confirmed"
     # One point of a hundred images is nothing.
     assert (
@@ -131,7 +164,21 @@ def test_gains_are_taken_seed_by_seed(tmp_path):
         keep(tmp_path, "main/clip-tecoa", {"pgd": pgd, "co_attack": 3, "sga": 2}, seed=seed)
     found = verdict(tmp_path, "B", "clip: TeCoA gains")
     assert found.verdict == "confirmed"
-    assert found.figures == "gain under PGD 60.0 ± 1.0, under Co-Attack, SGA 2.0 ± 0.0"
+    # 10,000 images would be off by 0.9; here there are 100, four sides and two attacks.
+    assert found.figures.startswith(
+        "gain under PGD 60.0 ± 1.0, under Co-Attack, SGA 2.0 ± 0.0: +58"
+    )
+
+
+def test_two_gains_of_the_same_seeds_are_compared_seed_by_seed(tmp_path):
+    """Both gains wander by 10 points from seed to seed, together: their difference is always 5."""
+    for seed, off in enumerate((-10.0, 0.0, 10.0)):
+        base = {"co_attack": 10.0, "sga": 10.0, "pgd": 10.0}
+        keep(tmp_path, "main/clip-tecoa_itr", base, seed=seed, images=10**6)
+        mat = {"co_attack": 45.0 + off, "sga": 45.0 + off, "pgd": 40.0 + off}
+        keep(tmp_path, "main/clip-mat", mat, seed=seed, images=10**6)
+    found = verdict(tmp_path, "C", "clip: MAT gains more over TeCoA-ITR")
+    assert found.verdict == "confirmed" and found.figures.endswith(": +5.0 ± 0.1")
 
 
 def test_a_trained_base_stands_beside_its_own_seed_alone(tmp_path):
@@ -154,7 +201,7 @@ def test_partners_are_compared_within_a_modality(tmp_path):
         for what in ("texts", "pictures")
     )
     assert texts.verdict == "confirmed" and pictures.verdict == "opposite"
-    assert texts.figures == "cross-modal 31.0 ± 0.5, intra-modal 11.0 ± 0.5"
+    assert texts.figures.startswith("cross-modal 31.0 ± 0.5, intra-modal 11.0 ± 0.5: +20.0 ± ")
 
 
 def test_one_to_many_is_compared_with_as_many_pairs_too(tmp_path):
@@ -194,17 +241,39 @@ def test_properties_of_augmentations(tmp_path):
         file.parent.mkdir(parents=True, exist_ok=True)
         own = {"alignment": n / 10, "diversity": diverse[n], "frechet": 5.0 - n, "mmd": 0.1 * n}
         file.write_text(json.dumps({"texts": own}))
-    assert verdict(tmp_path, "E", "alignment of partner texts").verdict == "confirmed"
-    assert verdict(tmp_path, "E", "diversity of partner texts").verdict == "not confirmed"
-    assert verdict(tmp_path, "E", "frechet of partner texts").verdict == "confirmed"
-    assert verdict(tmp_path, "E", "mmd of partner texts").verdict == "opposite"
+    said = "Spearman's rho {} over 5 augmentations, by chance in 1 %; {} over the 4 that are {}"
+    whole = "neither misaligned nor shifted"
+    for name, word, rho in (
+        ("alignment", "confirmed", "1.00"),
+        ("frechet", "confirmed", "-1.00"),
+        ("mmd", "opposite", "1.00"),
+    ):
+        claim = verdict(tmp_path, "E", f"{name} of partner texts")
+        assert (claim.verdict, claim.figures) == (
+            f"{word} (one seed)",
+            said.format(rho, rho, whole),
+        )
+    claim = verdict(tmp_path, "E", "diversity of partner texts")
+    assert claim.verdict == "not confirmed (one seed)"
     assert verdict(tmp_path, "E", "mmd of partner pictures").verdict == "not measured"
 
 
 def test_every_letter_has_its_claims(tmp_path):
     assert {claim.letter for claim in claims(tmp_path)} == set("ABCDEFGHIJ")
+    assert tuple(orderings.FINDINGS) == tuple("ABCDEFGHIJ")  # each has a table
     assert {claim.verdict for claim in claims(tmp_path)} == {"not measured"}
     assert orderings.section(saved.read(tmp_path), tmp_path) == ""
+
+
+def test_the_page_has_a_table_a_letter(tmp_path):
+    keep(tmp_path, "main/clip-none", {"sga": 1.0}, trained=False)
+    keep(tmp_path, "main/clip-mat", {"sga": 41.0})
+    page = orderings.section(saved.read(tmp_path), tmp_path)
+    heads = [line for line in page.splitlines() if line.startswith("**")]
+    assert heads == [f"**{letter}. {said}**" for letter, said in orderings.FINDINGS.items()]
+    own = page[page.index("**C.") : page.index("**D.")]
+    assert "| clip, Co-Attack and SGA: MAT > none | confirmed (one seed) | MAT 45.5, none" in own
+    assert "MAT > none" not in page[: page.index("**C.")]
 
 
 @pytest.mark.parametrize(
@@ -215,6 +284,42 @@ def test_rank_correlation_is_scipy_s(other):
     pairs = {str(n): pair for n, pair in enumerate(zip(one, other, strict=True))}
     assert rank_correlation(pairs) == pytest.approx(stats.spearmanr(one, other).statistic)
     assert math.isnan(rank_correlation(dict(list(pairs.items())[:2])))
+
+
+@pytest.mark.parametrize("other", [(3.0, 1.0, 2.0, 5.0, 4.0), (1.0, 1.0, 2.0, 2.0, 3.0)])
+def test_chance_is_that_of_all_orders(other):
+    one = (0.1, 0.4, 0.5, 2.0, 1.0)
+
+    def rho(order):
+        return stats.spearmanr(one, order).statistic
+
+    test = stats.permutation_test(
+        (other,), rho, permutation_type="pairings", alternative="greater", n_resamples=np.inf
+    )
+    pairs = {str(n): pair for n, pair in enumerate(zip(one, other, strict=True))}
+    assert by_chance(pairs) == pytest.approx(test.pvalue)
+
+
+def test_chance_of_many_is_the_normal_one_s():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, 9))
+    pairs = {str(n): (a, b) for n, (a, b) in enumerate(zip(one, other, strict=True))}
+    rho = stats.spearmanr(one, other).statistic
+    assert by_chance(pairs) == pytest.approx(stats.norm.sf(rho * math.sqrt(8)))
+
+
+def test_claims_are_about_runs_that_there_are(tmp_path):
+    """A run of another name would be "not measured" for ever."""
+
+    class Asked(dict):
+        def get(self, key, default=None):
+            names.add(key)
+            return default
+
+    names = set()
+    orderings.findings(saved.Shelf(Asked()), tmp_path)
+    known = {run.key for runs in studies.every().values() for run in runs}
+    assert names and names <= known
 
 
 def test_grounding_is_compared_by_the_phrases_of_each_picture(tmp_path):
@@ -234,7 +339,8 @@ def test_grounding_is_compared_by_the_phrases_of_each_picture(tmp_path):
                 protocol={"images": 100, "captions": 400},
             )
     found = verdict(tmp_path, "J", "with any words", "MAT > FARE")
-    assert found.verdict == "confirmed" and found.figures == "MAT 75.0 ± 0.0, FARE 50.0 ± 0.0"
+    assert found.verdict == "confirmed"
+    assert found.figures.startswith("MAT 75.0 ± 0.0, FARE 50.0 ± 0.0: +25.0")
     assert verdict(tmp_path, "J", "with true words", "MAT > FARE").verdict == "not measured"
     assert verdict(tmp_path, "A", "grounds phrases with any words").verdict == "not confirmed"
 
@@ -256,5 +362,6 @@ def test_captioning_is_compared_by_what_agrees_of_each_caption(tmp_path):
                 protocol={"images": 100, "captions": 100},
             )
     found = verdict(tmp_path, "J", "under attacks on it", "MAT > FARE")
-    assert found.verdict == "confirmed" and found.figures == "MAT 50.0 ± 0.0, FARE 25.0 ± 0.0"
+    assert found.verdict == "confirmed"
+    assert found.figures.startswith("MAT 50.0 ± 0.0, FARE 25.0 ± 0.0: +25.0")
     assert verdict(tmp_path, "J", "that attack ALBEF", "MAT > FARE").verdict == "not measured"

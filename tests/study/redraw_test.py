@@ -19,7 +19,8 @@ def results(tmp_path):
         for seed in range(1 if key.endswith("none") else 3):
             left = {"sga": 10.0 + seed, "none": 90.0} if "none" not in key else {"sga": 0.0}
             keep(tmp_path, key, left, seed=seed, trained="none" not in key)
-    for name in ("beyond/val-mat", "beyond/val-wide", f"beyond/test-{ours.CHOSEN[0]}"):
+    chosen = ("beyond/val-mat", "beyond/val-wide", "beyond/val-soup_two")
+    for name in (*chosen, f"beyond/test-{ours.CHOSEN[0]}"):
         keep(tmp_path, name, {"sga": 20.0, "none": 80.0})
     for name in ("strategies/image_first", "mava/neighbours_0", "mava/no_sca", "counts/texts_2"):
         keep(tmp_path, name, {"sga": 14.0})
@@ -39,13 +40,24 @@ def test_one_command_draws_all_again_and_the_same(results, capsys):
     assert "**11.0 ± 1.0**" in row
     assert "| none | 1 |" in page and "scenes/test: 100 images, 500 captions" in page
     assert "linf 6/255, 10 steps, 1 word of 10 candidates" in page
+    # Of three defences, seven runs of 3 minutes' training and 2 of evaluation, one without seeds.
+    told = "`python -m mat_jax.study --only main --seeds 3`: 7 of its runs, 21 min of training and"
+    assert f"{told} 14 min of evaluation. On A Processor" in page
     # What is ours stands beside what is published, and among itself where it was chosen.
     own = page[page.index("## Settings of our own") :]
     chosen, beside = own.split("**On the test scenes")
     title = ours.BEYOND[ours.CHOSEN[0]][0]
+    # What others trained for a soup is no time of its own: 3 minutes each of the other two.
+    assert "3 of its runs, 6 min of training and 6 min of evaluation." in chosen
     assert "| MAT, radius 9/255 | 1 | **80.0** |" in chosen and "| MAVA |" not in chosen
     assert "| MAVA | 3 |" in beside and f"| {title} | 1 | 80.0 |" in beside
     assert {"beyond-sga.svg", "beyond-worst_case.svg"} <= set(figures)
+    # MAVA's table 4 both ways, its sizes as lines; partners by number, in figures and in a table.
+    parts = page[page.index("## MAVA's parts") : page.index("## More pairs")]
+    assert "| TR@1 | seeds |" in parts and "| IR@1 | seeds |" in parts
+    assert parts.count("| without SCA | 1 | 50.0 |") == 2
+    counts = page[page.index("## How many partners") :]
+    assert "| 1 partner text | 1 |" in counts and "figures/counts-texts.svg" in counts
     (results / "README.md").unlink()
     assert command.main(["--redraw", "--results", str(results)]) == 0
     assert (results / "README.md").read_text() == page
@@ -109,6 +121,21 @@ def test_results_of_other_settings_are_left_out_and_named(results, capsys):
     assert command.main(["--list", "--only", "main/clip-mat", "--seeds", "4", *line]) == 0
     told = capsys.readouterr().out.splitlines()
     assert told[3].split() == ["main/clip-mat-3", "to", "do", "~5", "min"]
+
+
+def test_what_others_trained_is_not_time_of_the_run(tmp_path):
+    for name, ingredients in (("a", []), ("b", ["main/a"])):
+        keep(tmp_path, f"main/{name}", {}, ingredients=ingredients)
+    shelf = saved.read(tmp_path)
+    assert [shelf.of(f"main/{name}")[0].minutes for name in "ab"] == [5.0, 2.0]
+
+
+def test_damaged_measures_are_named(tmp_path):
+    file = saved.measures_file(tmp_path, "eda")
+    file.parent.mkdir(parents=True)
+    file.write_text("{")
+    with pytest.raises(ValueError, match=r"eda.json is not JSON .*: restore it"):
+        saved.measures(tmp_path, "eda")
 
 
 def test_a_damaged_result_is_named(results, capsys):

@@ -11,7 +11,7 @@ from mat_jax import data
 from mat_jax import experiment as experiments
 from mat_jax.data.world import Scenes
 from mat_jax.optimizers import average_of
-from mat_jax.study import augmented, ours, studies
+from mat_jax.study import augmented, carry, ours, studies
 from mat_jax.study.setting import ATTACKS
 from mat_jax.study.tables import unique
 
@@ -130,6 +130,19 @@ def test_what_is_ours_is_chosen_where_it_is_not_reported(built):
             assert part.trained and not part.ingredients
 
 
+def test_mat_with_true_words_differs_by_its_words_alone(built):
+    """On CLIP as a setting of ours, on ALBEF to be asked to ground phrases."""
+    grounded = {run.name: run.ingredients for run in studies.grounding()}
+    (run,) = grounded["true-mat_truthful"]
+    assert grounded["any-mat_truthful"] == (run,)
+    on_albef, _ = carry.built(run)
+    for one, key in ((on_albef, "main/albef-mat"), (built["beyond/val-truthful"], "main/clip-mat")):
+        base = built[key]
+        assert one.substitutes == dataclasses.replace(base.substitutes, constraint="truthful")
+        assert (one.defense, one.model.name) == (base.defense, base.model.name)
+        assert (one.steps, one.batch_size) == (base.steps, base.batch_size)
+
+
 def test_mava_without_a_part_has_the_others(built):
     whole = built["mava/whole"].defense
     assert whole == built["main/clip-mava"].defense
@@ -169,3 +182,6 @@ def test_partners_are_made_by_a_command_that_names_its_folder():
     )
     assert f"folder={run.folder}" in run.settings and run.folder.name == run.name
     assert {"texts=1", "images=4"} < set(run.settings)
+    make, train = run.command.split(" && ")
+    assert make == f"python -m mat_jax.augment {line} --out {run.folder}"
+    assert train.startswith("python -m mat_jax.train --config") and f"folder={run.folder}" in train

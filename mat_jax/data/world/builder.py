@@ -5,7 +5,6 @@ was interrupted, cut or changed is noticed and made again. One process makes it;
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -31,6 +30,7 @@ from mat_jax.data.world.draw import render
 from mat_jax.data.world.facts import Scene, Thing, sample
 from mat_jax.data.world.grammar import captions
 from mat_jax.data.world.oracle import is_true
+from mat_jax.disk import alone
 
 SIZE = 64  # pixels
 CAPTIONS = 5
@@ -128,8 +128,7 @@ def _prepared(root: Path, split: str, count: int) -> Any:
     if _whole(folder):
         return builder
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with _alone(root / "scenes.lock"):
+        with alone(root):
             if not _whole(folder):  # nobody else made it while we waited
                 if folder.exists():
                     print(f"{folder} is incomplete or damaged: making it again", file=sys.stderr)
@@ -239,10 +238,3 @@ def _remove_leftovers(folder: Path) -> None:
     leftovers: Sequence[Path] = [folder, *folder.parent.glob("incomplete.*")]
     for path in leftovers:
         shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -1,0 +1,126 @@
+"""What the saved results say of partners: which kinds, how many, how made use of, and why.
+
+The second half of finding D, and findings E and F (`orderings`).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import NormalDist
+
+from mat_jax.study import augmented, studies
+from mat_jax.study.claims import JOINT, Claim, Side, compare, graded
+from mat_jax.study.noise import by_chance, rank_correlation
+from mat_jax.study.saved import Shelf, measures
+
+
+def partners(shelf: Shelf) -> list[Claim]:
+    """D, the second half: which partners are worth most; each kind's best is not picked."""
+    kinds = augmented.KINDS
+
+    def side(name: str, wanted: Callable[[augmented.Kind], bool]) -> Side:
+        names = [n for n, kind in kinds.items() if kind.family != augmented.KNOB and wanted(kind)]
+        return Side(name, tuple(f"augmentations/{n}" for n in names), JOINT)
+
+    def only(name: str) -> Side:
+        return Side(kinds[name].title, (f"augmentations/{name}",), JOINT)
+
+    def says(text: str, more: Side, less: Side) -> Claim:
+        return compare("D", f"clip, Co-Attack and SGA: {text}", shelf, more, less)
+
+    original = Side("original pairs", ("budget/original",), JOINT)
+    texts = side("texts", lambda kind: not kind.pictures)
+    pictures = side("pictures", lambda kind: kind.pictures)
+
+    def crossed(what: str, of_pictures: bool) -> Claim:
+        cross, intra = (
+            side(family, lambda k, f=family: k.family == f and k.pictures is of_pictures)
+            for family in (augmented.CROSS, augmented.INTRA)
+        )
+        return says(f"cross-modal > intra-modal partner {what}", cross, intra)
+
+    others = side("other texts", lambda kind: not kind.pictures and kind.title != "I2T (Human)")
+    return [
+        says("partner texts > partner pictures", texts, pictures),
+        crossed("texts", False),
+        crossed("pictures", True),
+        says("I2T (Human) > other texts", only("i2t_human"), others),
+        says("I2T (Human) > no partners", only("i2t_human"), original),
+        says("no partners > misaligned texts", original, only("i2t_misaligned")),
+        says("no partners > misaligned pictures", original, only("t_i2i_misaligned")),
+    ]
+
+
+def properties(shelf: Shelf, results: Path) -> list[Claim]:
+    """E: rank correlation of each property with what is right under SGA, over augmentations.
+
+    The odds are those of other claims: by chance alone, in all orders of the augmentations, a
+    correlation as high is "likely" in 16 of 100 cases and "confirmed" in 2.
+    """
+    found = []
+    wanted = {"alignment": 1, "diversity": 1, "frechet": -1, "mmd": -1}
+    for pictures, what in ((False, "texts"), (True, "pictures")):
+        for name, sign in wanted.items():
+            pairs, single = {}, False
+            for kind_name, kind in augmented.KINDS.items():
+                own = measures(results, kind_name)
+                robust = shelf.spread(f"augmentations/{kind_name}", "sga")
+                if kind.pictures is pictures and own and robust.count:
+                    pairs[kind_name] = (float(own[name]), sign * robust.mean)
+                    single |= robust.count == 1
+            text = f"clip, SGA: {'rises' if sign > 0 else 'falls'} with {name} of partner {what}"
+            found.append(Claim("E", text, *_correlated(pairs, sign, single)))
+    return found
+
+
+def _correlated(pairs: dict[str, tuple[float, float]], sign: int, single: bool) -> tuple[str, str]:
+    """The verdict on a correlation that should be above 0, and its figures."""
+    rho = rank_correlation(pairs)
+    if rho != rho:
+        return "not measured", ""
+    chance = by_chance(pairs)
+    against = by_chance({name: (x, -y) for name, (x, y) in pairs.items()})
+    # So many standard deviations of a normal variable are passed by chance as often.
+    score = NormalDist().inv_cdf(1 - chance) if chance < against else NormalDist().inv_cdf(against)
+    whole = {n: of for n, of in pairs.items() if augmented.KINDS[n].family != augmented.KNOB}
+    odds = f"{100 * min(chance, against):.0f} %"
+    figures = (
+        f"Spearman's rho {sign * rho:.2f} over {len(pairs)} augmentations, by chance in {odds}"
+    )
+    if len(whole) < len(pairs):
+        alone = rank_correlation(whole)
+        of = f"{sign * alone:.2f}" if alone == alone else "none"
+        figures += f"; {of} over the {len(whole)} that are neither misaligned nor shifted"
+    return graded(score) + (" (one seed)" if single else ""), figures
+
+
+def numbers(shelf: Shelf) -> list[Claim]:
+    """E: more human captions are better; pictures are worth less."""
+
+    def side(name: str, key: str) -> Side:
+        return Side(name, (key,), ("sga",))
+
+    none, four = side("no partner", "budget/original"), side("4 texts", "budget/one_to_many")
+    one = side("1 text", "counts/texts_2")
+    pictures = side("4 pictures", "augmentations/t_i2i")
+    return [
+        compare("E", "clip, SGA: one more human caption > none", shelf, one, none),
+        compare("E", "clip, SGA: four more human captions > one", shelf, four, one),
+        compare("E", "clip, SGA: four more captions > four more pictures", shelf, four, pictures),
+    ]
+
+
+def more_pairs(shelf: Shelf) -> list[Claim]:
+    """F: new data before 1:N before the same texts as pairs before none.
+
+    1:N twice: with as many pictures seen as the others, and with as many pairs.
+    """
+    order = [("new", many) for many in ("one_to_many", "one_to_many_short")]
+    order += [(many, "pairs") for _, many in order] + [("pairs", "original")]
+    found = []
+    for better, worse in order:
+        sides = [
+            Side(studies.BUDGET[name][0], (f"budget/{name}",), JOINT) for name in (better, worse)
+        ]
+        text = f"clip, Co-Attack and SGA: {sides[0].name} > {sides[1].name}"
+        found.append(compare("F", text, shelf, *sides))
+    return found
