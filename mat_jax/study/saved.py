@@ -39,7 +39,7 @@ class Saved:
     @property
     def own_minutes(self) -> dict[str, float]:
         """Of its training and its evaluation; what others trained is no time of its own."""
-        minutes = dict(self.content["minutes"])
+        minutes = {part: float(taken) for part, taken in self.content["minutes"].items()}
         return minutes | ({"training": 0.0} if self.content["ingredients"] else {})
 
     @property
