@@ -1,4 +1,4 @@
-"""The main table: every defence that others published, on CLIP and ALBEF."""
+"""The main table: every defence that others published, on CLIP and ALBEF; two of them gently."""
 
 from mat_jax.study.plan import Run, home
 
@@ -34,6 +34,23 @@ def main() -> list[Run]:
         )
         for short, model in MODELS.items()
         for defense, title in DEFENSES.items()
+    ]
+
+
+GENTLE = ("tecoa", "mmcoa")
+
+
+def gentle() -> list[Run]:
+    """At a tenth of the learning rate, the two that lose the clean model at that of the others."""
+    return [
+        Run(
+            study="gentle",
+            name=f"clip-{defense}",
+            title=f"{DEFENSES[defense]}, gently",
+            config=home() / "defenses.py",
+            settings=(f"model={MODELS['clip']}", *setting_of(defense), "lr=6e-5"),
+        )
+        for defense in GENTLE
     ]
 
 

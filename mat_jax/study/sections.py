@@ -21,11 +21,17 @@ Section = Callable[[Shelf, Path], str]
 
 
 def main(shelf: Shelf, results: Path) -> str:
-    """Every defence under every attack, one table a model and metric; a bar chart of means."""
+    """Every defence under every attack, one table a model and metric; a bar chart of means.
+
+    Two of them once more, at a lower learning rate.
+    """
     parts = []
     for short, model in MODELS.items():
         runs = [r for r in studies.every()["main"] if r.name.startswith(f"{short}-")]
         parts += compared(shelf, results, runs, f"main-{short}", model)
+    gentle = list(studies.every()["gentle"])
+    name = f"{MODELS['clip']}, a tenth of the learning rate"
+    parts += compared(shelf, results, gentle, "main-clip-gentle", name)
     return "\n\n".join(parts)
 
 

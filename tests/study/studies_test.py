@@ -74,6 +74,19 @@ def test_all_of_the_main_table_have_one_budget(built):
         assert (one.data.scenes if kinds else one.data).name == "scenes/train:4000", key
 
 
+def test_gently_is_a_tenth_of_the_learning_rate_and_nothing_else(built):
+    gentle = studies.every()["gentle"]
+    assert {run.name for run in gentle} == {"clip-tecoa", "clip-mmcoa"}
+    for run in gentle:
+        one, base = built[run.key], built[f"main/{run.name}"]
+        assert one.defense == base.defense and one.model == base.model
+        assert (one.steps, one.batch_size) == (base.steps, base.batch_size)
+        assert one.evaluation.data.name == base.evaluation.data.name
+        for update in (1, 20, 100, 199):
+            usual = float(base.schedule(update))
+            assert float(one.schedule(update)) == pytest.approx(usual / 10, rel=1e-5)
+
+
 def test_a_strategy_moves_one_axis_of_mat(built):
     base = built["main/clip-mat"]
     for run in studies.strategies():
