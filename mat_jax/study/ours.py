@@ -37,6 +37,14 @@ SOUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         "soup of MAT, MAT+ and MAT, rate kept high",
         ("clip-mat", "clip-mat_plus", "high"),
     ),
+    "soup_vision": (
+        "soup of MAT+, and MAT+ of the image tower alone",
+        ("clip-mat_plus", "vision_plus"),
+    ),
+    "soup_still": (
+        "soup of MAT+, and TeCoA-ITR of the image tower alone",
+        ("clip-mat_plus", "vision_still"),
+    ),
     "soup_fare": ("soup of FARE and MAT+", ("clip-fare", "clip-mat_plus")),
     "soup_plus": ("soup of MAT+, and MAT+ kept high", ("clip-mat_plus", "high_plus")),
     "soup_plus_fare": (
