@@ -3,7 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from mat_jax.disk import write_text
 from mat_jax.report.words import safe
 from mat_jax.study.saved import Spread
 
@@ -225,3 +227,11 @@ def _step(low: float, high: float) -> float:
     rough = (high - low) / 6 or 1.0
     power = 10.0 ** math.floor(math.log10(rough))
     return next((m * power for m in (1, 2, 5) if m * power >= rough), 10 * power)
+
+
+def drawn(results: Path, name: str, svg: str, what: str) -> str:
+    """Write a figure, and the Markdown that shows it."""
+    folder = results / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / f"{name}.svg", svg)
+    return f"![{what}](figures/{name}.svg)"

@@ -4,17 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mat_jax.disk import write_text
 from mat_jax.report.words import title
 from mat_jax.study import augmented, plot, studies
-from mat_jax.study.claims import difference
 from mat_jax.study.found import neighbours
+from mat_jax.study.front import section as beyond
 from mat_jax.study.orderings import section as orderings
 from mat_jax.study.plan import Run
 from mat_jax.study.published import MODELS
 from mat_jax.study.saved import Shelf, measures
 from mat_jax.study.setting import ATTACKS
-from mat_jax.study.tables import COLUMNS, costs, protocol, recalls, table, unique
+from mat_jax.study.tables import BRIEF, COLUMNS, costs, protocol, recalls, table, unique
 
 # `(shelf, results) -> Markdown`, empty where nothing of the study was carried out.
 Section = Callable[[Shelf, Path], str]
@@ -50,19 +49,9 @@ def compared(shelf: Shelf, results: Path, runs: list[Run], file: str, name: str)
         protocol(shelf, there),
         recalls(shelf, there, "tr@1"),
         recalls(shelf, there, "ir@1"),
-        drawn(results, file, chart, f"{name} under every attack"),
+        plot.drawn(results, file, chart, f"{name} under every attack"),
         costs(shelf, there),
     ]
-
-
-# Each against the clean figure: attacks a defence may have trained on, and the worst case.
-FRONT = ("sga", "worst_case")
-CLEAN = 80  # percent; of models that lose more a front has no use, and the others would crowd
-BRIEF = ("none", "pgd", "bert_attack", "co_attack", "sga", "vlp_attack", "worst_case")
-
-
-# The strongest of the published under attacks on both sides, by which ours are measured.
-RIVALS = ("clip-fare", "clip-fare_leaf", "clip-mat", "clip-mat_plus")
 
 
 def strategies(shelf: Shelf, results: Path) -> str:
@@ -77,55 +66,6 @@ def strategies(shelf: Shelf, results: Path) -> str:
             parts.append(recalls(shelf, [default, *own], "mean", BRIEF))
     if parts:
         parts.insert(0, protocol(shelf, list(runs.values())))
-    return "\n\n".join(parts)
-
-
-def beyond(shelf: Shelf, results: Path) -> str:
-    """Our settings as the validation scenes saw them; then the chosen beside the published."""
-    runs = studies.every()["beyond"]
-    parts = []
-    choice = [run for run in runs if run.name.startswith("val-") and run.key in shelf]
-    if choice:
-        parts += ["**On the validation scenes, where they were chosen**", protocol(shelf, choice)]
-        parts += [recalls(shelf, choice, "mean", BRIEF), costs(shelf, choice)]
-    ours = [run for run in runs if run.name.startswith("test-") and run.key in shelf]
-    published = [run for run in studies.every()["main"] if run.name.startswith("clip-")]
-    beside = [run for run in published if run.key in shelf]
-    if not ours:
-        return "\n\n".join(parts)
-    parts += ["**On the test scenes, beside what others published**", protocol(shelf, ours)]
-    parts += [recalls(shelf, [*beside, *ours], "mean", BRIEF)]
-    clean = {run.key: shelf.spread(run.key, "none").mean for run in (*beside, *ours)}
-    far = [run.title for run in beside if clean[run.key] < CLEAN]
-    if far:
-        parts.append(f"Left of {CLEAN} % clean, and not drawn: {', '.join(far)}.")
-    for attack in FRONT:
-        marks = [
-            plot.Point(clean[run.key], shelf.spread(run.key, attack), run.title, group)
-            for group, of in enumerate((beside, ours))
-            for run in of
-            if clean[run.key] >= CLEAN
-        ]
-        chart = plot.points(
-            marks,
-            ("published", "ours"),
-            title=f"{title(attack)} against clean: mean of TR@1 and IR@1",
-            x="clean R@1 in %",
-        )
-        parts.append(drawn(results, f"beyond-{attack}", chart, f"clean and {title(attack)}"))
-    rivals = [run for run in beside if run.name in RIVALS]
-    rows = [
-        [one.title, other.title, *(difference(shelf, one.key, other.key, a) for a in BRIEF)]
-        for one in ours
-        for other in rivals
-    ]
-    if rows:
-        parts.append(
-            "What ours have more than the strongest of the published, and the noise of the "
-            "difference (by the rule of the findings, below); bold where it is more than twice "
-            "that:"
-        )
-        parts.append(table(["ours", "published", *(title(a) for a in BRIEF)], rows))
     return "\n\n".join(parts)
 
 
@@ -144,7 +84,7 @@ def mava(shelf: Shelf, results: Path) -> str:
         places = {runs[name].key: x for name, (_, x, _) in names.items() if x is not None}
         places[whole.key] = studies.MAVA_DEFAULTS[group]
         chart = swept(shelf, places, f"MAVA: {group}", studies.MAVA_AXES[group])
-        parts.append(drawn(results, f"mava-{group}", chart, f"MAVA by {group}"))
+        parts.append(plot.drawn(results, f"mava-{group}", chart, f"MAVA by {group}"))
     if parts:
         parts.insert(0, protocol(shelf, list(runs.values())))
     return "\n\n".join(parts)
@@ -176,7 +116,7 @@ def budget(shelf: Shelf, results: Path) -> str:
         [
             protocol(shelf, there),
             recalls(shelf, there, "mean", BRIEF),
-            drawn(results, "budget", chart, "Ways to more pairs"),
+            plot.drawn(results, "budget", chart, "Ways to more pairs"),
             costs(shelf, there),
         ]
     )
@@ -195,7 +135,7 @@ def counts(shelf: Shelf, results: Path) -> str:
             for n, run in sorted(runs.items())
         ]
         parts += [protocol(shelf, own), recalls(shelf, own, "mean", BRIEF)]
-        parts.append(drawn(results, f"counts-{kind}", chart, f"MAT+ by number of {kind}"))
+        parts.append(plot.drawn(results, f"counts-{kind}", chart, f"MAT+ by number of {kind}"))
     return "\n\n".join(parts)
 
 
@@ -246,7 +186,7 @@ def augmentations(shelf: Shelf, results: Path) -> str:
                     x=said,
                 )
                 parts.append(
-                    drawn(results, f"augmentations-{what}-{prop}", chart, f"{what}: {said}")
+                    plot.drawn(results, f"augmentations-{what}-{prop}", chart, f"{what}: {said}")
                 )
     return "\n\n".join(parts)
 
@@ -309,14 +249,6 @@ def photographs(shelf: Shelf, results: Path) -> str:
             "and ten of 500 captions, five of them a picture's own."
         )
     return "\n\n".join(parts)
-
-
-def drawn(results: Path, name: str, svg: str, what: str) -> str:
-    """Write a figure, and the Markdown that shows it."""
-    folder = results / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / f"{name}.svg", svg)
-    return f"![{what}](figures/{name}.svg)"
 
 
 SECTIONS: dict[str, tuple[str, Section]] = {

@@ -9,6 +9,7 @@ from mat_jax.study.saved import Shelf, spread
 from mat_jax.study.setting import ATTACKS
 
 COLUMNS = (*ATTACKS, "worst_case")
+BRIEF = ("none", "pgd", "bert_attack", "co_attack", "sga", "vlp_attack", "worst_case")
 NAMES = {
     "mean": "mean of TR@1 and IR@1",
     "accuracy": "phrases right in %",

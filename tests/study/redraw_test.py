@@ -45,13 +45,13 @@ def test_one_command_draws_all_again_and_the_same(results, capsys):
     assert f"{told} 14 min of evaluation. On A Processor" in page
     # What is ours stands beside what is published, and among itself where it was chosen.
     own = page[page.index("## Settings of our own") :]
-    chosen, beside = own.split("**On the test scenes")
+    chosen, beside = own.split("**scenes-clip: on the test scenes")
     title = ours.BEYOND[ours.CHOSEN[0]][0]
     # What others trained for a soup is no time of its own: 3 minutes each of the other two.
     assert "3 of its runs, 6 min of training and 6 min of evaluation." in chosen
     assert "| MAT, radius 9/255 | 1 | **80.0** |" in chosen and "| MAVA |" not in chosen
     assert "| MAVA | 3 |" in beside and f"| {title} | 1 | 80.0 |" in beside
-    assert {"beyond-sga.svg", "beyond-worst_case.svg"} <= set(figures)
+    assert {"beyond-clip-sga.svg", "beyond-clip-worst_case.svg"} <= set(figures)
     # MAVA's table 4 both ways, its sizes as lines; partners by number, in figures and in a table.
     parts = page[page.index("## MAVA's parts") : page.index("## More pairs")]
     assert "| TR@1 | seeds |" in parts and "| IR@1 | seeds |" in parts
