@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,18 @@ CHANGED = {
     "digest": "of other captions, or of images that lay elsewhere",
     "file_digest": "made from the file before it was changed",
 }
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be made of what: the originals, the numbers their draws derive from, and where."""
+
+    recipe: Recipe
+    source: Any
+    entries: Sequence[Entry]
+    ids: Sequence[int]
+    build: Make
+    out: Path
 
 
 def make(recipe: Recipe, out: str | Path, *, quiet: bool = False) -> Manifest:
@@ -75,33 +87,25 @@ def make(recipe: Recipe, out: str | Path, *, quiet: bool = False) -> Manifest:
     }
     if _known(out, header):
         return read_manifest(out)
-    builder = way.build(source, entries, recipe)
+    build = way.build(source, entries, recipe)
     with alone(writable(out)):
         if not _known(out, header):  # another program may have been here meanwhile
-            _make(recipe, source, entries, ids, builder, header, out, quiet)
+            _make(_Work(recipe, source, entries, ids, build, out), header, quiet=quiet)
     return read_manifest(out)
 
 
-def _make(
-    recipe: Recipe,
-    source: Any,
-    entries: Sequence[Entry],
-    ids: Sequence[int],
-    builder: Make,
-    header: dict[str, Any],
-    out: Path,
-    quiet: bool,
-) -> None:
+def _make(work: _Work, header: dict[str, Any], *, quiet: bool) -> None:
     """What is not in the folder yet; the manifest last."""
+    out, count, step = work.out, len(work.entries), work.recipe.batch_size
     with writing(out / HEADER) as file:
         file.write(_text(header))
-    progress = Progress(recipe.how, len(entries), quiet=quiet)
+    progress = Progress(work.recipe.how, count, quiet=quiet)
     parts = []
-    for start in range(0, len(entries), recipe.batch_size):
+    for start in range(0, count, step):
         part = out / _PARTS / f"{start:08d}.json"
-        stop = min(start + recipe.batch_size, len(entries))
+        stop = min(start + step, count)
         if not part.is_file():
-            _write(range(start, stop), source, entries, ids, recipe, builder, part, out)
+            _write(work, range(start, stop), part)
         parts.append(part)
         progress.show(stop)
     found = [one for part in parts for one in json.loads(part.read_text(encoding="utf-8"))]
@@ -124,19 +128,11 @@ def jobs(recipe: Recipe, ids: Sequence[int], index: int) -> list[Job]:
     return found
 
 
-def _write(
-    indices: range,
-    source: Any,
-    entries: Sequence[Entry],
-    ids: Sequence[int],
-    recipe: Recipe,
-    build: Make,
-    part: Path,
-    out: Path,
-) -> None:
+def _write(work: _Work, indices: range, part: Path) -> None:
     """Make the partners of some images; their rows are written when all pictures are."""
-    asked = [(index, job) for index in indices for job in jobs(recipe, ids, index)]
-    made = build([job for _, job in asked])
+    recipe, out = work.recipe, work.out
+    asked = [(index, job) for index in indices for job in jobs(recipe, work.ids, index)]
+    made = work.build([job for _, job in asked])
     captions: dict[int, list[str]] = {index: [] for index in indices}
     images: dict[int, list[Path]] = {index: [] for index in indices}
     for (index, job), partner in zip(asked, made, strict=True):
@@ -145,13 +141,13 @@ def _write(
             if clean_caption(partner):  # a text without words is none
                 captions[index].append(partner)
         elif partner is not None:
-            name = f"{stem(entries[index].image_id)}_{job.number}.png"
+            name = f"{stem(work.entries[index].image_id)}_{job.number}.png"
             images[index].append(_picture(partner, out / "partners" / name))
     found = []
     for index in indices:
-        entry = entries[index]
-        if not isinstance(source, RetrievalJson):
-            _picture(source[index].image, entry.image)
+        entry = work.entries[index]
+        if not isinstance(work.source, RetrievalJson):
+            _picture(work.source[index].image, entry.image)
         entry = replace(
             entry, partner_captions=tuple(captions[index]), partner_images=tuple(images[index])
         )

@@ -130,24 +130,19 @@ def test_a_folder_of_other_contents_is_refused(photographs, tmp_path):
 @pytest.mark.parametrize("count", [1, 2])
 def test_another_program_may_have_been_there_meanwhile(tmp_path, monkeypatch, count):
     """Two start at once; the later one waits, and finds the folder finished, by any recipe."""
-    one, made = Recipe(data=Few(2), count=1), []
+    one, made, write = Recipe(data=Few(2), count=1), [], making._make
 
     @contextmanager
     def waited(folder):
+        monkeypatch.setattr(making, "alone", alone)
+        make(replace(one, count=count), folder, quiet=True)  # the other, while this one waits
+        made.clear()
         with alone(folder):
-            making._make(*other, folder, True)
-            made.clear()
             yield
 
-    # What the other one writes: as this one, but for its recipe.
-    arguments = []
-    with monkeypatch.context() as watch:
-        watch.setattr(making, "_make", lambda *given: arguments.append(given[:-2]))
-        with pytest.raises(FileNotFoundError):
-            make(replace(one, count=count), tmp_path / "nowhere", quiet=True)
-    (other,) = arguments
-    write = making._make
-    monkeypatch.setattr(making, "_make", lambda *given: made.append(1) or write(*given))
+    monkeypatch.setattr(
+        making, "_make", lambda *given, **more: made.append(1) or write(*given, **more)
+    )
     monkeypatch.setattr(making, "alone", waited)
     if count == 1:
         assert len(make(one, tmp_path / "out", quiet=True)) == 2
