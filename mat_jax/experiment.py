@@ -77,9 +77,11 @@ class Experiment:
         name, places = type(self.defense).__name__, getattr(self.defense, "typos", None)
         typos = self.substitutes if isinstance(self.substitutes, Typos) else None
         if places is not None and (typos is None or typos.positions != places):
+            given = "none" if self.substitutes is None else type(self.substitutes).__name__
+            given += f" of {typos.positions}" if typos is not None else ""
             raise ValueError(
-                f"{name} tries {places} positions of a caption, but substitutes is "
-                f"{self.substitutes}: give it data.Typos(positions={places})"
+                f"{name} tries {places} positions of a caption, but the substitutes are {given}: "
+                f"give it data.Typos(positions={places})"
             )
         words = getattr(self.defense, "words", 0)
         if words and self.substitutes is None:

@@ -50,7 +50,8 @@ def fit(
         mesh: devices: a number, "data=4,model=2", "auto" for all, or a `jax.sharding.Mesh`.
         resume: "auto" (or True) goes on with the run in `workdir` and refuses if its settings
             differ (all of them, `steps` too: learning-rate schedules hang on it); "anyway" goes on
-            with the new settings; "never" (or False) removes that run and starts over.
+            with the new settings; "never" (or False) removes that run and starts over, also
+            one it has waited for.
         settings: the arguments `experiment` was made from, for `settings.json`.
         config: the experiment's file, to be copied.
         quiet: print nothing.
@@ -225,7 +226,6 @@ def _begin(
     workdir: Path, policy: str, settings: dict[str, Any], config: str | Path | None, quiet: bool
 ) -> None:
     """Write down what runs in the folder."""
-    workdir.mkdir(parents=True, exist_ok=True)
     versions = {name: version(name) for name in PACKAGES}
     facts = {"settings": settings, "versions": versions, "commit": _commit()}
     write_text(workdir / "settings.json", json.dumps(facts, indent=2) + "\n")

@@ -21,7 +21,7 @@ from mat_jax.augment.manifest import (
     read_manifest,
     row,
 )
-from mat_jax.augment.pictures import stem
+from mat_jax.augment.pictures import ENDINGS, stem
 from mat_jax.augment.recipe import Recipe
 from mat_jax.augment.ways import WAYS, Job, Make, Partner
 from mat_jax.data.annotations import rows
@@ -208,6 +208,8 @@ def _known(out: Path, header: dict[str, Any]) -> bool:
         return False
     before = read_json(out / HEADER)
     for key in {**before, **header}:
+        if key == "file_digest" and header.get(key) is None:
+            continue  # it is gone, and a finished folder needs it no more
         if before.get(key) != header.get(key):
             made = f"made with {key}={before.get(key)!r}, not {header.get(key)!r}"
             raise ValueError(
@@ -230,13 +232,14 @@ def _digest(entries: Sequence[Entry], out: Path) -> str:
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
-def _contents(place: Path) -> str:
-    """A short hash of a file; of a folder, of the names and sizes of what is in it."""
+def _contents(place: Path) -> str | None:
+    """A short hash of a file; of a folder, of the names and sizes of its pictures; None if gone."""
     if place.is_dir():
-        known = json.dumps(sorted((one.name, one.stat().st_size) for one in place.iterdir()))
+        own = [one for one in place.iterdir() if one.suffix.lower() in ENDINGS]
+        known = json.dumps(sorted((one.name, one.stat().st_size) for one in own))
         return hashlib.sha256(known.encode()).hexdigest()[:16]
     if not place.is_file():
-        return ""  # whoever reads it says so
+        return None
     with place.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 

@@ -111,9 +111,10 @@ class MAT:
             raise ValueError(f"replays {self.replays}: a batch makes 1 update or more")
         order, objective = self.strategy.order, self.strategy.objective
         if self.replays > 1 and ("image" not in order or objective is not against_texts):
+            climbed = getattr(objective, "__name__", type(objective).__name__)
             raise ValueError(
                 f"replays {self.replays} moves images up the outer loss, and this strategy has "
-                f"order {order} and objective {objective}: take replays=1, or an order with images "
+                f"order {order} and objective {climbed}: take replays=1, or an order with images "
                 "and the objective against_texts"
             )
         if isinstance(objective, WithCleanTexts) and not self.words:

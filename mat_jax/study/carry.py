@@ -133,7 +133,6 @@ def make_data(run: Run, results: Path) -> None:
     made = " ".join(run.manifest)
     if not saved.measured(results, run.folder.name, made):
         file = saved.measures_file(results, run.folder.name)
-        file.parent.mkdir(parents=True, exist_ok=True)
         found = {"made": made, **properties(run.folder)}
         write_text(file, json.dumps(found, indent=1) + "\n")
 

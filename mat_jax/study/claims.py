@@ -13,8 +13,9 @@ the spread of its seeds; a side of one seed has the spread that runs of several 
 (`noise.usual`), and the verdict says "one seed". `images` is the standard deviation over draws of
 the test images. Both sides were measured on the same ones, and what an image owes to itself cancels
 (`noise.paired`); results that do not say what each image gave count as independent
-(`noise.sampled`). If noise is all there is, a claim is "likely" or more by chance in 16 of 100
-cases, and "confirmed" in 2; of a hundred claims a few will be.
+(`noise.sampled`). If noise is all there is, a claim is "likely" or more by chance in about 16 of
+100 cases, and "confirmed" in 2, or more often where the spread of three seeds, itself a guess, is
+most of the noise; of a hundred claims a few will be.
 Correlations have a rule of their own at the same odds, `one_to_many.properties`.
 """
 
@@ -138,17 +139,22 @@ def apart(one: Found, other: Found) -> Found:
     )
 
 
-def gain(shelf: Shelf, key: str, base: str, attacks: Sequence[str]) -> Found:
-    """What a run has more than another under some attacks, seed by seed.
+def gains(shelf: Shelf, key: str, base: str, *several: Sequence[str]) -> list[Found]:
+    """What a run has more than another, seed by seed, under the first attacks, the second, ...
 
-    An untrained base stands beside every seed, a trained one beside its own.
+    An untrained base stands beside every seed, a trained one beside its own. A seed that was not
+    measured under one of the attacks is left out of all.
     """
+    every = [attack for attacks in several for attack in attacks]
     pairs = []
     for one in shelf.of(key):
         fit = (o for o in shelf.of(base) if o.seed == one.seed or not o.content["trained"])
         pairs += [(one, other) for other in fit][:1]
-    pairs = [p for p in pairs if all(side.value(a) == side.value(a) for side in p for a in attacks)]
-    return seed_by_seed(*(_found(shelf, [[p[n]] for p in pairs], attacks) for n in (0, 1)))
+    pairs = [p for p in pairs if all(side.value(a) == side.value(a) for side in p for a in every)]
+    return [
+        seed_by_seed(*(_found(shelf, [[p[n]] for p in pairs], attacks) for n in (0, 1)))
+        for attacks in several
+    ]
 
 
 def seed_by_seed(one: Found, other: Found) -> Found:

@@ -79,8 +79,10 @@ def _correlated(pairs: dict[str, tuple[float, float]], sign: int, single: bool) 
         return "not measured", ""
     chance = by_chance(pairs)
     against = by_chance({name: (x, -y) for name, (x, y) in pairs.items()})
-    # So many standard deviations of a normal variable are passed by chance as often.
-    score = NormalDist().inv_cdf(1 - chance) if chance < against else NormalDist().inv_cdf(against)
+    # So many standard deviations of a normal variable are passed by chance as often; of values with
+    # many ties both are above a half.
+    normal, rises = NormalDist(), chance < against
+    score = max(normal.inv_cdf(1 - chance), 0) if rises else min(normal.inv_cdf(against), 0)
     whole = {n: of for n, of in pairs.items() if augmented.KINDS[n].family != augmented.KNOB}
     odds = f"{100 * min(chance, against):.0f} %"
     figures = (

@@ -231,7 +231,5 @@ def _step(low: float, high: float) -> float:
 
 def drawn(results: Path, name: str, svg: str, what: str) -> str:
     """Write a figure, and the Markdown that shows it."""
-    folder = results / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / f"{name}.svg", svg)
+    write_text(results / "figures" / f"{name}.svg", svg)
     return f"![{what}](figures/{name}.svg)"

@@ -37,15 +37,11 @@ class Saved:
         return self.content["seed"]
 
     @property
-    def own_minutes(self) -> dict[str, float]:
-        """Of its training and its evaluation; what others trained is no time of its own."""
-        minutes = {part: float(taken) for part, taken in self.content["minutes"].items()}
-        return minutes | ({"training": 0.0} if self.content["ingredients"] else {})
-
-    @property
     def minutes(self) -> float:
-        """Both together."""
-        return sum(self.own_minutes.values())
+        """Of its evaluation, and of its training where that is its own and no other run's."""
+        minutes = self.content["minutes"]
+        own = 0.0 if self.content["ingredients"] else minutes["training"]
+        return float(own + minutes["evaluation"])
 
     def value(self, attack: str, figure: str = "mean") -> float:
         """A figure under an attack in percent, NaN if not there.
@@ -184,7 +180,6 @@ def _like(saved: Saved, run: Run) -> bool:
 def write(folder: Path, run: Run, content: Mapping[str, Any]) -> Path:
     """Keep a run; the file is there whole or not at all."""
     file = folder / f"{run.file}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
     # Numbers of numpy may be among those of the protocol.
     text = json.dumps(content, indent=1, ensure_ascii=False, default=lambda value: value.item())
     write_text(file, text + "\n")

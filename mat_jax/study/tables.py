@@ -96,10 +96,13 @@ def protocol(shelf: Shelf, runs: Sequence[Run]) -> str:
 def _carried_out(shelf: Shelf, runs: Sequence[Run]) -> str:
     studies = ",".join(dict.fromkeys(run.study for run in runs if run.key in shelf))
     there = [one for run in runs for one in shelf.of(run.key)]
-    training, evaluation = (
-        duration(60 * sum(one.own_minutes[part] for one in there))
-        for part in ("training", "evaluation")
-    )
+    trained = {}
+    for one in there:
+        keys = tuple(one.content["ingredients"])
+        if not any(key in shelf for key in keys):  # else those runs say it
+            trained[keys or one.key, one.seed] = one.content["minutes"]["training"]
+    training = duration(60.0 * sum(trained.values()))
+    evaluation = duration(60 * sum(one.content["minutes"]["evaluation"] for one in there))
     return (
         f"`python -m mat_jax.study --only {studies} --seeds {max(one.seed for one in there) + 1}`: "
         f"{len(there)} of its runs, {training} of training and {evaluation} of evaluation."

@@ -116,11 +116,18 @@ def test_a_folder_of_other_contents_is_refused(photographs, tmp_path):
     file.write_text(json.dumps({f"a dog number {n}": [f"a puppy {n}"] for n in range(3)}))
     with pytest.raises(ValueError, match="made from the file before it was changed"):
         make(recipe, tmp_path / "out", quiet=True)
+    file.unlink()  # what is finished needs it no more, the rest does
+    assert len(make(recipe, tmp_path / "out", quiet=True)) == 3
+    (tmp_path / "out" / "manifest.json").unlink()
+    with pytest.raises(FileNotFoundError, match="rewrites.json"):
+        make(recipe, tmp_path / "out", quiet=True)
     drawn = tmp_path / "drawn"
     shutil.copytree(photographs["images"], drawn)
     for picture in [*drawn.iterdir()]:
         picture.rename(drawn / f"f-{picture.stem}_0.png")
     recipe = Recipe(**photographs, how="t2i", count=1, file=drawn)
+    make(recipe, tmp_path / "drawn out", quiet=True)
+    (drawn / "notes.txt").write_text("what is no picture changes nothing")
     make(recipe, tmp_path / "drawn out", quiet=True)
     Image.fromarray(np.zeros((3, 3, 3), np.uint8)).save(drawn / "f-0_0.png")
     with pytest.raises(ValueError, match="made from the file before it was changed"):

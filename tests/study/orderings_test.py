@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from mat_jax.study import orderings, saved, studies
-from mat_jax.study.claims import Side, compare, difference, gain, graded
+from mat_jax.study.claims import Side, compare, difference, gains, graded
 from mat_jax.study.noise import by_chance, paired, rank_correlation, usual
 from tests.study.kept import keep
 
@@ -50,7 +50,7 @@ def test_a_difference_beyond_its_noise_is_confirmed(tmp_path):
     assert verdict(tmp_path, "C", "clip", "TeCoA-ITR > FARE").verdict == "not measured"
 
 
-def test_chance_alone_confirms_two_claims_of_a_hundred():
+def test_of_a_hundred_normal_scores_two_are_confirmed():
     scores = np.random.default_rng(0).normal(size=20_000)
     words = [graded(score) for score in scores]
     for word, share in (("confirmed", 2), ("likely", 14), ("likely opposite", 14), ("opposite", 2)):
@@ -181,10 +181,20 @@ def test_two_gains_of_the_same_seeds_are_compared_seed_by_seed(tmp_path):
     assert found.verdict == "confirmed" and found.figures.endswith(": +5.0 ± 0.1")
 
 
+def test_a_seed_that_lacks_an_attack_is_left_out_of_both_gains(tmp_path):
+    for seed in range(3):
+        for name, left in (("tecoa_itr", 10.0), ("mat", 40.0 + seed)):
+            attacks = {"co_attack": left, "sga": left, "pgd": left if seed else math.nan}
+            keep(tmp_path, f"main/clip-{name}", attacks, seed=seed)
+    found = gains(saved.read(tmp_path), "main/clip-mat", "main/clip-tecoa_itr", ("sga",), ("pgd",))
+    assert [one.values for one in found] == [(31.0, 32.0)] * 2
+    assert verdict(tmp_path, "C", "clip: MAT gains more over TeCoA-ITR").verdict != "not measured"
+
+
 def test_a_trained_base_stands_beside_its_own_seed_alone(tmp_path):
     seeds(tmp_path, "main/clip-mat", "sga", (20.0, 90.0))
     seeds(tmp_path, "main/clip-tecoa_itr", "sga", (10.0,))
-    found = gain(saved.read(tmp_path), "main/clip-mat", "main/clip-tecoa_itr", ("sga",))
+    (found,) = gains(saved.read(tmp_path), "main/clip-mat", "main/clip-tecoa_itr", ("sga",))
     assert (found.spread.mean, found.spread.count, found.single) == (10.0, 1, True)
     # Two independent shares of 10,000 images.
     expected = 100 * math.sqrt((0.2 * 0.8 + 0.1 * 0.9) / 10_000)

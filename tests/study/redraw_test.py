@@ -130,6 +130,17 @@ def test_what_others_trained_is_not_time_of_the_run(tmp_path):
     assert [shelf.of(f"main/{name}")[0].minutes for name in "ab"] == [5.0, 2.0]
 
 
+def test_what_no_run_says_it_trained_is_said_once_by_those_that_measure_it(tmp_path):
+    for name in ("any-none", "true-none"):
+        keep(tmp_path, f"grounding/{name}", {}, ingredients=["beyond/of-none"])
+    runs = [run for run in studies.grounding() if run.name.endswith("-none")]
+    said = tables.protocol(saved.read(tmp_path), runs)
+    assert "3 min of training and 4 min of evaluation." in said
+    keep(tmp_path, "beyond/of-none", {})
+    said = tables.protocol(saved.read(tmp_path), runs)
+    assert "0 s of training and 4 min of evaluation." in said
+
+
 def test_damaged_measures_are_named(tmp_path):
     file = saved.measures_file(tmp_path, "eda")
     file.parent.mkdir(parents=True)
