@@ -65,7 +65,7 @@ CHOSEN: tuple[str, ...] = (
 
 
 # Of these, the ones that ALBEF's test scenes see too.
-CHOSEN_ALBEF: tuple[str, ...] = ("vision_still",)
+CHOSEN_ALBEF: tuple[str, ...] = ("vision_still", "vision_plus")
 
 
 def beyond() -> list[Run]:
