@@ -11,7 +11,7 @@ from mat_jax.study.saved import Spread
 
 WIDTH, HEIGHT = 560.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 34.0, 46.0
-LETTER_WIDTH, LINE_HEIGHT = 6.2, 11.0  # of names beside marks, about
+LETTER_WIDTH, LINE_HEIGHT = 6.2, 14.0  # of names of marks, about
 INK, SOFT, LINE, PAPER = "#1f2328", "#59616b", "#dedad4", "#ffffff"
 # Told apart in print and by colour-blind readers (after Okabe and Ito 2008); then by shades.
 COLOURS = (
@@ -97,27 +97,36 @@ def lines(
 def points(
     found: Sequence[Point], groups: Sequence[str], *, title: str, x: str, unit: str = "R@1 in %"
 ) -> str:
-    """Marks with their names beside them, coloured by group."""
+    """Marks coloured by group; names in a column on the right, each with a line to its mark."""
     found = [point for point in found if point.y.count and math.isfinite(point.x)]
     low, high = _room([p.x for p in found])
     tops = [_high(p.y) for p in found]
     bottoms = [p.y.mean - (p.y.sd or 0) for p in found]
     axes = Axes((low, high), _room([*tops, *bottoms]))
     parts = [_frame(axes, title, x, unit, marks=_ticks(low, high))]
-    placed: list[tuple[float, float, float]] = []  # left, right and base of names
-    for p in sorted(found, key=lambda p: p.y.mean):
-        parts.append(_dot(axes, p, COLOURS[p.group % len(COLOURS)], p.label))
-        right = axes.across(p.x) < 0.75 * WIDTH
-        place, base = axes.across(p.x) + (7 if right else -7), axes.up(p.y.mean) - 5
-        wide = LETTER_WIDTH * len(p.label)
-        left, end = (place, place + wide) if right else (place - wide, place)
-        # From the bottom up: a name that would lie on another goes above it.
-        for a, b, under in placed:
-            if a < end and left < b and abs(base - under) < LINE_HEIGHT:
-                base = under - LINE_HEIGHT
-        placed.append((left, end, base))
-        parts.append(_text(place, base, p.label, "start" if right else "end", INK))
-    return _svg(parts, list(groups), WIDTH)
+    ordered = sorted(found, key=lambda p: (-p.y.mean, -p.x))  # from the top, as names stand
+    column = WIDTH - RIGHT + 12
+    for p, base in zip(ordered, _spread_out([axes.up(p.y.mean) for p in ordered]), strict=True):
+        parts.append(
+            f'<path d="M{axes.across(p.x):.1f} {axes.up(p.y.mean):.1f}L{column:.1f} {base:.1f}" '
+            f'stroke="{SOFT}" stroke-width=".6" opacity=".6"/>'
+        )
+        parts.append(_text(column + 4, base + 4, p.label, "start", INK))
+    parts += [_dot(axes, p, COLOURS[p.group % len(COLOURS)], p.label) for p in ordered]
+    longest = max((len(p.label) for p in found), default=0)
+    return _svg(parts, list(groups), column + 10 + LETTER_WIDTH * longest)
+
+
+def _spread_out(heights: Sequence[float]) -> list[float]:
+    """Falling places near some heights, a line apart: from the top, then back up from the bottom."""
+    places: list[float] = []
+    for height in heights:
+        places.append(max(height, places[-1] + LINE_HEIGHT) if places else height)
+    lowest = HEIGHT - BOTTOM + LINE_HEIGHT
+    for i in reversed(range(len(places))):
+        places[i] = min(places[i], lowest)
+        lowest = places[i] - LINE_HEIGHT
+    return places
 
 
 def _svg(parts: Sequence[str], series: Sequence[str], width: float) -> str:

@@ -189,13 +189,24 @@ def test_points_stand_where_their_numbers_are():
     assert len(marks(plot.points([*points, empty], ["a"], title="t", x="n"), "circle")) == 3
 
 
-def test_names_of_points_do_not_lie_on_each_other():
-    names = ["none", "LEAF", "fine-tuning", "MAT"]
-    heights = (0.1, 0.0, 0.2, 30.0)
-    points = [plot.Point(96.0, spread([y]), name) for name, y in zip(names, heights, strict=True)]
-    found = marks(plot.points(points, ["a"], title="t", x="n"), "text")
-    places = sorted(float(text.get("y")) for text in found if text.text in names)
-    assert len(places) == 4 and np.diff(places).min() >= 10  # an eleven-point letter's height
+def test_names_of_points_do_not_lie_on_each_other_and_lead_to_their_marks():
+    heights = {"none": 0.1, "LEAF": 0.0, "fine-tuning": 0.2, "MAT": 30.0, "FARE": 29.0}
+    points = [plot.Point(96.0, spread([y]), name) for name, y in heights.items()]
+    svg = plot.points(points, ["a"], title="t", x="n")
+    texts = {t.text: t for t in marks(svg, "text")}
+    places = {name: float(texts[name].get("y")) for name in heights}
+    assert np.diff(sorted(places.values())).min() >= 10  # an eleven-point letter's height
+    assert sorted(places, key=places.get) == ["MAT", "FARE", "fine-tuning", "none", "LEAF"]
+    right = min(float(texts[name].get("x")) for name in heights)
+    bottom = float(xml.fromstring(svg).get("height"))
+    for dot in xml.fromstring(svg).iter("{http://www.w3.org/2000/svg}g"):
+        (circle,) = dot.iter("{http://www.w3.org/2000/svg}circle")
+        name = dot[0].text.partition(":")[0]
+        start, height = (float(circle.get(at)) for at in ("cx", "cy"))
+        lines = [path.get("d") for path in marks(svg, "path")]
+        (line,) = (one for one in lines if one.endswith(f" {places[name] - 4:.1f}"))
+        assert line.startswith(f"M{start:.1f} {height:.1f}L") and start < right
+        assert abs(places[name] - 4 - height) < 40 and places[name] < bottom
 
 
 @pytest.mark.parametrize("low, high", [(0.0, 100.0), (0.0, 7.3), (0.2, 0.9), (-3.0, 1800.0)])
