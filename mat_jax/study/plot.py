@@ -118,7 +118,7 @@ def points(
 
 
 def _spread_out(heights: Sequence[float]) -> list[float]:
-    """Falling places near some heights, a line apart: from the top, then back up from the bottom."""
+    """Places near some heights, a line apart: down from the top, then up from the bottom."""
     places: list[float] = []
     for height in heights:
         places.append(max(height, places[-1] + LINE_HEIGHT) if places else height)
