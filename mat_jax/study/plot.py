@@ -133,7 +133,7 @@ def _svg(parts: Sequence[str], series: Sequence[str], width: float) -> str:
     """The chart with its legend under it."""
     items, x, y = [], LEFT, HEIGHT + 14
     for j, name in enumerate(series):
-        long = 24 + 6.4 * len(name)
+        long = 28 + 6.8 * len(name)
         if x + long > width and x > LEFT:
             x, y = LEFT, y + 18
         colour = COLOURS[j % len(COLOURS)]
