@@ -62,7 +62,7 @@ def strategies(shelf: Shelf, results: Path) -> str:
         own = [replace(runs[name], title=title) for name, (title, _) in names.items()]
         if any(run.key in shelf for run in own):
             default = replace(runs["mat"], title=f"MAT: {studies.DEFAULTS[axis]}")
-            parts.append(f"**{axis.capitalize()}**")
+            parts.append(f"**{axis[0].upper()}{axis[1:]}**")
             parts.append(recalls(shelf, [default, *own], "mean", BRIEF))
     if parts:
         parts.insert(0, protocol(shelf, list(runs.values())))
