@@ -5,7 +5,8 @@ python -m mat_jax.train --config experiments/study/budget.py --set way=one_to_ma
 
     original       `scenes` pictures with one caption each
     pairs          the same with `texts` captions each, every one a pair of its own
-    one_to_many    the same, all captions of a picture at once: MAT+
+    one_to_many    the same, all captions of a picture at once, and right for it: MAT+
+    averaged       the same, and as many losses of one caption each, averaged
     new            `texts` times as many pictures, with one caption each
 
 All see `steps` batches of `batch_size` pictures, half as many pictures as the main table's. `pairs`
@@ -19,6 +20,12 @@ from typing import Any, Literal
 
 from mat_jax import Experiment, data, defenses
 from mat_jax.study.setting import on_scenes
+
+# What MAT+ makes of several texts.
+USES: dict[str, Literal["positives", "average"]] = {
+    "one_to_many": "positives",
+    "averaged": "average",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class FirstCaptions:
 
 def experiment(
     model: Literal["scenes-clip", "scenes-albef"] = "scenes-clip",
-    way: Literal["original", "pairs", "one_to_many", "new"] = "original",
+    way: Literal["original", "pairs", "one_to_many", "averaged", "new"] = "original",
     scenes: int = 800,
     texts: int = 5,
     lr: float = 6e-4,
@@ -61,10 +68,11 @@ def experiment(
     """`texts` counts the original caption."""
     pictures = data.scenes("train", limit=scenes * texts if way == "new" else scenes)
     mat = defenses.MAT(eps=eps, steps=2, words=words)
+    use = USES.get(way)
     return on_scenes(
-        defenses.MATPlus(mat, use="positives", texts=texts) if way == "one_to_many" else mat,
+        mat if use is None else defenses.MATPlus(mat, use=use, texts=texts),
         model=model,
-        source=FirstCaptions(pictures, texts if way in ("pairs", "one_to_many") else 1),
+        source=FirstCaptions(pictures, texts if way in ("pairs", *USES) else 1),
         lr=lr,
         steps=steps,
         batch_size=batch_size,

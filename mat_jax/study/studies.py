@@ -126,6 +126,7 @@ BUDGET: dict[str, tuple[str, tuple[str, ...]]] = {
     "original": ("(a) original pairs", ("way=original",)),
     "pairs": ("(b) more texts, each a pair", ("way=pairs",)),
     "one_to_many": ("(c) more texts, 1:N (MAT+)", ("way=one_to_many",)),
+    "averaged": ("(c) with N losses averaged", ("way=averaged",)),
     "one_to_many_short": ("(c) with as many pairs seen", ("way=one_to_many", "steps=40")),
     "new": ("(d) new pairs", ("way=new",)),
 }
@@ -140,7 +141,7 @@ def budget() -> list[Run]:
             title=title,
             config=home() / "budget.py",
             settings=settings,
-            minutes=9.0 if name == "one_to_many" else 4.0,
+            minutes=9.0 if name in ("one_to_many", "averaged") else 4.0,
         )
         for name, (title, settings) in BUDGET.items()
     ]

@@ -174,6 +174,9 @@ def test_budgets_have_as_many_pictures_a_step_and_pairs_to_draw_from(built):
     assert captions["pairs"].count == captions["one_to_many"].count == 5
     assert captions["new"].count == 1 and captions["new"].source.name == "scenes/train:4000"
     assert built["budget/pairs"].defense == built["budget/original"].defense
+    whole, averaged = built["budget/one_to_many"], built["budget/averaged"]
+    assert averaged.defense == dataclasses.replace(whole.defense, use="average")
+    assert averaged.data.count == whole.data.count and averaged.steps == whole.steps
     assert built["budget/one_to_many_short"].steps * 5 == built["budget/pairs"].steps
 
 
