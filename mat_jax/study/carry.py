@@ -79,7 +79,7 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         "trained": run.trained,
         "command": run.command,
         "minutes": {
-            "training": round(sum(one.pop("minutes") for one in costs), 2),
+            "training": round(sum((one.pop("minutes") for one in costs), 0.0), 2),
             "evaluation": round(seconds / 60, 2),
         },
         **(costs[0] if len(costs) == 1 else {}),  # of several, minutes alone add up

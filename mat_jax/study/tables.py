@@ -63,7 +63,7 @@ def costs(shelf: Shelf, runs: Sequence[Run]) -> str:
         seeds = shelf.of(run.key)
         row = [run.title]
         for part in ("training", "evaluation"):
-            row.append(str(spread([one.content["minutes"][part] for one in seeds])))
+            row.append(str(spread([float(one.content["minutes"][part]) for one in seeds])))
         rates = [one.content.get("images_per_second") for one in seeds]
         row.append(str(spread([rate for rate in rates if rate is not None])))
         rows.append(row)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import xml.etree.ElementTree as xml
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mat_jax.study import command, found, ours, plot, saved, studies, tables
+from mat_jax.study.plan import home
 from mat_jax.study.saved import spread
 from tests.study.kept import asked, keep
 
@@ -99,6 +101,24 @@ def test_machines_are_named_once_each(results):
     named = "On A Processor, 2 cores (cpu); B Processor, 4 cores (cpu)."
     lines = [line for line in page.splitlines() if named in line]
     assert lines and all(line.count("100 images") == 1 for line in lines)
+
+
+def test_the_page_and_the_figures_of_this_repository_are_those_of_its_files(tmp_path, monkeypatch):
+    """Neither is older than the results, and no figure is left of what is no longer drawn."""
+    kept = home() / "results"
+    for file in kept.rglob("*.json"):
+        copy = tmp_path / file.relative_to(kept)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+    # Pictures are of scenes, which are drawn with the first training; here their names do.
+    monkeypatch.setattr(found.data, "scenes", lambda *_, **__: None)
+    monkeypatch.setattr(found, "strip", lambda *_: Image.new("RGB", (1, 1)))
+    assert command.main(["--redraw", "--results", str(tmp_path)]) == 0
+    assert (tmp_path / "README.md").read_text() == (kept / "README.md").read_text()
+    drawn, shown = ({f.name: f for f in (of / "figures").iterdir()} for of in (tmp_path, kept))
+    assert drawn.keys() == shown.keys()
+    for name, file in drawn.items():
+        assert name.endswith(".png") or file.read_text() == shown[name].read_text(), name
 
 
 def test_results_of_other_settings_are_left_out_and_named(results, capsys):
