@@ -46,7 +46,7 @@ def gentle() -> list[Run]:
         Run(
             study="gentle",
             name=f"clip-{defense}",
-            title=f"{DEFENSES[defense]}, gently",
+            title=f"{DEFENSES[defense]}, lr 6e-5",
             config=home() / "defenses.py",
             settings=(f"model={MODELS['clip']}", *setting_of(defense), "lr=6e-5"),
         )
