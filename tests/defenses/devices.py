@@ -1,4 +1,6 @@
-"""One step of a defence on one device and on eight, which must end alike."""
+"""One step of a defence on one device and on eight, which should end alike."""
+
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -8,11 +10,24 @@ from mat_jax import mesh, state
 from mat_jax.step import compile_step
 
 
-def same_on_eight(defense, model, batch, reference=None):
-    """Metrics and trained weights after a step of SGD, and what one of eight devices computes.
+class Ends(NamedTuple):
+    """Of the same step on one device and on eight.
 
-    A step shows the attack too: loss and gradient are those of the attacked pairs.
+    Attributes:
+        apart: greatest difference of a metric or a trained weight between the two.
+        moved: how far the step took the weight that moved most.
+        metrics: of the eight.
+        text: the program of one of the eight.
     """
+
+    apart: float
+    moved: float
+    metrics: dict[str, Any]
+    text: str
+
+
+def on_one_and_on_eight(defense, model, batch, reference=None):
+    """A step of SGD on either; it shows the attack too: the loss is that of the attacked pairs."""
     layout, weights = state.flatten(model)
     optimizer, ends = optax.sgd(1e-2), []
     for spec in (1, 8):
@@ -30,6 +45,7 @@ def same_on_eight(defense, model, batch, reference=None):
         told = {name: metrics[name] for name in ("loss", "captions_changed") if name in metrics}
         ends.append((told, end.trained))
     one, many = jax.tree.map(np.asarray, ends)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), one, many)
-    assert any(np.any(many[1][name] != weights[name]) for name in many[1])
-    return metrics, program.as_text()
+    apart = jax.tree.map(lambda a, b: np.max(np.abs(a - b)), one, many)
+    moved = [np.max(np.abs(new - weights[name])) for name, new in many[1].items()]
+    # NumPy's maximum hands on what is no number, and no comparison with that is true.
+    return Ends(np.max(jax.tree.leaves(apart)), np.max(moved), metrics, program.as_text())

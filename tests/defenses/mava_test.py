@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mat_jax import defenses
-from tests.defenses.devices import same_on_eight
+from tests.defenses.devices import on_one_and_on_eight
 from tests.defenses.linear import SIDE, Torch, batch, model
 
 
@@ -75,9 +75,10 @@ def test_eight_devices_share_the_neighbours():
     defense = defenses.MAVA(eps=0.1, steps=2, count=3, texts=2)
     eight = jax.tree.map(lambda a, b: jnp.concatenate([a, b])[:8], batch(2), batch(2, seed=1))
     eight = eight._replace(ids=jnp.arange(20, 28, dtype=jnp.int32))
-    _, text = same_on_eight(defense, model(0), eight, reference=model(1))
+    ends = on_one_and_on_eight(defense, model(0), eight, reference=model(1))
+    assert ends.apart < 1e-5 < ends.moved
     # Of 8 devices the text is what one of them does: 3 neighbours of its one image, never of 8.
     pixels = SIDE * SIDE * 3
-    assert f"f32[3,{pixels}]" in text or f"f32[1,3,{SIDE},{SIDE},3]" in text
+    assert f"f32[3,{pixels}]" in ends.text or f"f32[1,3,{SIDE},{SIDE},3]" in ends.text
     for many in (f"[24,{pixels}]", f"[8,3,{SIDE},{SIDE},3]", f"[3,8,{SIDE},{SIDE},3]"):
-        assert many not in text
+        assert many not in ends.text

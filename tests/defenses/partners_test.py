@@ -18,7 +18,7 @@ from mat_jax.defenses.matching import matching
 from mat_jax.defenses.outer import Texts, captioning, compare, encode_texts, mixed_losses
 from mat_jax.defenses.partners import apart, encode_images, originals
 from mat_jax.records import Batch, ImageFeatures, Tokens
-from tests.defenses.devices import same_on_eight
+from tests.defenses.devices import on_one_and_on_eight
 from tests.defenses.linear import batch, model, moved
 from tests.defenses.losses_test import assert_agrees, nce, rightful
 
@@ -299,7 +299,10 @@ def test_eight_devices_do_what_one_does(use):
     eight = jax.tree.map(
         lambda a, b: jnp.concatenate([a, b])[:8], rich(2, 1), rich(2, 1, seed=1)
     )._replace(ids=jnp.arange(20, 28, dtype=jnp.int32))
-    same_on_eight(defense, model(0), eight)
+    ends = on_one_and_on_eight(defense, model(0), eight)
+    assert ends.apart < 1e-5 < ends.moved
+    # With words, some are replaced; both sides would agree on none too.
+    assert (float(ends.metrics["captions_changed"]) > 0) == (use == "pairs")
 
 
 def test_albef_never_matches_with_a_partner_of_the_same_image():

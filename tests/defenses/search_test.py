@@ -12,7 +12,7 @@ from mat_jax.attacks.pgd import example_keys
 from mat_jax.data.words import compose
 from mat_jax.records import Tokens
 from tests.attacks.toy import tiny, toy_batch
-from tests.defenses.devices import same_on_eight
+from tests.defenses.devices import on_one_and_on_eight
 from tests.defenses.linear import batch, model
 
 KEY = jax.random.key(7)
@@ -108,5 +108,6 @@ def test_random_words_come_from_the_key_and_the_example_alone():
 @pytest.mark.parametrize("search", ["random", "promising"])
 def test_eight_devices_replace_the_words_that_one_does(search):
     defense = defenses.MAT(eps=0.1, steps=1, search=search, candidates=3)
-    metrics, _ = same_on_eight(defense, tiny("clip"), toy_batch(8, captions=1))
-    assert 0 < metrics["captions_changed"] <= 1
+    ends = on_one_and_on_eight(defense, tiny("clip"), toy_batch(8, captions=1))
+    assert ends.apart < 1e-5 < ends.moved
+    assert 0 < ends.metrics["captions_changed"] <= 1
