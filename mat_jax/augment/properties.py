@@ -32,10 +32,10 @@ def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, A
 
     For each modality that has partners: `partners` of an item on average; `alignment` with the
     other modality's original (of picture k the item's caption k, and from the first one again), and
-    `alignment_of_originals` of each picture with its first caption;
-    `diversity` among the partners of one item; and between the first partners of all items and the
-    first originals of the same modality `frechet` and `mmd` (Gaussian kernel, median width), on the
-    unit sphere. Texts of scenes also have `truth`.
+    `alignment_of_originals` of each picture with its first caption; `diversity` among the partners
+    of one item; and between the first partners of all items and the first originals of the same
+    modality `frechet` and `mmd` (Gaussian kernel, median width), on the unit sphere. Texts of
+    scenes also have `truth`.
 
     Args:
         folder: of `manifest.json`.
