@@ -8,26 +8,30 @@ from pathlib import Path
 from statistics import NormalDist
 
 from mat_jax.study import augmented, studies
-from mat_jax.study.claims import JOINT, Claim, Side, compare, graded
+from mat_jax.study.claims import JOINT, Claim, Side, compare, graded, named
 from mat_jax.study.noise import by_chance, rank_correlation
 from mat_jax.study.saved import Shelf, measures
 
 
 def partners(shelf: Shelf) -> list[Claim]:
-    """D, the second half: which partners are worth most; each kind's best is not picked."""
+    """D, the second half: which partners are worth most; no kind is picked for its figures."""
     kinds = augmented.KINDS
+    whole = [name for name, kind in kinds.items() if kind.family != augmented.KNOB]
 
     def side(name: str, wanted: Callable[[augmented.Kind], bool]) -> Side:
-        names = [n for n, kind in kinds.items() if kind.family != augmented.KNOB and wanted(kind)]
+        names = [n for n in whole if wanted(kinds[n])]
         return Side(name, tuple(f"augmentations/{n}" for n in names), JOINT)
 
-    def only(name: str) -> Side:
-        return Side(kinds[name].title, (f"augmentations/{name}",), JOINT)
+    def only(name: str, attacks: tuple[str, ...] = JOINT) -> Side:
+        return Side(kinds[name].title, (f"augmentations/{name}",), attacks)
+
+    def original(attacks: tuple[str, ...] = JOINT) -> Side:
+        return Side("original pairs", ("budget/original",), attacks)
 
     def says(text: str, more: Side, less: Side) -> Claim:
-        return compare("D", f"clip, Co-Attack and SGA: {text}", shelf, more, less)
+        where = "Co-Attack and SGA" if more.attacks == JOINT else named(more.attacks)
+        return compare("D", f"clip, {where}: {text}", shelf, more, less)
 
-    original = Side("original pairs", ("budget/original",), JOINT)
     texts = side("texts", lambda kind: not kind.pictures)
     pictures = side("pictures", lambda kind: kind.pictures)
 
@@ -38,15 +42,20 @@ def partners(shelf: Shelf) -> list[Claim]:
         )
         return says(f"cross-modal > intra-modal partner {what}", cross, intra)
 
+    def placed(name: str, attacks: tuple[str, ...]) -> Claim:
+        text = f"{kinds[name].title} > no partners"
+        return says(text, only(name, attacks), original(attacks))
+
     others = side("other texts", lambda kind: not kind.pictures and kind.title != "I2T (Human)")
     return [
         says("partner texts > partner pictures", texts, pictures),
         crossed("texts", False),
         crossed("pictures", True),
         says("I2T (Human) > other texts", only("i2t_human"), others),
-        says("I2T (Human) > no partners", only("i2t_human"), original),
-        says("no partners > misaligned texts", original, only("i2t_misaligned")),
-        says("no partners > misaligned pictures", original, only("t_i2i_misaligned")),
+        *(placed(name, JOINT) for name in whole),
+        *(placed(name, ("bert_attack",)) for name in whole if not kinds[name].pictures),
+        says("no partners > misaligned texts", original(), only("i2t_misaligned")),
+        says("no partners > misaligned pictures", original(), only("t_i2i_misaligned")),
     ]
 
 

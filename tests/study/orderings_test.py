@@ -214,6 +214,27 @@ def test_partners_are_compared_within_a_modality(tmp_path):
     assert texts.figures.startswith("cross-modal 31.0 ± 0.5, intra-modal 11.0 ± 0.5: +20.0 ± ")
 
 
+def test_every_kind_of_partners_is_placed_against_none(tmp_path):
+    left = {"original": 20, "eda": 20, "i2t_cap": 40, "randaug": 2, "i2t_misaligned": 2}
+    for name, value in left.items():
+        key = f"budget/{name}" if name == "original" else f"augmentations/{name}"
+        for seed, off in enumerate((-0.5, 0.0, 0.5)):
+            attacks = {"co_attack": value + off, "sga": value + off, "bert_attack": 80 - value}
+            keep(tmp_path, key, attacks, seed=seed)
+    found = {c.text: c.verdict for c in claims(tmp_path) if c.text.endswith("> no partners")}
+    on_both, on_texts = "clip, Co-Attack and SGA: {}", "clip, BERT-Attack: {}"
+    for where, title, word in (
+        (on_both, "EDA", "not confirmed"),
+        (on_both, "I2T (Cap)", "confirmed"),
+        (on_both, "RandAug", "opposite"),
+        (on_both, "T2I", "not measured"),
+        (on_texts, "I2T (Cap)", "opposite"),
+    ):
+        assert found[where.format(f"{title} > no partners")] == word
+    # Partner pictures are not asked against words, and spoiled partners have claims of their own.
+    assert len(found) == 7 + 4
+
+
 def test_one_to_many_is_compared_with_as_many_pairs_too(tmp_path):
     left = {"original": 5, "pairs": 15, "one_to_many_short": 10, "one_to_many": 20, "new": 30}
     for name, value in left.items():
