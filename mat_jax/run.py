@@ -178,7 +178,7 @@ def question(experiment: Experiment) -> tuple[Evaluation, tuple[Any, ...]]:
         mlm=asked.mlm or getattr(experiment.substitutes, "mlm", None),
         batch_size=asked.batch_size or experiment.batch_size,
     )
-    return asked, (_text(asked), {package: version(package) for package in PACKAGES}, _commit())
+    return asked, (_text(asked), {package: version(package) for package in PACKAGES}, commit())
 
 
 def _check_kind(experiment: Experiment, model: Any) -> None:
@@ -227,7 +227,7 @@ def _begin(
 ) -> None:
     """Write down what runs in the folder."""
     versions = {name: version(name) for name in PACKAGES}
-    facts = {"settings": settings, "versions": versions, "commit": _commit()}
+    facts = {"settings": settings, "versions": versions, "commit": commit()}
     write_text(workdir / "settings.json", json.dumps(facts, indent=2) + "\n")
     if config is not None:
         copy = workdir / "experiment.py"
@@ -284,7 +284,8 @@ def _text(thing: Any) -> Any:
     return thing if thing is None or isinstance(thing, str) else type(thing).__name__
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
+    """Which version of the code this is, where it is a checkout of git."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=10)

@@ -19,6 +19,7 @@ def experiment(
     search: Literal["important", "random", "promising", "every"] = "important",
     constraint: Literal["none", "truthful"] = "none",
     part: Literal["all", "vision", "text", "projections"] = "all",
+    clean: float = 0.0,
     texts: int = 1,
     pictures: int = 0,
     folder: Path = Path("runs/study/data/t_i2i_whole"),
@@ -39,7 +40,8 @@ def experiment(
 
     With `constraint` truthful its words are those that leave a caption true of its scene; the
     evaluation's are any. `part` is what trains: with "vision" and `words=0` the attack and loss are
-    TeCoA-ITR's, and the image tower learns alone.
+    TeCoA-ITR's, and the image tower learns alone. `clean` is the weight of clean pairs, learnt from
+    beside those attacked.
     With `pictures` MAT+ has so many partner pictures too, drawn from the manifest in `folder`.
     `radius`, `words` and `pgd_steps` are those of the training; the evaluation is always the same,
     within `eps` and of one word. `replays` are the updates with a batch. With `horizon` 3 the
@@ -47,7 +49,13 @@ def experiment(
     rate.
     """
     mat = defenses.MAT(
-        eps=radius, steps=pgd_steps, words=words, search=search, part=part, replays=replays
+        eps=radius,
+        steps=pgd_steps,
+        words=words,
+        search=search,
+        part=part,
+        pairs=defenses.Pairs(clean=clean),
+        replays=replays,
     )
     plus = defenses.MATPlus(mat, use="positives", texts=texts, images=pictures)
     made = data.retrieval_json(folder / "manifest.json", images=folder) if pictures else None

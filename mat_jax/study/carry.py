@@ -78,6 +78,7 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         "ingredients": list(run.mixed),
         "trained": run.trained,
         "command": run.command,
+        "commit": runs.commit(),
         "minutes": {
             "training": round(sum((one.pop("minutes") for one in costs), 0.0), 2),
             "evaluation": round(seconds / 60, 2),

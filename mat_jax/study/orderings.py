@@ -206,6 +206,17 @@ def mava_order(shelf: Shelf, short: str) -> list[Claim]:
     return [*found, compare("H", text, shelf, *sides, margin=KEPT)]
 
 
+def mava_gently(shelf: Shelf) -> list[Claim]:
+    """H once more, at a learning rate that was not chosen under MAT."""
+    runs = [("MAVA", "mava"), ("FARE", "fare"), ("TeCoA", "tecoa")]
+    sides = [Side(title, (f"gentle/clip-{name}",), MANY) for title, name in runs]
+    where = f"clip, a tenth of the learning rate, {named(MANY)}"
+    return [
+        compare("H", f"{where}: {more.name} > {less.name}", shelf, more, less)
+        for more, less in zip(sides, sides[1:], strict=False)
+    ]
+
+
 def mava_parts(shelf: Shelf) -> list[Claim]:
     """H, what each part of MAVA is for (its table 4); I, MAVA's sizes."""
 
@@ -251,6 +262,7 @@ ONCE: tuple[Callable[[Shelf], list[Claim]], ...] = (
     numbers,
     more_pairs,
     mmcoa_gently,
+    mava_gently,
     mava_parts,
     grounding,
     captioning,

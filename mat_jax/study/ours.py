@@ -6,6 +6,8 @@ from mat_jax.study.augmented import DATA
 from mat_jax.study.plan import Run, home
 from mat_jax.study.published import main
 
+# The attack and loss are TeCoA-ITR's, and the text tower stays as it was.
+STILL = ("part=vision", "words=0")
 # Settings of our own on CLIP, beside MAT and MAT+: {run: (title, settings)}.
 BEYOND: dict[str, tuple[str, tuple[str, ...]]] = {
     "mat": ("MAT", ()),
@@ -13,8 +15,17 @@ BEYOND: dict[str, tuple[str, tuple[str, ...]]] = {
     "promising": ("MAT, promising words", ("search=promising",)),
     "truthful": ("MAT, words that leave captions true", ("constraint=truthful",)),
     "vision": ("MAT, image tower alone", ("part=vision",)),
-    "vision_still": ("TeCoA-ITR, image tower alone", ("part=vision", "words=0")),
+    "vision_still": ("TeCoA-ITR, image tower alone", STILL),
     "vision_plus": ("MAT+, image tower alone", ("part=vision", "texts=5")),
+    "vision_plus_clean": (
+        "MAT+, image tower alone, with clean pairs",
+        ("part=vision", "clean=1.0", "texts=5"),
+    ),
+    "still_plus": ("TeCoA-ITR with five texts, image tower alone", (*STILL, "texts=5")),
+    "still_plus_high": (
+        "TeCoA-ITR with five texts, image tower alone, 1 step, rate kept high",
+        (*STILL, "texts=5", "pgd_steps=1", "horizon=3"),
+    ),
     "fast": ("MAT, 3 updates a batch", ("pgd_steps=1", "replays=3")),
     "fast_plus": ("MAT+, 3 updates a batch", ("texts=5", "pgd_steps=1", "replays=3")),
     "high": ("MAT, 1 step, rate kept high", ("pgd_steps=1", "horizon=3")),

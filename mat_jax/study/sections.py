@@ -22,7 +22,7 @@ Section = Callable[[Shelf, Path], str]
 def main(shelf: Shelf, results: Path) -> str:
     """Every defence under every attack, one table a model and metric; a bar chart of means.
 
-    Two of them once more, at a lower learning rate.
+    Some of them once more, at a lower learning rate.
     """
     parts = []
     for short, model in MODELS.items():

@@ -55,6 +55,7 @@ STRATEGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
     },
     "updates with a batch": {
         "replays_3": ("3, PGD by the gradients of the update before", ("replays=3",)),
+        "replays_3_short": ("the same, and as many updates as MAT", ("replays=3", "steps=67")),
     },
 }
 

@@ -76,7 +76,7 @@ def test_all_of_the_main_table_have_one_budget(built):
 
 def test_gently_is_a_tenth_of_the_learning_rate_and_nothing_else(built):
     gentle = studies.every()["gentle"]
-    assert {run.name for run in gentle} == {"clip-tecoa", "clip-mmcoa"}
+    assert {run.name for run in gentle} == {f"clip-{n}" for n in ("tecoa", "mmcoa", "fare", "mava")}
     for run in gentle:
         one, base = built[run.key], built[f"main/{run.name}"]
         assert one.defense == base.defense and one.model == base.model
@@ -93,7 +93,16 @@ def test_a_strategy_moves_one_axis_of_mat(built):
         one = built[run.key]
         moved = [_changed(base.defense, one.defense), one.lora is not None, _averages(one)]
         assert sum(moved) == (run.name != "mat"), (run.key, moved)
-        assert (one.steps, one.batch_size, one.data.name) == (200, 32, base.data.name)
+        short = run.name == "replays_3_short"
+        assert (one.batch_size, one.data.name) == (32, base.data.name)
+        assert one.steps == (67 if short else 200)
+
+
+def test_gradient_reuse_is_measured_with_as_many_batches_and_as_many_updates(built):
+    many, few = (built[f"strategies/{name}"] for name in ("replays_3", "replays_3_short"))
+    assert many.defense == few.defense
+    assert many.steps == 200  # of three updates each
+    assert few.steps * few.defense.replays == pytest.approx(200, abs=1)
 
 
 def _changed(one, other):
