@@ -41,7 +41,7 @@ GENTLE = ("tecoa", "fare", "mmcoa", "mava")
 
 
 def gentle() -> list[Run]:
-    """At a tenth of the learning rate, those whose order is not the papers' at that of the others."""
+    """At a tenth of the learning rate, those whose order is not the papers'."""
     return [
         Run(
             study="gentle",

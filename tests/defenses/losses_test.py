@@ -256,6 +256,27 @@ def test_qt_aft_is_fare_and_captions():
     assert_agrees(defenses.QTAFT(), formula, clean, attacked)
 
 
+@pytest.mark.parametrize("halves", ["image", "text", "image and text"])
+def test_fare_and_leaf_are_squared_distances_to_the_original(halves):
+    """Of vectors that are not normalised, summed over their entries; both when both are trained."""
+    clean = batch()
+    attacked = moved(clean)
+    defense = {
+        "image": defenses.FARE(),
+        "text": defenses.LEAF(),
+        "image and text": defenses.FARELEAF(),
+    }[halves]
+
+    def formula(m, original):
+        apart = {
+            "image": m.f(attacked.images) - original.f(clean.images).detach(),
+            "text": m.g(attacked.tokens) - original.g(clean.tokens).detach(),
+        }
+        return sum(apart[half].pow(2).sum(1).mean() for half in halves.split(" and "))
+
+    assert_agrees(defense, formula, clean, attacked)
+
+
 def test_mat_weighs_its_pairs():
     clean = batch()
     attacked = moved(clean)

@@ -29,18 +29,20 @@ def built(config):
     return models.files.build(config, 0)
 
 
-def test_captioning_is_torchs_smoothed_cross_entropy():
+def test_captioning_and_its_gradient_are_torchs_smoothed_cross_entropy():
     logits = np.random.default_rng(0).normal(size=(4, 6, 40)).astype(np.float32)
     tokens = jax.tree.map(lambda x: x[:, 0], batch().tokens)
     truth = np.where(tokens.mask, tokens.ids, -100)[:, 1:]
+    theirs = torch.tensor(logits, requires_grad=True)
     expected = torch.nn.functional.cross_entropy(
-        torch.tensor(logits[:, :-1]).flatten(0, 1),
-        torch.tensor(truth).flatten().long(),
-        label_smoothing=0.1,
+        theirs[:, :-1].flatten(0, 1), torch.tensor(truth).flatten().long(), label_smoothing=0.1
     )
-    losses = captioning(jnp.asarray(logits), tokens)
-    assert losses.shape == (4,)
-    assert float(losses.mean()) == pytest.approx(float(expected), rel=1e-5)
+    expected.backward()
+    assert captioning(jnp.asarray(logits), tokens).shape == (4,)
+    value, slope = jax.value_and_grad(lambda x: jnp.mean(captioning(x, tokens)))(logits)
+    assert float(value) == pytest.approx(expected.item(), rel=1e-5)
+    grad = theirs.grad.numpy()
+    np.testing.assert_allclose(slope, grad, atol=1e-5 * np.abs(grad).max())
 
 
 def test_albef_learns_to_compare_and_to_match():

@@ -139,7 +139,7 @@ def test_an_evaluation_is_kept_until_what_measures_is_another(tmp_path, monkeypa
     monkeypatch.setattr(evaluate, "compare", Mock())
     monkeypatch.setattr(saved, "summary", lambda result: {"attacks": result})
     for commit, times in (("one", 1), ("one", 1), ("another", 2)):
-        monkeypatch.setattr(runs, "_commit", Mock(return_value=commit))
+        monkeypatch.setattr(runs, "commit", Mock(return_value=commit))
         file = carry.carry_out(NONE, tmp_path / "runs", tmp_path / "kept", quiet=True)
         assert json.loads(file.read_text())["attacks"] == "found"
         assert measure.call_count == times
