@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mat_jax.study.plan import Run, home
+from mat_jax.study.published import on
 
 
 class Kind(NamedTuple):
@@ -44,9 +45,10 @@ ORIGINALS, PARTNERS = 800, 4
 DATA = Path("runs/study/data")
 
 
-def augmentations() -> list[Run]:
-    """MAT+ with every kind of partners, beside 800 original pairs, on CLIP."""
-    return [augmented("augmentations", name, kind, PARTNERS) for name, kind in KINDS.items()]
+def augmentations(short: str = "clip") -> list[Run]:
+    """MAT+ with every kind of partners, beside 800 original pairs."""
+    runs = (augmented("augmentations", name, kind, PARTNERS) for name, kind in KINDS.items())
+    return [on(short, run) for run in runs]
 
 
 def augmented(study: str, name: str, kind: Kind, count: int) -> Run:

@@ -10,27 +10,28 @@ from statistics import NormalDist
 from mat_jax.study import augmented, studies
 from mat_jax.study.claims import JOINT, Claim, Side, compare, graded, named
 from mat_jax.study.noise import by_chance, rank_correlation
+from mat_jax.study.published import named_on
 from mat_jax.study.saved import Shelf, measures
 
 
-def partners(shelf: Shelf) -> list[Claim]:
+def partners(shelf: Shelf, short: str) -> list[Claim]:
     """D, the second half: which partners are worth most; no kind is picked for its figures."""
     kinds = augmented.KINDS
     whole = [name for name, kind in kinds.items() if kind.family != augmented.KNOB]
 
     def side(name: str, wanted: Callable[[augmented.Kind], bool]) -> Side:
         names = [n for n in whole if wanted(kinds[n])]
-        return Side(name, tuple(f"augmentations/{n}" for n in names), JOINT)
+        return Side(name, tuple(_augmented(short, n) for n in names), JOINT)
 
     def only(name: str, attacks: tuple[str, ...] = JOINT) -> Side:
-        return Side(kinds[name].title, (f"augmentations/{name}",), attacks)
+        return Side(kinds[name].title, (_augmented(short, name),), attacks)
 
     def original(attacks: tuple[str, ...] = JOINT) -> Side:
-        return Side("original pairs", ("budget/original",), attacks)
+        return Side("original pairs", (_budgeted(short, "original"),), attacks)
 
     def says(text: str, more: Side, less: Side) -> Claim:
         where = "Co-Attack and SGA" if more.attacks == JOINT else named(more.attacks)
-        return compare("D", f"clip, {where}: {text}", shelf, more, less)
+        return compare("D", f"{short}, {where}: {text}", shelf, more, less)
 
     texts = side("texts", lambda kind: not kind.pictures)
     pictures = side("pictures", lambda kind: kind.pictures)
@@ -59,7 +60,15 @@ def partners(shelf: Shelf) -> list[Claim]:
     ]
 
 
-def properties(shelf: Shelf, results: Path) -> list[Claim]:
+def _augmented(short: str, name: str) -> str:
+    return f"augmentations/{named_on(short, name)}"
+
+
+def _budgeted(short: str, name: str) -> str:
+    return f"budget/{named_on(short, name)}"
+
+
+def properties(shelf: Shelf, results: Path, short: str) -> list[Claim]:
     """E: rank correlation of each property with what is right under SGA, over augmentations.
 
     The odds are those of other claims: by chance alone, in all orders of the augmentations, a
@@ -72,11 +81,12 @@ def properties(shelf: Shelf, results: Path) -> list[Claim]:
             pairs, single = {}, False
             for kind_name, kind in augmented.KINDS.items():
                 own = measures(results, kind_name)
-                robust = shelf.spread(f"augmentations/{kind_name}", "sga")
+                robust = shelf.spread(_augmented(short, kind_name), "sga")
                 if kind.pictures is pictures and own and robust.count:
                     pairs[kind_name] = (float(own[name]), sign * robust.mean)
                     single |= robust.count == 1
-            text = f"clip, SGA: {'rises' if sign > 0 else 'falls'} with {name} of partner {what}"
+            way = "rises" if sign > 0 else "falls"
+            text = f"{short}, SGA: {way} with {name} of partner {what}"
             found.append(Claim("E", text, *_correlated(pairs, sign, single)))
     return found
 
@@ -120,7 +130,7 @@ def numbers(shelf: Shelf) -> list[Claim]:
     ]
 
 
-def more_pairs(shelf: Shelf) -> list[Claim]:
+def more_pairs(shelf: Shelf, short: str) -> list[Claim]:
     """F: new data before 1:N before the same texts as pairs before none.
 
     1:N twice: with as many pictures seen as the others, and with as many pairs.
@@ -130,8 +140,9 @@ def more_pairs(shelf: Shelf) -> list[Claim]:
     found = []
     for better, worse in order:
         sides = [
-            Side(studies.BUDGET[name][0], (f"budget/{name}",), JOINT) for name in (better, worse)
+            Side(studies.BUDGET[name][0], (_budgeted(short, name),), JOINT)
+            for name in (better, worse)
         ]
-        text = f"clip, Co-Attack and SGA: {sides[0].name} > {sides[1].name}"
+        text = f"{short}, Co-Attack and SGA: {sides[0].name} > {sides[1].name}"
         found.append(compare("F", text, shelf, *sides))
     return found

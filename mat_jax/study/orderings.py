@@ -56,9 +56,9 @@ def findings(shelf: Shelf, results: Path) -> list[Claim]:
     found = []
     for short in MODELS:
         found += [claim for of in EACH_MODEL for claim in of(shelf, short)]
+        found += properties(shelf, results, short)
     for of in ONCE:
         found += of(shelf)
-    found += properties(shelf, results)
     return sorted(found, key=lambda claim: claim.letter)
 
 
@@ -254,13 +254,13 @@ EACH_MODEL: tuple[Callable[[Shelf, str], list[Claim]], ...] = (
     unimodal,
     mat,
     mat_plus,
+    partners,
+    more_pairs,
     mmcoa,
     mava_order,
 )
 ONCE: tuple[Callable[[Shelf], list[Claim]], ...] = (
-    partners,
     numbers,
-    more_pairs,
     mmcoa_gently,
     mava_gently,
     mava_parts,

@@ -1,5 +1,7 @@
 """The main table: every defence that others published, on CLIP and ALBEF; some of them gently."""
 
+from dataclasses import replace
+
 from mat_jax.study.plan import Run, home
 
 MODELS = {"clip": "scenes-clip", "albef": "scenes-albef"}
@@ -35,6 +37,17 @@ def main() -> list[Run]:
         for short, model in MODELS.items()
         for defense, title in DEFENSES.items()
     ]
+
+
+def on(short: str, run: Run) -> Run:
+    """A run of CLIP's on one of the models; on CLIP it is the run itself."""
+    model = () if short == "clip" else (f"model={MODELS[short]}",)
+    return replace(run, name=named_on(short, run.name), settings=(*model, *run.settings))
+
+
+def named_on(short: str, name: str) -> str:
+    """What a run of CLIP's is called on one of the models: `eda`, `albef-eda`."""
+    return name if short == "clip" else f"{short}-{name}"
 
 
 GENTLE = ("tecoa", "fare", "mmcoa", "mava")

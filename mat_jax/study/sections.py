@@ -102,24 +102,28 @@ def swept(shelf: Shelf, places: Mapping[str, float], name: str, axis: str) -> st
 
 
 def budget(shelf: Shelf, results: Path) -> str:
-    """Figure 4 of MAT's paper: ways to more pairs."""
-    runs = list(studies.every()["budget"])
-    there = [run for run in runs if run.key in shelf]
+    """Figure 4 of MAT's paper: ways to more pairs, on each model."""
+    parts = [part for short in MODELS for part in _budget(shelf, results, short)]
+    return "\n\n".join(parts)
+
+
+def _budget(shelf: Shelf, results: Path, short: str) -> list[str]:
+    there = [run for run in studies.budget(short) if run.key in shelf]
     if not there:
-        return ""
+        return []
     groups = {
         title(attack): {run.title: shelf.spread(run.key, attack) for run in there}
         for attack in BRIEF
     }
-    chart = plot.bars(groups, title="More pairs four ways: mean of TR@1 and IR@1")
-    return "\n\n".join(
-        [
-            protocol(shelf, there),
-            recalls(shelf, there, "mean", BRIEF),
-            plot.drawn(results, "budget", chart, "Ways to more pairs"),
-            costs(shelf, there),
-        ]
-    )
+    name = f"{MODELS[short]}, more pairs four ways"
+    chart = plot.bars(groups, title=f"{name}: mean of TR@1 and IR@1")
+    return [
+        f"### {MODELS[short]}",
+        protocol(shelf, there),
+        recalls(shelf, there, "mean", BRIEF),
+        plot.drawn(results, f"budget-{short}", chart, name),
+        costs(shelf, there),
+    ]
 
 
 def counts(shelf: Shelf, results: Path) -> str:
@@ -149,11 +153,17 @@ PROPERTIES = {
 
 def augmentations(shelf: Shelf, results: Path) -> str:
     """Figure 2 of MAT's paper: three properties of augmentations against what they are worth."""
-    runs = {run.name: run for run in studies.every()["augmentations"]}
-    there = [run for run in runs.values() if run.key in shelf]
-    if not there:
-        return ""
-    parts = [protocol(shelf, there), recalls(shelf, there, "mean", BRIEF)]
+    parts = [part for short in MODELS for part in _augmentations(shelf, results, short)]
+    return "\n\n".join(parts)
+
+
+def _augmentations(shelf: Shelf, results: Path, short: str) -> list[str]:
+    runs = dict(zip(augmented.KINDS, augmented.augmentations(short), strict=True))
+    none = studies.budget(short)[0]
+    there = [run for run in (none, *runs.values()) if run.key in shelf]
+    if len(there) < 2:
+        return []
+    parts = [f"### {MODELS[short]}", protocol(shelf, there), recalls(shelf, there, "mean", BRIEF)]
     found = {name: measures(results, name) for name in augmented.KINDS}
     head = ["augmentation", "kind", *PROPERTIES, "truth", title("sga")]
     rows = []
@@ -182,13 +192,12 @@ def augmentations(shelf: Shelf, results: Path) -> str:
                 chart = plot.points(
                     marks,
                     augmented.FAMILIES,
-                    title=f"Partner {what}: SGA, mean of TR@1 and IR@1",
+                    title=f"{MODELS[short]}, partner {what}: SGA, mean of TR@1 and IR@1",
                     x=said,
                 )
-                parts.append(
-                    plot.drawn(results, f"augmentations-{what}-{prop}", chart, f"{what}: {said}")
-                )
-    return "\n\n".join(parts)
+                file = f"augmentations-{short}-{what}-{prop}"
+                parts.append(plot.drawn(results, file, chart, f"{what}: {said}"))
+    return parts
 
 
 GROUNDED = "The model says which of a scene's four objects is meant; by chance 25 % are right."

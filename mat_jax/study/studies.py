@@ -7,7 +7,7 @@ from functools import cache
 from mat_jax.study.augmented import KINDS, augmentations, augmented
 from mat_jax.study.ours import beyond, on_albef
 from mat_jax.study.plan import Run, home
-from mat_jax.study.published import DEFENSES, gentle, main, setting_of
+from mat_jax.study.published import DEFENSES, MODELS, gentle, main, on, setting_of
 
 # Axis -> {run: (title, settings)}; the default of every axis is MAT itself, the run "mat".
 STRATEGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -133,9 +133,9 @@ BUDGET: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def budget() -> list[Run]:
-    """Four ways to more pairs, on CLIP."""
-    return [
+def budget(short: str = "clip") -> list[Run]:
+    """Four ways to more pairs."""
+    runs = (
         Run(
             study="budget",
             name=name,
@@ -145,7 +145,8 @@ def budget() -> list[Run]:
             minutes=9.0 if name in ("one_to_many", "averaged") else 4.0,
         )
         for name, (title, settings) in BUDGET.items()
-    ]
+    )
+    return [on(short, run) for run in runs]
 
 
 def counts() -> dict[str, dict[float, Run]]:
@@ -241,16 +242,17 @@ def photographs() -> list[Run]:
 def every() -> dict[str, tuple[Run, ...]]:
     """Study -> its runs of seed 0; one run may be in several studies and is carried out once."""
     of_main = {run.key: run for run in main()}
-    own = {run.name: run for run in budget()}
+    budgets = {run.name: run for short in MODELS for run in budget(short)}
+    originals = (budgets["original"], budgets["albef-original"])
     return {
         "main": tuple(of_main.values()),
         "gentle": tuple(gentle()),
         "strategies": tuple(strategies()),
         "mava": tuple(mava()),
         "beyond": tuple(beyond()),
-        "budget": tuple(own.values()),
+        "budget": tuple(budgets.values()),
         "counts": tuple(run for runs in counts().values() for run in runs.values()),
-        "augmentations": (own["original"], *augmentations()),
+        "augmentations": (*originals, *(run for short in MODELS for run in augmentations(short))),
         "neighbours": (of_main["main/clip-tecoa_itr"], of_main["main/clip-mat_plus"]),
         "grounding": tuple(grounding()),
         "captioning": tuple(captioning()),

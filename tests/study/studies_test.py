@@ -189,6 +189,17 @@ def test_budgets_have_as_many_pictures_a_step_and_pairs_to_draw_from(built):
     assert built["budget/one_to_many_short"].steps * 5 == built["budget/pairs"].steps
 
 
+def test_what_is_on_both_models_differs_by_the_model_alone(built):
+    for study, runs in (("budget", 6), ("augmentations", 12)):
+        on_albef = [key for key in built if key.startswith(f"{study}/albef-")]
+        assert len(on_albef) == runs
+        for key in on_albef:
+            one, base = built[key], built[key.replace("albef-", "")]
+            assert (one.model.name, base.model.name) == ("scenes-albef", "scenes-clip")
+            assert (one.defense, one.steps) == (base.defense, base.steps), key
+            assert (one.batch_size, one.data.name) == (base.batch_size, base.data.name), key
+
+
 def test_first_captions_are_the_first():
     from mat_jax.study.plan import home
 
