@@ -23,10 +23,11 @@ from mat_jax.augment.manifest import (
 )
 from mat_jax.augment.pictures import ENDINGS, stem
 from mat_jax.augment.recipe import Recipe
-from mat_jax.augment.ways import WAYS, Job, Make, Partner
+from mat_jax.augment.ways import WAYS, Drawn, Job, Make, Partner, own_caption
 from mat_jax.data.annotations import rows
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.retrieval_json import RetrievalJson
+from mat_jax.data.world.oracle import is_true
 from mat_jax.disk import alone, writable, writing
 from mat_jax.progress import Progress
 
@@ -135,7 +136,12 @@ def _write(work: _Work, indices: range, part: Path) -> None:
     made = work.build([job for _, job in asked])
     captions: dict[int, list[str]] = {index: [] for index in indices}
     images: dict[int, list[Path]] = {index: [] for index in indices}
+    true: dict[int, list[bool]] = {index: [] for index in indices}
     for (index, job), partner in zip(asked, made, strict=True):
+        if isinstance(partner, Drawn):
+            beside = own_caption(work.entries, job._replace(index=index))
+            true[index].append(is_true(beside, partner.scene))
+            partner = partner.pixels
         partner = _shifted(partner, recipe, job)
         if isinstance(partner, str):
             if clean_caption(partner):  # a text without words is none
@@ -149,7 +155,10 @@ def _write(work: _Work, indices: range, part: Path) -> None:
         if not isinstance(work.source, RetrievalJson):
             _picture(work.source[index].image, entry.image)
         entry = replace(
-            entry, partner_captions=tuple(captions[index]), partner_images=tuple(images[index])
+            entry,
+            partner_captions=tuple(captions[index]),
+            partner_images=tuple(images[index]),
+            partner_images_true=tuple(true[index]),
         )
         found.append(row(entry, out))
     with writing(part) as file:

@@ -2,8 +2,10 @@
 
 `manifest.json` is the field's retrieval JSON, a list of rows
 `{"image": path, "image_id": id, "caption": [the originals]}`, with two more keys,
-`"partner_captions": [text, ...]` and `"partner_images": [path, ...]`. Paths start from the folder,
-so `data.retrieval_json(folder / "manifest.json", images=folder)` reads it as it reads any other.
+`"partner_captions": [text, ...]` and `"partner_images": [path, ...]`. Where the world drew partner
+pictures, `"partner_images_true": [true, ...]` says of which the caption they stand beside is true.
+Paths start from the folder, so `data.retrieval_json(folder / "manifest.json", images=folder)` reads
+it as it reads any other.
 """
 
 import json
@@ -26,6 +28,7 @@ class Entry:
         captions: the originals.
         partner_captions: further texts of the image, in the order they were made.
         partner_images: further pictures of the captions.
+        partner_images_true: of each whether its caption is true of it; empty where nobody knows.
     """
 
     image_id: int | str
@@ -33,6 +36,7 @@ class Entry:
     captions: tuple[str, ...]
     partner_captions: tuple[str, ...] = ()
     partner_images: tuple[Path, ...] = ()
+    partner_images_true: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +82,15 @@ def read_manifest(folder: str | Path) -> Manifest:
 
 def row(entry: Entry, folder: Path) -> dict[str, Any]:
     """An entry as a row of the file, the inverse of what `read_manifest` does with one."""
-    return {
+    found = {
         "image": _relative(entry.image, folder),
         "image_id": entry.image_id,
         "caption": list(entry.captions),
         "partner_captions": list(entry.partner_captions),
         "partner_images": [_relative(path, folder) for path in entry.partner_images],
     }
+    true = list(entry.partner_images_true)
+    return {**found, "partner_images_true": true} if true else found
 
 
 def _entry(row: Any, place: str, folder: Path) -> Entry:
@@ -99,12 +105,19 @@ def _entry(row: Any, place: str, folder: Path) -> Entry:
     for key, value in texts.items():
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             raise ValueError(f"{place} has {key!r}: {row.get(key)!r}; expected a list of texts")
+    true = row.get("partner_images_true", [])
+    if not isinstance(true, list) or len(true) not in (0, len(texts["partner_images"])):
+        raise ValueError(
+            f"{place} has 'partner_images_true': {true!r}; expected a list with one true or false "
+            "for each of its partner_images, or none"
+        )
     return Entry(
         image_id=row.get("image_id", row["image"]),
         image=folder / row["image"],
         captions=tuple(texts["caption"]),
         partner_captions=tuple(texts["partner_captions"]),
         partner_images=tuple(folder / path for path in texts["partner_images"]),
+        partner_images_true=tuple(map(bool, true)),
     )
 
 

@@ -9,6 +9,7 @@ that is compared; the formulas are in `augment.measures`.
 import argparse
 import itertools
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 
 from mat_jax import data, models
 from mat_jax.augment import measures
-from mat_jax.augment.manifest import Manifest, read_manifest
+from mat_jax.augment.manifest import Entry, Manifest, read_manifest
 from mat_jax.augment.shift import plain
 from mat_jax.disk import writable, write_text
 from mat_jax.encode import encode_images, encode_texts
@@ -33,9 +34,10 @@ def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, A
     For each modality that has partners: `partners` of an item on average; `alignment` with the
     other modality's original (of picture k the item's caption k, and from the first one again), and
     `alignment_of_originals` of each picture with its first caption; `diversity` among the partners
-    of one item; and between the first partners of all items and the first originals of the same
-    modality `frechet` and `mmd` (Gaussian kernel, median width), on the unit sphere. Texts of
-    scenes also have `truth`.
+    of one item, if any has two; and between the first partners of all items and the first originals
+    of the same modality `frechet` and `mmd` (Gaussian kernel, median width), on the unit sphere. Of
+    scenes there is `truth` too: the share of texts that are true of their picture, and of pictures
+    that the world drew, of those their caption is true of.
 
     Args:
         folder: of `manifest.json`.
@@ -78,18 +80,19 @@ def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, A
         owner = np.repeat(np.arange(len(rows)), [len(one) for one in each])
         vectors = embed(partners)
         firsts = vectors[np.unique(owner, return_index=True)[1]]
-        found[name] = {
+        measured = {
             "partners": len(partners) / len(rows),
             "alignment": measures.alignment(beside(owner), vectors, np.arange(len(vectors))),
             "alignment_of_originals": measures.alignment(images, captions, np.arange(len(rows))),
             "diversity": measures.diversity(vectors, owner),
             "frechet": measures.frechet(firsts, own),
             "mmd": measures.mmd(firsts, own),
+            "truth": _truth_of_texts(manifest, owner)
+            if name == "texts"
+            else _truth_of_images(rows),
         }
-        judges = _judges(manifest) if name == "texts" else None
-        if judges is not None:
-            said = [plain(text) for text in partners]  # other words say the same
-            found[name]["truth"] = measures.truth(judges, said, owner.tolist())
+        # JSON has no NaN: what is not defined, or not known, is not there.
+        found[name] = {key: value for key, value in measured.items() if value == value}
     if len(found) == 2:
         raise ValueError(f"{folder} has no partners: make some with python -m mat_jax.augment")
     return found
@@ -106,10 +109,27 @@ def _pictures(encoder: Any, paths: Sequence[Path]) -> np.ndarray:
     return np.concatenate(parts)
 
 
+def _truth_of_texts(manifest: Manifest, owner: np.ndarray) -> float:
+    """The share that is true of the scene; NaN of photographs."""
+    judges = _judges(manifest)
+    if judges is None:
+        return math.nan
+    # Another style's words say the same.
+    said = [plain(text) for row in manifest.entries for text in row.partner_captions]
+    return measures.truth(judges, said, owner.tolist())
+
+
+def _truth_of_images(rows: Sequence[Entry]) -> float:
+    """The share that its caption is true of; NaN where it is not known of each."""
+    true = [one for row in rows for one in row.partner_images_true]
+    count = sum(len(row.partner_images) for row in rows)
+    return float(np.mean(true)) if len(true) == count else math.nan
+
+
 def _judges(manifest: Manifest) -> list[Any] | None:
     """The oracles of the scenes that a manifest was made of, None for photographs."""
     kind, _, split = str(manifest.header.get("source", "")).partition("/")
-    if kind != "scenes" or not split:
+    if kind != "scenes" or not split or "/" in split:  # the last is a part of a source
         return None
     scenes = data.scenes(split, limit=len(manifest))
     return [scenes.oracle(index) for index in range(len(manifest))]

@@ -48,7 +48,15 @@ class Job(NamedTuple):
         return int(np.random.SeedSequence(self.seed).generate_state(1)[0])
 
 
-Partner = str | np.ndarray | None  # a caption, a picture, or none: there are no more
+class Drawn(NamedTuple):
+    """A picture of which the world knows what is in it."""
+
+    pixels: np.ndarray
+    scene: Any
+
+
+# A caption, a picture, or none: there are no more.
+Partner = str | np.ndarray | Drawn | None
 Make = Callable[[Sequence[Job]], list[Partner]]
 
 
@@ -81,7 +89,7 @@ def _eda(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
         options = synonyms.of_the_world
 
     def make(jobs: Sequence[Job]) -> list[Partner]:
-        captions = [clean_caption(_own(entries, job)) for job in jobs]
+        captions = [clean_caption(own_caption(entries, job)) for job in jobs]
         pairs = zip(jobs, captions, options(captions), strict=True)
         return [eda(text, own, job.rng, alpha=recipe.alpha) for job, text, own in pairs]
 
@@ -100,7 +108,7 @@ def _langrw(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
 
         def look_up(job: Job) -> Partner:
             number = job.number // len(entries[job.index].captions)
-            return dict(enumerate(known(_own(entries, job)))).get(number)
+            return dict(enumerate(known(own_caption(entries, job)))).get(number)
 
         return lambda jobs: [look_up(job) for job in jobs]
     if recipe.model is not None:
@@ -111,14 +119,14 @@ def _langrw(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
             for start in range(0, len(jobs), BATCH):
                 part = jobs[start : start + BATCH]
                 captions, seeds = zip(
-                    *((_own(entries, j), j.torch_seed) for j in part), strict=True
+                    *((own_caption(entries, j), j.torch_seed) for j in part), strict=True
                 )
                 found += write(captions, seeds)
             return [text or None for text in found]
 
         return ask
     _scene(source, recipe, "rewrites (--file) or a language model (--model)")
-    return lambda jobs: [rewrite(_own(entries, job), job.rng) for job in jobs]
+    return lambda jobs: [rewrite(own_caption(entries, job), job.rng) for job in jobs]
 
 
 def _randaug(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
@@ -206,8 +214,8 @@ def _t2i(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
 
     def draw(job: Job) -> Partner:
         rng = job.rng
-        scene = imagine(_own(entries, job), rng)
-        return render(_seen(scene, recipe, rng), len(source[job.index].image))
+        scene = _seen(imagine(own_caption(entries, job), rng), recipe, rng)
+        return Drawn(render(scene, len(source[job.index].image)), scene)
 
     return lambda jobs: [draw(job) for job in jobs]
 
@@ -220,8 +228,9 @@ def _t_i2i(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
 
     def draw(job: Job) -> Partner:
         rng, example = job.rng, source[job.index]
-        scene = reimagine(example.scene, _own(entries, job), rng, strength=recipe.strength)
-        return render(_seen(scene, recipe, rng), len(example.image))
+        scene = reimagine(example.scene, own_caption(entries, job), rng, strength=recipe.strength)
+        scene = _seen(scene, recipe, rng)
+        return Drawn(render(scene, len(example.image)), scene)
 
     return lambda jobs: [draw(job) for job in jobs]
 
@@ -244,7 +253,7 @@ def _from_outside(
 
     def draw(job: Job) -> Partner:
         start = None if strength is None else source[job.index].image
-        return paint(_own(entries, job), job.torch_seed, start)
+        return paint(own_caption(entries, job), job.torch_seed, start)
 
     return lambda jobs: [draw(job) for job in jobs]
 
@@ -264,7 +273,7 @@ WAYS = {
 }
 
 
-def _own(entries: Sequence[Entry], job: Job) -> str:
+def own_caption(entries: Sequence[Entry], job: Job) -> str:
     """The original caption that a partner is made of: they take turns."""
     captions = entries[job.index].captions
     return captions[job.number % len(captions)]

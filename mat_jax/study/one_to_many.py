@@ -82,7 +82,7 @@ def properties(shelf: Shelf, results: Path, short: str) -> list[Claim]:
             for kind_name, kind in augmented.KINDS.items():
                 own = measures(results, kind_name)
                 robust = shelf.spread(_augmented(short, kind_name), "sga")
-                if kind.pictures is pictures and own and robust.count:
+                if kind.pictures is pictures and own and name in own and robust.count:
                     pairs[kind_name] = (float(own[name]), sign * robust.mean)
                     single |= robust.count == 1
             way = "rises" if sign > 0 else "falls"

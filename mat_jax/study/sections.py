@@ -185,9 +185,9 @@ def _augmentations(shelf: Shelf, results: Path, short: str) -> list[str]:
                     augmented.FAMILIES.index(augmented.KINDS[name].family),
                 )
                 for name, own in found.items()
-                if own is not None and augmented.KINDS[name].pictures is pictures
+                if own is not None and prop in own and augmented.KINDS[name].pictures is pictures
             ]
-            marks = [mark for mark in marks if mark.y.count and mark.x == mark.x]
+            marks = [mark for mark in marks if mark.y.count]
             if len(marks) > 1:
                 chart = plot.points(
                     marks,

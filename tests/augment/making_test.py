@@ -241,6 +241,35 @@ def test_pictures_are_of_the_captions(tmp_path, monkeypatch):
         np.testing.assert_array_equal(np.asarray(Image.open(entry.image)), Few(4)[index].image)
 
 
+@pytest.mark.parametrize("how", ["t2i", "t_i2i"])
+@pytest.mark.parametrize("spoiled", [{}, {"misaligned": 1.0}, {"wrong": 0.5}])
+def test_the_manifest_says_of_which_drawn_pictures_the_caption_is_true(
+    tmp_path, monkeypatch, how, spoiled
+):
+    """The caption beside which a picture stands, whosever it was drawn for."""
+    drawn = []
+    monkeypatch.setattr(
+        ways, "render", lambda scene, size: drawn.append(scene) or render(scene, size)
+    )
+    manifest = make(Recipe(data=Few(12), how=how, count=3, originals=2, **spoiled), tmp_path)
+    scenes, kept = iter(drawn), []
+    for index, entry in enumerate(manifest.entries):
+        beside = [entry.captions[number % 2] for number in range(3)]  # they take turns
+        expected = tuple(is_true(caption, next(scenes)) for caption in beside)
+        assert entry.partner_images_true == expected
+        # What is redrawn goes on being true, and not every caption is true of its scene.
+        told = (how == "t2i" or is_true(caption, Few(12)[index].scene) for caption in beside)
+        kept += [true for true, before in zip(expected, told, strict=True) if before]
+    assert kept and (all(kept) if not spoiled else np.mean(kept) < 0.5)
+
+
+def test_nobody_knows_what_is_true_of_a_picture_from_outside(photographs, tmp_path):
+    recipe = Recipe(**photographs, how="randaug", count=1, size=8)
+    manifest = make(recipe, tmp_path / "out", quiet=True)
+    assert all(entry.partner_images_true == () for entry in manifest.entries)
+    assert "true" not in (tmp_path / "out/manifest.json").read_text()
+
+
 def test_photographs(photographs, tmp_path):
     manifest = make(Recipe(**photographs, how="i2t_human", count=4), tmp_path / "out", quiet=True)
     assert [entry.image_id for entry in manifest.entries] == ["f-0", "f-1", "f-2"]

@@ -110,6 +110,45 @@ def test_scenes_judge_the_truth_of_partner_texts(compass, tmp_path, monkeypatch)
     assert asked == [("train", 2)]
 
 
+def test_what_the_world_drew_is_judged_too(compass, tmp_path):
+    """Three pictures, of two the caption is true; where one of them is not judged, none is."""
+    rows = [
+        {
+            "image": "0.png",
+            "caption": ["east"],
+            "partner_images": ["30.png", "90.png"],
+            "partner_images_true": [True, False],
+        },
+        {
+            "image": "90.png",
+            "caption": ["north"],
+            "partner_images": ["90.png"],
+            "partner_images_true": [True],
+        },
+    ]
+    write(tmp_path, rows)
+    assert properties.properties(tmp_path)["images"]["truth"] == pytest.approx(2 / 3)
+    del rows[1]["partner_images_true"]
+    write(tmp_path, rows)
+    assert "truth" not in properties.properties(tmp_path)["images"]
+    rows[1]["partner_images_true"] = [True, True]
+    write(tmp_path, rows)
+    with pytest.raises(ValueError, match="one true or false for each"):
+        properties.properties(tmp_path)
+
+
+def test_what_is_not_defined_is_left_out(compass, tmp_path, capsys):
+    """One partner an item has no diversity; NaN would be no JSON."""
+    rows = [
+        {"image": f"{level}.png", "caption": ["east"], "partner_captions": ["north"]}
+        for level in (0, 90)
+    ]
+    write(tmp_path, rows)
+    assert properties.main([str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert "diversity" not in found["texts"] and "alignment" in found["texts"]
+
+
 def test_the_command_writes_a_file_and_says_in_a_sentence_what_is_wrong(compass, tmp_path, capsys):
     rows = [
         {"image": f"{level}.png", "caption": ["east"], "partner_captions": ["north"]}
