@@ -27,6 +27,7 @@ BEYOND: dict[str, tuple[str, tuple[str, ...]]] = {
         (*STILL, "texts=5", "pgd_steps=1", "horizon=3"),
     ),
     "fast": ("MAT, 3 updates a batch", ("pgd_steps=1", "replays=3")),
+    "fast_plus": ("MAT+, 3 updates a batch", ("texts=5", "pgd_steps=1", "replays=3")),
     "high": ("MAT, 1 step, rate kept high", ("pgd_steps=1", "horizon=3")),
     "high_random": (
         "MAT, 1 step, rate kept high, random words",

@@ -3,7 +3,7 @@
 One compilation each: what is maximised is measured inside the step.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -14,10 +14,12 @@ import pytest
 
 from mat_jax import defenses, mesh, models, state
 from mat_jax.attacks.losses import info_nce, squared_distance
+from mat_jax.data import TextFormat
+from mat_jax.data.words import compose
 from mat_jax.defenses.inner import against_texts
 from mat_jax.defenses.matching import matching
 from mat_jax.defenses.outer import captioning, compare, encode_texts
-from mat_jax.records import Batch, Tokens
+from mat_jax.records import Batch, Words
 from mat_jax.step import compile_step
 
 VIT = models.ViTConfig(width=8, layers=1, heads=2)
@@ -30,19 +32,20 @@ CONFIGS = {
     "blip": models.BLIPConfig(16, 8, VIT, MED, embed=8),
     "captioner": models.BLIPConfig(16, 8, VIT, MED, task="captioning"),
 }
+FORM = TextFormat(start=2, end=3, pad=0, length=6)
 PGD = {"eps": 0.1, "steps": 3, "step_size": 0.05}
-# Attacks on words are those of any model: `models/specs_test.py` has them with these families.
+# Attacks on words are those of any model: of the defences one has them, in a whole step.
 STILL = defenses.MAT(**PGD, words=0)
 DEFENSES = {
     "mat": defenses.MAT(**PGD, words=0, part="vision"),
-    "mat_plus": defenses.MATPlus(mat=STILL, texts=2),
+    "mat_plus": defenses.MATPlus(mat=replace(STILL, words=1), texts=2),
     "tecoa_itr": defenses.TeCoAITR(**PGD),
     "fare": defenses.FARE(**PGD),
     "mava": defenses.MAVA(**PGD, texts=2, count=1),
 }
 WRITES = {
     "mat": DEFENSES["mat"],
-    "mat_plus": DEFENSES["mat_plus"],
+    "mat_plus": defenses.MATPlus(mat=STILL, texts=2),
     "tecoa_itr": DEFENSES["tecoa_itr"],
     "fare": DEFENSES["fare"],
     "mava": defenses.MAVA(**PGD, texts=2, count=1, cms=0.0),
@@ -60,12 +63,16 @@ FIRST = {
 CASES = [(f, n) for f in CONFIGS for n in (WRITES if f == "captioner" else DEFENSES)]
 
 
-def batch(captions, count=4, length=6):
-    one, two = jax.random.split(jax.random.key(0))
-    ids = jax.random.randint(one, (count, captions, length), 5, 38)
+def batch(captions, count=4):
+    """Captions of four words, each with three substitutes."""
+    one, two, three = jax.random.split(jax.random.key(0), 3)
+    parts = jax.random.randint(one, (count, captions, 4, 1), 5, 38)
     images = jax.random.uniform(two, (count, 16, 16, 3))
-    mask = jnp.ones((count, captions, length), bool)
-    return Batch(jnp.arange(count), images, Tokens(ids, mask), jnp.ones((count, captions), bool))
+    others = jax.random.randint(three, (count, captions, 4, 3, 1), 5, 38)
+    lengths, each = (jnp.ones(x.shape[:-1], jnp.int32) for x in (parts, others))
+    words = Words(parts, lengths, others, each)
+    tokens, present = compose(parts, lengths, FORM), jnp.ones((count, captions), bool)
+    return Batch(jnp.arange(count), images, tokens, present, words)
 
 
 def maximised(defense, model, original, clean, found):
@@ -108,7 +115,9 @@ class Watched:
 
     def loss(self, model, reference, batch, batch_adv, key):
         losses, metrics = self.defense.loss(model, reference, batch, batch_adv, key)
-        for name, found in (("clean", batch), ("attacked", batch_adv)):
+        # Both against the attacked captions: what those add is no merit of the images.
+        still = batch._replace(tokens=batch_adv.tokens)
+        for name, found in (("clean", still), ("attacked", batch_adv)):
             reached = maximised(self.defense, model, reference, batch, found)
             told = {"reached": jnp.sum(reached)}
             if isinstance(self.defense, defenses.MAT):
@@ -123,17 +132,21 @@ class Watched:
 )
 def test_the_attack_raises_its_objective_and_what_does_not_train_stays(family, name):
     defense = (WRITES if family == "captioner" else DEFENSES)[name]
-    layout, weights = state.flatten(models.files.build(CONFIGS[family], 0))
+    model = models.files.build(CONFIGS[family], 0)
+    model.text_format = FORM
+    layout, weights = state.flatten(model)
     reference = state.flatten(models.files.build(CONFIGS[family], 1))[1]
     optimizer = optax.sgd(0.05)
     begin = state.create(weights, optimizer, defense.trains, 0)
-    kept = jax.tree.map(np.array, (begin.frozen, reference, begin.trained))
+    frozen, trained = jax.tree.map(np.array, (begin.frozen, begin.trained))
     step = compile_step(layout, Watched(defense), optimizer, mesh.make(1), begin)
     clean, now = batch(getattr(defense, "texts", 1)), begin
     for _ in range(2):
         now, told = step(now, reference, clean)
         assert told["attacked reached"] > told["clean reached"]
         assert told["grad_norm"] > 0
+        if "captions_changed" in told:
+            assert (told["captions_changed"] > 0) == bool(defense.words)
         if name == "mat":
             # The pairs that are learnt, hard negatives too, are the attacked ones.
             assert float(told["loss"]) == pytest.approx(float(told["attacked learnt"]), rel=1e-5)
@@ -141,8 +154,8 @@ def test_the_attack_raises_its_objective_and_what_does_not_train_stays(family, n
                 assert told["attacked matched"] != told["clean matched"]
                 matched = float(told["attacked matched"])
                 assert float(told["matching"]) == pytest.approx(matched, rel=1e-5)
-    jax.tree.map(np.testing.assert_array_equal, (now.frozen, reference), kept[:2])
-    moved = {n for n, leaf in now.trained.items() if np.any(np.asarray(leaf) != kept[2][n])}
+    jax.tree.map(np.testing.assert_array_equal, now.frozen, frozen)
+    moved = {n for n, leaf in now.trained.items() if np.any(np.asarray(leaf) != trained[n])}
     assert "vision.patch.kernel" in moved
     held = {"mat": {"vision"}, "fare": {"vision"}, "mava": {"vision"}}.get(name)
     if held is not None:

@@ -171,14 +171,14 @@ def test_what_does_not_train_stays_bit_for_bit(name):
     optimizer = optax.sgd(1e-2)
     begin = state.create(weights, optimizer, defense.trains, 0)
     reference = state.flatten(ORIGINAL)[1]
-    kept = jax.tree.map(np.array, (begin.frozen, reference, begin.trained))
+    frozen, trained = jax.tree.map(np.array, (begin.frozen, begin.trained))
     step = compile_step(layout, defense, optimizer, mesh.make(1), begin)
     clean, end, metrics = batch_of(defense), begin, {}
     for _ in range(2):
         end, metrics = step(end, reference if defense.needs_reference else None, clean)
     assert np.isfinite(metrics["loss"]) and metrics["grad_norm"] > 0
-    jax.tree.map(np.testing.assert_array_equal, (end.frozen, reference), kept[:2])
-    assert all(np.any(np.asarray(leaf) != kept[2][key]) for key, leaf in end.trained.items())
+    jax.tree.map(np.testing.assert_array_equal, end.frozen, frozen)
+    assert all(np.any(np.asarray(leaf) != trained[key]) for key, leaf in end.trained.items())
     assert ("text.weights" in end.trained) == (name in (*BOTH, "leaf"))
     assert ("vision.weights" in end.trained) == (name != "leaf")
 
@@ -278,6 +278,44 @@ def test_the_image_climbs_the_objective_it_is_given(objective):
     found = attacked(defenses.MAT(**PGD, strategy=strategy))
     before = value(clean, clean).sum()
     assert value(clean, found).sum() > before + 0.01 * abs(before)
+
+
+def farthest(clean, every):
+    """BERT-Attack up KL, written out: the best change of the most important word, or of any."""
+    rows = np.asarray(MODEL.text.weights, np.float64)
+
+    def apart(words, changed):
+        """KL of a caption and of others, each a list of words."""
+        read = [unit(rows[[1, *one, 2]].sum(0)) for one in (words, *changed)]
+        return kl(np.stack(read[:1]), np.stack(read[1:]))
+
+    def change(words, table):
+        important = np.argmax(apart(words, [np.delete(words, w) for w in range(3)]))
+        changed = []
+        for w in range(3) if every else [important]:
+            changed += [[*words[:w], new, *words[w + 1 :]] for new in table[w]]
+        return changed[np.argmax(apart(words, changed))]
+
+    parts, substitutes = (np.asarray(x) for x in (clean.words.parts, clean.words.substitutes))
+    each = zip(parts[:, 0, :, 0], substitutes[:, 0, :, :, 0], strict=True)
+    return [change(words, table) for words, table in each]
+
+
+@pytest.mark.parametrize(
+    "defense, every",
+    [
+        (defenses.MMCoA(PROMPTS, image_weight=0.0), False),
+        (defenses.MAT(steps=0, text_objective="kl"), False),
+        (defenses.MAT(steps=0, text_objective="kl", search="every"), True),
+    ],
+    ids=["mmcoa", "mat", "mat of every word"],
+)
+def test_the_text_goes_as_far_from_the_caption_as_its_search_allows(defense, every):
+    maximise = jax.jit(defense.perturb)
+    for seed in range(3):
+        clean = batch(seed=seed)
+        found = maximise(MODEL, None, clean, KEY).tokens.ids[:, 0, 1:4]
+        np.testing.assert_array_equal(found, farthest(clean, every))
 
 
 def test_a_share_of_the_captions_is_attacked():

@@ -104,8 +104,6 @@ def steps(defense, batch, count=2):
     reference = state.flatten(model(0))[1]
     for _ in range(count):
         now, metrics = step(now, reference, batch)
-    kept = jax.tree.map(np.asarray, reference)
-    jax.tree.map(np.testing.assert_array_equal, kept, state.flatten(model(0))[1])
     return {**now.trained, **now.frozen}, metrics
 
 

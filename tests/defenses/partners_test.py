@@ -1,7 +1,7 @@
 """MAT+ with partner pictures: losses against torch and by hand, balls, views, meshes, families."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 
 import jax
@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from mat_jax import defenses, models
+from mat_jax.augment import rand_augment
 from mat_jax.defenses.contrastive import many_to_many
 from mat_jax.defenses.matching import cross_entropy as matches
 from mat_jax.defenses.matching import matching
@@ -261,6 +262,38 @@ def test_views_are_made_of_each_image_by_its_id():
     assert np.all(np.asarray(other)[:, 1:, 0, 0, 0] != light)
     plain = defenses.MATPlus()
     assert plain.extend(clean, KEY) is clean
+
+
+def test_views_by_rand_augment_are_partner_pictures_made_apart():
+    # The l2 norm: a sign would magnify what the programs differ by in the last digit.
+    mat = defenses.MAT(eps=0.6, steps=2, norm="l2", words=0)
+    clean = batch()
+
+    @partial(jax.jit, static_argnums=0)
+    def trained_on(defense, one):
+        one = defense.extend(one, KEY)
+        attacked = defense.perturb(model(0), None, one, KEY)
+        return one.partner_images, defense.loss(model(0), None, one, attacked, KEY)[0]
+
+    in_step = defenses.MATPlus(mat, texts=1, views=2, augment=rand_augment)
+    views, losses = trained_on(in_step, clean)
+    assert views.min() >= 0 and views.max() <= 1 and np.isfinite(losses).all()
+    # A key for each image, from its id, and of that one for each of its views.
+    apart = [
+        rand_augment(image[None], jax.random.fold_in(jax.random.fold_in(KEY, own), n))
+        for own, image in zip(clean.ids, clean.images, strict=True)
+        for n in (0, 1)
+    ]
+    apart = jnp.stack(apart).reshape(views.shape)
+    np.testing.assert_allclose(views, apart, atol=1e-6)
+    plain = jnp.repeat(clean.images[:, None], 2, axis=1)
+    assert np.mean(np.abs(views - plain).max(axis=(2, 3, 4)) > 0.01) > 0.5
+    given = defenses.MATPlus(mat, texts=1, images=2)
+    as_given, unchanged = (
+        trained_on(given, clean._replace(partner_images=pictures))[1] for pictures in (apart, plain)
+    )
+    np.testing.assert_allclose(losses, as_given, rtol=1e-5)
+    assert np.abs(losses - unchanged).max() > 1e-3
 
 
 @pytest.mark.parametrize(

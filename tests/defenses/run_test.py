@@ -1,14 +1,17 @@
-"""What a run gives to a defence that asks for it: prompts in tokens, labels, several captions."""
+"""What a run gives to a defence that asks for it: prompts, labels, captions, the original."""
 
 import dataclasses
+import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 from mat_jax import Experiment, data, defenses, fit
-from tests.toy_experiment import NAMES, Blocks, Tiny
+from tests.toy_experiment import NAMES, Blocks, Tiny, experiment
 
 
 class Named(Blocks):
@@ -66,3 +69,31 @@ def test_captions_alone_are_for_what_looks_at_no_picture(tmp_path):
     with pytest.raises(ValueError, match="'captions' has captions without pictures, and FARE look"):
         fit(experiment, tmp_path / "run", mesh=1, quiet=True)
     assert not (tmp_path / "run" / "settings.json").exists()
+
+
+@dataclasses.dataclass(frozen=True)
+class Drifting(defenses.FARE):
+    """FARE, which tells how far the model is from the original it is given."""
+
+    def loss(self, model, reference, batch, batch_adv, key):
+        losses, metrics = super().loss(model, reference, batch, batch_adv, key)
+        here, there = (one.encode_image(batch.images).embed for one in (model, reference))
+        return losses, metrics | {"drift": jnp.abs(here - there).max()}
+
+
+def test_a_run_that_goes_on_keeps_the_original_it_began_with(tmp_path):
+    """From the checkpoint's weights its first step would have no drift, as step 1 has none."""
+
+    def run(folder, steps, resume="auto"):
+        asked = experiment(steps=steps, sgd=True, lr=0.05)
+        asked = dataclasses.replace(asked, defense=Drifting(eps=8 / 255, steps=2))
+        model = fit(asked, tmp_path / folder, mesh=1, resume=resume, quiet=True)
+        lines = (tmp_path / folder / "metrics.jsonl").read_text().splitlines()
+        return model, [json.loads(line)["drift"] for line in lines]
+
+    whole, drifts = run("whole", 4)
+    run("broken", 2)
+    again, same = run("broken", 4, resume="anyway")
+    assert drifts[0] < 1e-6 and min(drifts[1:]) > 1e-3
+    assert same == drifts
+    jax.tree.map(np.testing.assert_array_equal, nnx.state(whole), nnx.state(again))
