@@ -72,6 +72,7 @@ CHOSEN: tuple[str, ...] = (
     "pictures_plus",
     "vision_still",
     "vision_plus",
+    "fast_plus",
 )
 
 
