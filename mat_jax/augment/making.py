@@ -23,7 +23,7 @@ from mat_jax.augment.manifest import (
 )
 from mat_jax.augment.pictures import ENDINGS, stem
 from mat_jax.augment.recipe import Recipe
-from mat_jax.augment.ways import WAYS, Drawn, Job, Make, Partner, own_caption
+from mat_jax.augment.ways import WAYS, Drawn, Job, Make, own_caption
 from mat_jax.data.annotations import rows
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.retrieval_json import RetrievalJson
@@ -137,12 +137,11 @@ def _write(work: _Work, indices: range, part: Path) -> None:
     captions: dict[int, list[str]] = {index: [] for index in indices}
     images: dict[int, list[Path]] = {index: [] for index in indices}
     true: dict[int, list[bool]] = {index: [] for index in indices}
-    for (index, job), partner in zip(asked, made, strict=True):
-        if isinstance(partner, Drawn):
+    for (index, job), one in zip(asked, made, strict=True):
+        if isinstance(one, Drawn):
             beside = own_caption(work.entries, job._replace(index=index))
-            true[index].append(is_true(beside, partner.scene))
-            partner = partner.pixels
-        partner = _shifted(partner, recipe, job)
+            true[index].append(is_true(beside, one.scene))
+        partner = _shifted(one.pixels if isinstance(one, Drawn) else one, recipe, job)
         if isinstance(partner, str):
             if clean_caption(partner):  # a text without words is none
                 captions[index].append(partner)
@@ -165,7 +164,7 @@ def _write(work: _Work, indices: range, part: Path) -> None:
         file.write(_text(found))
 
 
-def _shifted(partner: Partner, recipe: Recipe, job: Job) -> Partner:
+def _shifted(partner: str | np.ndarray | None, recipe: Recipe, job: Job) -> str | np.ndarray | None:
     if not recipe.shift or partner is None:
         return partner
     if isinstance(partner, str):
