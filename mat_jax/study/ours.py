@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from mat_jax.study.augmented import DATA
 from mat_jax.study.plan import Run, home
-from mat_jax.study.published import main
+from mat_jax.study.published import main, named_on, on
 
 # The attack and loss are TeCoA-ITR's, and the text tower stays as it was.
 STILL = ("part=vision", "words=0")
@@ -91,8 +91,8 @@ def on_albef(name: str, split: str = "val") -> Run:
     """One of our settings on ALBEF; with "val" no run, but a training for others to measure."""
     run = _ours(name, split)
     of_test = "test-" if split == "test" else ""
-    settings = ("model=scenes-albef", *run.settings)
-    return replace(run, name=f"albef-{of_test}{name}", training=f"albef-{name}", settings=settings)
+    training = named_on("albef", name)
+    return replace(on("albef", run), name=f"albef-{of_test}{name}", training=training)
 
 
 def _ours(name: str, split: str) -> Run:

@@ -43,7 +43,7 @@ def compared(shelf: Shelf, results: Path, runs: list[Run], file: str, name: str)
         title(attack): {run.title: shelf.spread(run.key, attack) for run in there}
         for attack in COLUMNS
     }
-    chart = plot.bars(groups, title=f"{name}: mean of TR@1 and IR@1, standard deviation over seeds")
+    chart = plot.bars(groups, title=f"{name}: mean of TR@1 and IR@1 ± sd")
     return [
         f"### {name}",
         protocol(shelf, there),
@@ -159,7 +159,7 @@ def augmentations(shelf: Shelf, results: Path) -> str:
 
 def _augmentations(shelf: Shelf, results: Path, short: str) -> list[str]:
     runs = dict(zip(augmented.KINDS, augmented.augmentations(short), strict=True))
-    none = studies.budget(short)[0]
+    none = dict(zip(studies.BUDGET, studies.budget(short), strict=True))["original"]
     there = [run for run in (none, *runs.values()) if run.key in shelf]
     if len(there) < 2:
         return []
