@@ -10,6 +10,7 @@ import pytest
 from mat_jax import data
 from mat_jax import experiment as experiments
 from mat_jax.data.world import Scenes
+from mat_jax.defenses.cost import passes
 from mat_jax.optimizers import average_of
 from mat_jax.study import augmented, carry, ours, studies
 from mat_jax.study.setting import ATTACKS
@@ -105,6 +106,17 @@ def test_gradient_reuse_is_measured_with_as_many_batches_and_as_many_updates(bui
     assert few.steps * few.defense.replays == pytest.approx(200, abs=1)
 
 
+def test_three_updates_a_batch_stand_beside_mat_plus_of_as_much_computing(built):
+    reused, longer = (built[f"beyond/test-{name}"] for name in ("fast_plus", "longer_plus"))
+    assert longer.defense == built["main/clip-mat_plus"].defense
+    for weights in ((5.0, 2.0), (2.0, 1.0), (1.0, 1.0)):  # of an image and a caption
+        cost, of_longer = (
+            one.steps * passes(one.defense, batch_size=one.batch_size).relative(*weights)
+            for one in (reused, longer)
+        )
+        assert of_longer == pytest.approx(cost, rel=0.02)
+
+
 def _changed(one, other):
     """How many of the settings of two defences differ."""
     return sum(_of(one, field) != _of(other, field) for field in dataclasses.fields(one))
@@ -133,7 +145,7 @@ def test_what_is_ours_is_chosen_where_it_is_not_reported(built):
         one, (split, name) = built[run.key], run.name.removeprefix("albef-").split("-", 1)
         assert run.settings[-1] == f"split={split}"
         assert (name in ours.BEYOND) != (name in ours.SOUPS)
-        assert (one.steps, one.batch_size) == (200, 64)
+        assert (one.steps, one.batch_size) == (264 if name == "longer_plus" else 200, 64)
         if run.manifest:  # pictures beside just these scenes
             assert run.manifest[:4] == ("--data", "scenes", "--limit", "4000")
             assert f"/{run.folder}/" in one.data.name and one.defense.images == 2
