@@ -272,7 +272,8 @@ def test_the_image_climbs_the_objective_it_is_given(objective):
         return objective(model, clean, found.tokens)(model.encode_image(found.images))
 
     values = of(MODEL, clean, elsewhere)
-    np.testing.assert_allclose(values, value(clean, elsewhere), rtol=2e-4)
+    # A divergence of 1e-5 is a sum of differences of shares of 0.1, which float32 rounds at 1e-8.
+    np.testing.assert_allclose(values, value(clean, elsewhere), rtol=1e-5, atol=5e-9)
     # Of no caption (one in a billion), so that what the images climb is known.
     strategy = defenses.Strategy(objective=objective, share=1e-9)
     found = attacked(defenses.MAT(**PGD, strategy=strategy))

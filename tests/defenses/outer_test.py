@@ -61,7 +61,7 @@ def test_albef_learns_to_compare_and_to_match():
 
     rest, compared, matched, losses, metrics = terms(model, batch())
     # Of two captions the mean, each with negatives of its own.
-    np.testing.assert_allclose(rest, compared, rtol=1e-4)
+    np.testing.assert_allclose(rest, compared, rtol=1e-5)
     np.testing.assert_allclose(losses, compared + matched, rtol=1e-5)
     assert float(metrics["matching"]) == pytest.approx(float(matched.mean()), rel=1e-5)
 
