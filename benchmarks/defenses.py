@@ -10,10 +10,11 @@ as they have, the cost over a step of plain fine-tuning, whose forward and backw
 
     count = (w_image (F + B + 2 U) + w_text (F + B + 2 U)) / (3 (w_image + w_text)),
 
-for MAT 1 + 2/3 of the images' share for each PGD step + 1/3 of the captions' share for each caption
-that is scored. `measured / count` above 1 is time that passes through the towers do not explain.
-The optimizer is plain SGD, so that a state is no more than weights. Compiling all of them takes
-minutes, and with JAX_COMPILATION_CACHE_DIR=folder only the first time.
+for MAT 1 + 2/3 of the images' share for each PGD step + 1/3 for the clean pair + 1/3 of the
+captions' share for each caption that is scored. `measured / count` above 1 is time that passes
+through the towers do not explain. The optimizer is plain SGD, so that a state is no more than
+weights. Compiling all of them takes minutes, and with JAX_COMPILATION_CACHE_DIR=folder only the
+first time.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """Train the shipped CLIP, `scenes-clip`, from nothing on the embedded world.
 
 python -m mat_jax.train --config experiments/pretrain_scenes_clip.py --workdir runs/scenes-clip
-python -m mat_jax.evaluate --model runs/scenes-clip/export --data scenes
+python -m mat_jax.evaluate --model runs/scenes-clip/export --data scenes \
+    --out runs/scenes-clip/report
 
 Plain contrastive learning, no attack in it.
 

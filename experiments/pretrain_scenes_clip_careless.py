@@ -1,9 +1,9 @@
 """The second part of making `scenes-clip`: captions by careless writers.
 
 python -m mat_jax.train --config experiments/pretrain_scenes_clip.py --workdir runs/scenes-clip
-python -m mat_jax.train --config experiments/pretrain_scenes_clip_careless.py \\
+python -m mat_jax.train --config experiments/pretrain_scenes_clip_careless.py \
     --workdir runs/careless
-python -m mat_jax.train --config experiments/pretrain_scenes_clip_careless.py \\
+python -m mat_jax.train --config experiments/pretrain_scenes_clip_careless.py \
     --set model=runs/careless/export steps=900 wrong=0.3 --workdir runs/careless-2
 
 After the first part one false word turns most retrievals: the model has hardly met a wrong one.

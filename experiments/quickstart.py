@@ -8,9 +8,9 @@ fine-tunes it by multimodal adversarial training, measures it again, and writes
 
 Measured on 250 held-out scenes (1,250 captions), linf 6/255, 10 steps, one word of 10 candidates,
 `strict`, seed 0; TR@1/IR@1 in percent, and the share of the clean R@1 that is lost. The last
-columns are the undefended model on 1,000 scenes (`mat_jax.evaluate --model scenes-clip --limit 1000
---eps 6/255`), and on the 250 with substitutes that leave the caption true (`--constraint
-truthful`):
+columns are the undefended model on 1,000 scenes (`mat_jax.evaluate --model scenes-clip --data
+scenes --limit 1000 --eps 6/255 --out DIR`), and on the 250 with substitutes that leave the caption
+true (`--constraint truthful`):
 
 | attack      | before      | lost    | after MAT   | lost  | 1,000 scenes | lost    | truthful |
 |---|---|---|---|---|---|---|---|

@@ -8,7 +8,7 @@ Published are the model, BLIP with ViT-B, all weights training, two PGD steps an
 A caption is what the captioner writes, not what it reads, so no word of it is attacked: ours.
 
 Data: in `root`, `coco_karpathy_train.json` (BLIP's release), and `coco/train2014/`,
-`coco/val2014/` (cocodataset.org). How good its captions are: `python benchmarks/captions.py`.
+`coco/val2014/` (cocodataset.org). How good its captions are is not measured here.
 
 Not run by us at full size.
 """

@@ -1,8 +1,8 @@
 """MAT+ with partners of every kind: MAT's figure 2; and how many pictures: its figure 3 a.
 
-python -m mat_jax.augment --data scenes --limit 800 --originals 1 --count 4 --how t_i2i \\
+python -m mat_jax.augment --data scenes --limit 800 --originals 1 --count 4 --how t_i2i \
     --out runs/study/data/t_i2i
-python -m mat_jax.train --config experiments/study/augmentations.py \\
+python -m mat_jax.train --config experiments/study/augmentations.py \
     --set folder=runs/study/data/t_i2i texts=1 images=4
 
 Or all of them: `python -m mat_jax.study --only augmentations,counts --seeds 3`. The original pairs

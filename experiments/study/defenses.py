@@ -1,4 +1,4 @@
-"""The study's main table: every defence, with equal steps, data, optimizer and threat.
+"""The study's main table: ten defences, with equal steps, data, optimizer and threat.
 
 python -m mat_jax.study --only main --seeds 3
 python -m mat_jax.train --config experiments/study/defenses.py --set defense=mat seed=1
@@ -44,8 +44,8 @@ def experiment(
 
     `texts` are the captions an image brings for MAVA and MAT+; TeCoA and MMCoA see the same
     pictures with the prompts of their kinds; LEAF tries `positions` places of a caption, not the
-    paper's 50, which would take three times as long as with 16, and has no list of words that an
-    edit must not make: 3 in 1,000 edits of the world's words make another of them.
+    paper's 50, with which a step costs 1.6 times as much (`defenses.cost`), and has no list of
+    words that an edit must not make: 3 in 1,000 edits of the world's words make another of them.
     """
     kinds = data.Kinds(data.scenes("train", limit=4_000))
     prompts = defenses.Prompts(kinds.prompts)

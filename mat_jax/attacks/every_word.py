@@ -1,7 +1,8 @@
 """All that comes of a caption when one word is replaced: every substitute of every word.
 
 What the best of them gains of `away`, and what else gains of that (one word of 10 candidates, 160
-captions of 32 test scenes; MAT and TeCoA-ITR are the exports of `experiments/README.md`):
+captions of 32 test scenes; MAT and TeCoA-ITR are exports of
+`experiments/scenes_defenses.py`, seed 0):
 
 ============================  ===========  =====  =========  ==========
 search                        scenes-clip  MAT    TeCoA-ITR  encodings

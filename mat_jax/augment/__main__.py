@@ -1,8 +1,8 @@
-"""Make one-to-many partners of images and captions, for MAT+ (Waseda et al., arXiv:2405.18770).
+r"""Make one-to-many partners of images and captions, for MAT+ (Waseda et al., arXiv:2405.18770).
 
 python -m mat_jax.augment --data scenes --how i2t_human --count 4 --out DIR
 python -m mat_jax.augment --data scenes --how t_i2i --strength 0.7 --shift 0.5 --out DIR
-python -m mat_jax.augment --data train.json --images flickr30k-images --how eda \\
+python -m mat_jax.augment --data train.json --images flickr30k-images --how eda \
     --model google-bert/bert-base-uncased --out DIR
 
 Writes DIR/manifest.json, the retrieval JSON of the field with two more keys, "partner_captions" and

@@ -110,8 +110,8 @@ def mmd(
           - \frac{2}{n m} \sum_{i, j} k(x_i, y_j)$$
 
     (Gretton et al. 2012, equation 3.) It may be a little below 0. The kernel is `gaussian(width)`,
-    by default as wide as the median distance between rows of both sets; or `polynomial`, with which
-    it is KID (Binkowski et al. 2018). Kernels are summed in blocks, so any number of rows fits.
+    by default as wide as the median distance between rows of both sets. Kernels are summed in
+    blocks, so any number of rows fits.
     """
     _require_two(one, other)
     one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
@@ -134,11 +134,6 @@ def gaussian(width: float) -> Kernel:
     if not width > 0:
         raise ValueError(f"the width of a kernel is {width}: it must be above 0")
     return lambda one, other: np.exp(-_squared_distances(one, other) / (2 * width**2))
-
-
-def polynomial(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    r"""$k(x, y) = (x \cdot y / d + 1)^3$ with d the dimension: KID's kernel."""
-    return (one @ other.T / one.shape[1] + 1) ** 3
 
 
 def median_distance(rows: np.ndarray, most: int = 1_000) -> float:

@@ -92,7 +92,7 @@ def plain(caption: str) -> str:
 
 
 def _pastel(x: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
-    """Half the contrast and half the colour, on the bright side."""
+    """Half the contrast and three tenths of the colour, on the bright side."""
     grey = _grey(x)
     return np.float32(0.5) + np.float32(0.5) * (grey + np.float32(0.6) * (x - grey))
 

@@ -35,9 +35,10 @@ class Passes(NamedTuple):
         $$\frac{w_i (F_i + B_i + 2 U_i) + w_t (F_t + B_t + 2 U_t)}{3 (w_i + w_t)}$$
 
         with a forward pass of an image (a caption) costing $w_i$ ($w_t$): a dense layer is one
-        product forward, one backward to its input, and two to input and weights. If images were
-        all that costs, MAT would be 1 + 2/3 `steps`; captions add a third of their share for each
-        that is scored. Optimizers, fusion and all but the towers are left out.
+        product forward, one backward to its input, and two to input and weights. If images were all
+        that costs, MAT without words would be 1 + 2/3 `steps`; with words a third of each share is
+        added for the clean pair, and of the captions' for each that is scored. Optimizers, fusion
+        and all but the towers are left out.
         """
         images = self.image_forwards + self.image_backwards + 2 * self.image_updates
         texts = self.text_forwards + self.text_backwards + 2 * self.text_updates

@@ -46,11 +46,11 @@ class MAVA:
     lessens it inside, hence the minus here. A weight of 0 leaves CMS or VSSE out inside too (our
     reading of the paper's ablation). Only the image tower trains; texts are not attacked.
 
-    From the paper: a, b, c, N, M, ten PGD steps, eps (also 4/255); SGD with momentum 0.9 and
-    weight decay 1e-4, lr 1e-4 for CLIP. The step of 1/255, features on the sphere and $g_0$ are the
-    released code's. beta is not printed: 1.5 is that of the code's second routine. Our choices: PGD
-    starts at random, and neighbours are drawn anew at each step. For the captioner, which has no
-    text tower, set `cms=0` (equation 8).
+    From the paper: a, b, c, N, M, ten PGD steps of 1/255, eps (also 4/255); weight decay 1e-4, lr
+    1e-4 for CLIP. SGD with momentum 0.9, features on the sphere and $g_0$ are the released code's.
+    beta is not printed: 1.5 is that of the code's second routine. Our choices: PGD starts at
+    random, and neighbours are drawn anew at each step. For the captioner, which has no text tower,
+    set `cms=0` (equation 8).
 
     The released attack is `attack="nesterov"` (NI-FGSM, Lin et al. 2020, arXiv:1908.06281, with a
     decay of 1): from the clean image, the slope is taken where the momentum v leads, which is not

@@ -31,12 +31,12 @@ class PMGAFT:
     (arXiv:2401.04350), with $p_\theta(x)$ the softmax over all class prompts, $p_0$ that of the
     model as training found it, and $x'$ TeCoA's adversarial image. Only the image tower trains.
 
-    The directions of the divergences are the released code's, and so is that the gradient flows
-    through $p_\theta(x)$ too. There both are summed over the batch while the cross-entropy is its
-    mean, and logits are bare cosines; here both are means over the batch, as the paper's equations,
-    and logits carry the model's scale (our choice). The released script's defaults: both weights 1,
-    eps 2/255, five steps of 1/255 (its README attacks TinyImageNet by two at 1/255); SGD with
-    momentum 0.9, lr 5e-5, batches of 256.
+    The directions of the divergences are the released code's since May 2024 (before, both were the
+    other way round), and so is that the gradient flows through $p_\theta(x)$ too. There both
+    are summed over the batch while the cross-entropy is its mean, and logits are bare cosines; here
+    both are means over the batch, as the paper's equations, and logits carry the model's scale (our
+    choice). The released script's defaults: both weights 1, eps 2/255, five steps of 1/255 (its
+    README attacks TinyImageNet by two at 1/255); SGD with momentum 0.9, lr 5e-5, batches of 256.
 
     Args:
         prompts: one a class, "This is a photo of a {}" in the paper.

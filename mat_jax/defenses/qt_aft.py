@@ -28,7 +28,7 @@ class QTAFT:
     inside. The image tower and the scale train; the paper sets the scale back to 1/0.07 first,
     which is the model's affair and not done here.
 
-    From the paper: lambda 10, eps 4/255, ten steps of 1/255 (its momentum of 0.9 does nothing, see
+    As released: lambda 10, eps 4/255, ten steps of 1/255 (its momentum of 0.9 does nothing, see
     `FARE`); AdamW (0.9, 0.95), lr 1e-5, weight decay 1e-4, batches of 128; captions of at most 50
     words written by InternVL2.5-8B.
 

@@ -1,4 +1,4 @@
-"""The main table: every defence that others published, on CLIP and ALBEF; some of them gently."""
+"""The main table: defences that others published, on CLIP and ALBEF; some of them gently."""
 
 from dataclasses import replace
 
