@@ -5,6 +5,7 @@ from pathlib import Path
 from mat_jax.report.words import title
 from mat_jax.study import plot, studies
 from mat_jax.study.claims import difference
+from mat_jax.study.ours import LONGER
 from mat_jax.study.plan import Run
 from mat_jax.study.published import MODELS
 from mat_jax.study.saved import Shelf
@@ -26,23 +27,26 @@ def section(shelf: Shelf, results: Path) -> str:
         parts += ["**On the validation scenes, where they were chosen**", protocol(shelf, choice)]
         parts += [recalls(shelf, choice, "mean", BRIEF), costs(shelf, choice)]
     for short, start in {"clip": "test-", "albef": "albef-test-"}.items():
-        ours = [run for run in runs if run.name.startswith(start) and run.key in shelf]
-        if ours:
-            parts += _beside_the_published(shelf, results, short, ours)
+        measured = [run for run in runs if run.name.startswith(start) and run.key in shelf]
+        longer = [run for run in measured if run.name.removeprefix(start) in LONGER]
+        if ours := [run for run in measured if run not in longer]:
+            parts += _beside_the_published(shelf, results, short, ours, longer)
     return "\n\n".join(parts)
 
 
-def _beside_the_published(shelf: Shelf, results: Path, short: str, ours: list[Run]) -> list[str]:
-    """A table, the fronts, and what ours have more than the strongest."""
+def _beside_the_published(
+    shelf: Shelf, results: Path, short: str, ours: list[Run], longer: list[Run]
+) -> list[str]:
+    """A table, the fronts, and what ours have more than the strongest, in as many steps or more."""
     published = {
         run.name.removeprefix(f"{short}-"): run
         for run in studies.every()["main"]
         if run.name.startswith(f"{short}-") and run.key in shelf
     }
-    beside = list(published.values())
+    beside = [*published.values(), *longer]
     parts = [
         f"**{MODELS[short]}: on the test scenes, beside what others published**",
-        protocol(shelf, ours),
+        protocol(shelf, [*longer, *ours]),
         recalls(shelf, [*beside, *ours], "mean", BRIEF),
     ]
     clean = {run.key: shelf.spread(run.key, "none").mean for run in (*beside, *ours)}
@@ -64,10 +68,11 @@ def _beside_the_published(shelf: Shelf, results: Path, short: str, ours: list[Ru
         )
         drawing = f"clean and {title(attack)}, {MODELS[short]}"
         parts.append(plot.drawn(results, f"beyond-{short}-{attack}", chart, drawing))
+    rivals = [*(published[name] for name in RIVALS if name in published), *longer]
     rows = [
         [one.title, other.title, *(difference(shelf, one.key, other.key, a) for a in BRIEF)]
         for one in ours
-        for other in (published[name] for name in RIVALS if name in published)
+        for other in rivals
     ]
     if rows:
         parts.append(

@@ -28,8 +28,11 @@ BEYOND: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "fast": ("MAT, 3 updates a batch", ("pgd_steps=1", "replays=3")),
     "fast_plus": ("MAT+, 3 updates a batch", ("texts=5", "pgd_steps=1", "replays=3")),
-    # Not a setting of ours but the measure of the one above: what MAT+ has of as much computing.
-    "longer_plus": ("MAT+, a third more steps", ("texts=5", "steps=264")),
+    # In as much computing as MAT+: three updates with a batch cost a third more than its one.
+    "fast_plus_short": (
+        "MAT+, 3 updates a batch, 152 batches",
+        ("texts=5", "pgd_steps=1", "replays=3", "steps=152"),
+    ),
     "high": ("MAT, 1 step, rate kept high", ("pgd_steps=1", "horizon=3")),
     "high_random": (
         "MAT, 1 step, rate kept high, random words",
@@ -75,8 +78,12 @@ CHOSEN: tuple[str, ...] = (
     "vision_still",
     "vision_plus",
     "fast_plus",
-    "longer_plus",
+    "fast_plus_short",
 )
+# Not ours: the published in more steps, by which those of ours are measured that cost more.
+LONGER: dict[str, tuple[str, tuple[str, ...]]] = {
+    "longer_plus": ("MAT+, a third more steps", ("texts=5", "steps=264")),
+}
 
 
 # Of these, the ones that ALBEF's test scenes see too.
@@ -85,7 +92,8 @@ CHOSEN_ALBEF: tuple[str, ...] = ("vision_still", "vision_plus")
 
 def beyond() -> list[Run]:
     """Our settings on the validation scenes, and those chosen there on the test scenes."""
-    names = [(name, "val") for name in (*BEYOND, *SOUPS)] + [(name, "test") for name in CHOSEN]
+    names = [(name, "val") for name in (*BEYOND, *SOUPS)]
+    names += [(name, "test") for name in (*CHOSEN, *LONGER)]
     of_clip = [_mixed(*one) if one[0] in SOUPS else _ours(*one) for one in names]
     return [*of_clip, *(on_albef(name, "test") for name in CHOSEN_ALBEF)]
 
@@ -99,7 +107,7 @@ def on_albef(name: str, split: str = "val") -> Run:
 
 
 def _ours(name: str, split: str) -> Run:
-    title, settings = BEYOND[name]
+    title, settings = (BEYOND | LONGER)[name]
     drawn = any(setting.startswith("pictures=") for setting in settings)
     return Run(
         study="beyond",
