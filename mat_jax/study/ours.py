@@ -28,7 +28,9 @@ BEYOND: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "fast": ("MAT, 3 updates a batch", ("pgd_steps=1", "replays=3")),
     "fast_plus": ("MAT+, 3 updates a batch", ("texts=5", "pgd_steps=1", "replays=3")),
-    # These two in as much computing as MAT+ of 200 steps.
+    # These in no more computing than MAT+ of 200 steps.
+    "vision_longer": ("MAT, image tower alone, 600 steps", ("part=vision", "steps=600")),
+    "still_longer": ("TeCoA-ITR, image tower alone, 1,300 steps", (*STILL, "steps=1300")),
     "fast_plus_short": (
         "MAT+, 3 updates a batch, 152 batches",
         ("texts=5", "pgd_steps=1", "replays=3", "steps=152"),
