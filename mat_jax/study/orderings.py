@@ -21,7 +21,7 @@ from mat_jax.study.claims import (
 )
 from mat_jax.study.one_to_many import more_pairs, numbers, partners, properties
 from mat_jax.study.other_tasks import captioning, grounding
-from mat_jax.study.published import DEFENSES, MODELS
+from mat_jax.study.published import DEFENSES, MODELS, UNIMODAL
 from mat_jax.study.saved import Shelf
 from mat_jax.study.tables import table
 
@@ -85,7 +85,7 @@ def attacks_in_order(shelf: Shelf, short: str) -> list[Claim]:
 def unimodal(shelf: Shelf, short: str) -> list[Claim]:
     """B: defences of the image help against PGD far more than against attacks on both."""
     found = []
-    for name in ("tecoa", "tecoa_itr", "fare"):
+    for name in UNIMODAL:
         text = f"{short}: {DEFENSES[name]} gains more under PGD than under Co-Attack and SGA"
         found.append(_gains("B", text, shelf, short, name, "none", ("pgd",), JOINT))
     return found
@@ -139,13 +139,28 @@ def mat(shelf: Shelf, short: str) -> list[Claim]:
             side(name, (attack,)),
         )
         for attack in ("sga", "worst_case")
-        for name in ("tecoa", "tecoa_itr", "fare")
+        for name in UNIMODAL
     ]
     text = f"{short}, clean: MAT costs something against fine-tuning"
     found.append(compare("C", text, shelf, side("fine_tune", ("none",)), side("mat", ("none",))))
     text = f"{short}: MAT gains more over TeCoA-ITR where texts are attacked than under PGD"
     found.append(_gains("C", text, shelf, short, "mat", "tecoa_itr", JOINT, ("pgd",)))
     return found
+
+
+def mat_by_cost(shelf: Shelf) -> list[Claim]:
+    """C once more: MAT before what the others become in as much computing."""
+    return [
+        compare(
+            "C",
+            f"clip, {named(attacks)}: MAT > {DEFENSES[name]} of as much computing",
+            shelf,
+            Side("MAT", ("main/clip-mat",), attacks),
+            Side(DEFENSES[name], (f"longer/clip-{name}",), attacks),
+        )
+        for attacks in (JOINT, ("sga",), ("worst_case",))
+        for name in UNIMODAL
+    ]
 
 
 def mat_plus(shelf: Shelf, short: str) -> list[Claim]:
@@ -274,6 +289,7 @@ EACH_MODEL: tuple[Callable[[Shelf, str], list[Claim]], ...] = (
     mava_order,
 )
 ONCE: tuple[Callable[[Shelf], list[Claim]], ...] = (
+    mat_by_cost,
     mat_plus_by_cost,
     numbers,
     mmcoa_gently,

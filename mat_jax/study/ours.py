@@ -87,6 +87,7 @@ CHOSEN: tuple[str, ...] = (
     "fast_plus",
     "fast_plus_short",
     "fast_longer",
+    "vision_longer",
 )
 # Of these, the ones that ALBEF's test scenes see too.
 CHOSEN_ALBEF: tuple[str, ...] = ("vision_still", "vision_plus")

@@ -1,4 +1,4 @@
-"""The main table: defences that others published, on CLIP and ALBEF; some of them gently."""
+"""The main table: defences that others published, on CLIP and ALBEF; some gently, some longer."""
 
 from dataclasses import replace
 
@@ -64,6 +64,24 @@ def gentle() -> list[Run]:
             settings=(f"model={MODELS['clip']}", *setting_of(defense), "lr=6e-5"),
         )
         for defense in GENTLE
+    ]
+
+
+UNIMODAL = ("tecoa", "tecoa_itr", "fare")
+
+
+def longer() -> list[Run]:
+    """Those that attack images alone in twice the steps, which is what MAT costs."""
+    return [
+        Run(
+            study="longer",
+            name=f"clip-{defense}",
+            title=f"{DEFENSES[defense]}, 400 steps",
+            config=home() / "defenses.py",
+            settings=(f"model={MODELS['clip']}", *setting_of(defense), "steps=400"),
+            minutes=10.0,
+        )
+        for defense in UNIMODAL
     ]
 
 

@@ -22,15 +22,16 @@ Section = Callable[[Shelf, Path], str]
 def main(shelf: Shelf, results: Path) -> str:
     """Every defence under every attack, one table a model and metric; a bar chart of means.
 
-    Some of them once more, at a lower learning rate.
+    Some of them once more: at a lower learning rate, or in more steps.
     """
     parts = []
     for short, model in MODELS.items():
         runs = [r for r in studies.every()["main"] if r.name.startswith(f"{short}-")]
         parts += compared(shelf, results, runs, f"main-{short}", model)
-    gentle = list(studies.every()["gentle"])
-    name = f"{MODELS['clip']}, a tenth of the learning rate"
-    parts += compared(shelf, results, gentle, "main-clip-gentle", name)
+    for study, how in {"gentle": "a tenth of the learning rate", "longer": "400 steps"}.items():
+        runs = list(studies.every()[study])
+        name = f"{MODELS['clip']}, {how}"
+        parts += compared(shelf, results, runs, f"main-clip-{study}", name)
     return "\n\n".join(parts)
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from mat_jax.study.augmented import KINDS, augmentations, augmented
 from mat_jax.study.ours import beyond, on_albef
 from mat_jax.study.plan import Run, home
-from mat_jax.study.published import DEFENSES, MODELS, gentle, main, on, setting_of
+from mat_jax.study.published import DEFENSES, MODELS, gentle, longer, main, on, setting_of
 
 # Axis -> {run: (title, settings)}; the default of every axis is MAT itself, the run "mat".
 STRATEGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -247,6 +247,7 @@ def every() -> dict[str, tuple[Run, ...]]:
     return {
         "main": tuple(of_main.values()),
         "gentle": tuple(gentle()),
+        "longer": tuple(longer()),
         "strategies": tuple(strategies()),
         "mava": tuple(mava()),
         "beyond": tuple(beyond()),

@@ -98,6 +98,17 @@ def test_gently_is_a_tenth_of_the_learning_rate_and_nothing_else(built):
             assert float(one.schedule(update)) == pytest.approx(usual / 10, rel=1e-5)
 
 
+def test_longer_is_in_as_much_computing_as_mat_and_nothing_else(built):
+    longer = studies.every()["longer"]
+    assert {run.name for run in longer} == {f"clip-{n}" for n in ("tecoa", "tecoa_itr", "fare")}
+    for run in longer:
+        one, base = built[run.key], built[f"main/{run.name}"]
+        assert one.defense == base.defense and one.batch_size == base.batch_size
+        assert one.steps == 2 * base.steps
+        if run.name != "clip-tecoa":  # whose batches bring forty prompts beside the pictures
+            assert _cost(one) == pytest.approx(_cost(built["main/clip-mat"]), rel=0.03)
+
+
 def test_a_strategy_moves_one_axis_of_mat(built):
     base = built["main/clip-mat"]
     for run in studies.strategies():
@@ -117,9 +128,8 @@ def test_gradient_reuse_is_measured_with_as_many_batches_and_as_many_updates(bui
 
 
 def test_what_costs_more_stands_beside_what_takes_more_steps_in_as_much_computing(built):
-    def cost(run, image=0.054, caption=0.021):  # GF of a pass, `benchmarks/README.md`
-        one = built[run]
-        return one.steps * passes(one.defense, batch_size=64).relative(image, caption)
+    def cost(run):
+        return _cost(built[run])
 
     for name, shorter in (("longer", "clip-mat"), ("longer_plus", "clip-mat_plus")):
         assert built[f"beyond/test-{name}"].defense == built[f"main/{shorter}"].defense
@@ -129,6 +139,12 @@ def test_what_costs_more_stands_beside_what_takes_more_steps_in_as_much_computin
         assert cost(f"beyond/val-{name}") == pytest.approx(cost("main/clip-mat_plus"), rel=0.02)
     for name in ("vision_longer", "still_longer"):
         assert cost(f"beyond/val-{name}") <= cost("main/clip-mat_plus")
+
+
+def _cost(experiment, image=0.054, caption=0.021):  # GF of a pass, `benchmarks/README.md`
+    """The computing of a training, counted in steps of fine-tuning."""
+    passed = passes(experiment.defense, batch_size=experiment.batch_size)
+    return experiment.steps * passed.relative(image, caption)
 
 
 def _changed(one, other):
