@@ -39,6 +39,10 @@ BEYOND: dict[str, tuple[str, tuple[str, ...]]] = {
         "MAT, 3 updates a batch, 434 batches",
         ("pgd_steps=1", "replays=3", "steps=434"),
     ),
+    "fast_vision_longer": (
+        "MAT, image tower alone, 3 updates a batch, 484 batches",
+        ("part=vision", "pgd_steps=1", "replays=3", "steps=484"),
+    ),
     "high": ("MAT, 1 step, rate kept high", ("pgd_steps=1", "horizon=3")),
     "high_random": (
         "MAT, 1 step, rate kept high, random words",
@@ -66,6 +70,10 @@ SOUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "soup_still": (
         "soup of MAT+, and TeCoA-ITR of the image tower alone",
         ("clip-mat_plus", "vision_still"),
+    ),
+    "soup_longer": (
+        "soup of MAT, all and image tower alone, 600 steps each",
+        ("longer", "vision_longer"),
     ),
     "soup_fare": ("soup of FARE and MAT+", ("clip-fare", "clip-mat_plus")),
     "soup_plus": ("soup of MAT+, and MAT+ kept high", ("clip-mat_plus", "high_plus")),
