@@ -66,7 +66,7 @@ class MAT:
         text_objective: "away" from the image or "kl" from the clean caption.
         search: which words are tried: the most "important" (BERT-Attack), a "random" one, "every"
             one, or what is most "promising" of all (the last three are ours, see
-            `words.attack_texts`; what they were worth is in experiments/README.md).
+            `words.attack_texts`; what they were worth is in experiments/study/README.md).
         strategy: order, opponents and objective of the attacks, and the share of texts attacked.
         pairs: the pairs learnt from, with their weights.
         part: the weights that train: "all", "vision", "text" or "projections".
