@@ -50,7 +50,7 @@ def _beside_the_published(
         recalls(shelf, [*beside, *ours], "mean", BRIEF),
     ]
     clean = {run.key: shelf.spread(run.key, "none").mean for run in (*beside, *ours)}
-    far = [run.title for run in beside if clean[run.key] < CLEAN]
+    far = [run.title for run in (*beside, *ours) if clean[run.key] < CLEAN]
     if far:
         parts.append(f"Left of {CLEAN} % clean, and not drawn: {', '.join(far)}.")
     for attack in FRONT:

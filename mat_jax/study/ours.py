@@ -96,13 +96,16 @@ CHOSEN: tuple[str, ...] = (
     "fast_plus_short",
     "fast_longer",
     "vision_longer",
+    "fast_vision_longer",
+    "soup_longer",
 )
 # Of these, the ones that ALBEF's test scenes see too.
 CHOSEN_ALBEF: tuple[str, ...] = ("vision_still", "vision_plus")
 # Not ours: the published in more steps, by which those are measured that cost more; MAT in as much
-# computing as MAT+, and MAT+ in as much as with three updates a batch.
+# computing as MAT+, and as `soup_longer`, and MAT+ in as much as with three updates a batch.
 LONGER: dict[str, tuple[str, tuple[str, ...]]] = {
     "longer": ("MAT, three times the steps", ("steps=600",)),
+    "longest": ("MAT, six times the steps", ("steps=1200",)),
     "longer_plus": ("MAT+, a third more steps", ("texts=5", "steps=264")),
 }
 

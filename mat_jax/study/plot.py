@@ -46,6 +46,7 @@ class Axes:
     x: tuple[float, float]
     y: tuple[float, float]
     width: float = WIDTH
+    height: float = HEIGHT
 
     def across(self, x: float) -> float:
         """Where a number stands from the left."""
@@ -55,7 +56,8 @@ class Axes:
     def up(self, y: float) -> float:
         """Where a number stands from the top."""
         low, high = self.y
-        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (y - low) / (high - low or 1.0)
+        floor = self.height - BOTTOM
+        return floor - (floor - TOP) * (y - low) / (high - low or 1.0)
 
 
 def bars(groups: Mapping[str, Mapping[str, Spread]], *, title: str, unit: str = "R@1 in %") -> str:
@@ -74,7 +76,7 @@ def bars(groups: Mapping[str, Mapping[str, Spread]], *, title: str, unit: str = 
                 x = middle + (j - len(series) / 2) * bar
                 parts.append(_bar(axes, x, bar, group[one], COLOURS[j % len(COLOURS)], one, name))
         parts.append(_text(middle, HEIGHT - BOTTOM + 16, name, "middle", INK))
-    return _svg(parts, series, width)
+    return _svg(parts, series, axes, width)
 
 
 def lines(
@@ -91,7 +93,7 @@ def lines(
         way = " ".join(f"{axes.across(p.x):.1f},{axes.up(p.y.mean):.1f}" for p in ordered)
         parts.append(f'<polyline points="{way}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [_dot(axes, p, colour, f"{name}, {p.label or f'{p.x:g}'}") for p in ordered]
-    return _svg(parts, list(kept), WIDTH)
+    return _svg(parts, list(kept), axes, WIDTH)
 
 
 def points(
@@ -102,11 +104,14 @@ def points(
     low, high = _room([p.x for p in found])
     tops = [_high(p.y) for p in found]
     bottoms = [p.y.mean - (p.y.sd or 0) for p in found]
-    axes = Axes((low, high), _room([*tops, *bottoms]))
+    height = max(HEIGHT, TOP + BOTTOM + LINE_HEIGHT * (len(found) - 2))  # room for all names
+    axes = Axes((low, high), _room([*tops, *bottoms]), height=height)
     parts = [_frame(axes, title, x, unit, marks=_ticks(low, high))]
     ordered = sorted(found, key=lambda p: (-p.y.mean, -p.x))  # from the top, as names stand
     column = WIDTH - RIGHT + 12
-    for p, base in zip(ordered, _spread_out([axes.up(p.y.mean) for p in ordered]), strict=True):
+    for p, base in zip(
+        ordered, _spread_out([axes.up(p.y.mean) for p in ordered], height), strict=True
+    ):
         parts.append(
             f'<path d="M{axes.across(p.x):.1f} {axes.up(p.y.mean):.1f}L{column:.1f} {base:.1f}" '
             f'stroke="{SOFT}" stroke-width=".6" opacity=".6"/>'
@@ -114,24 +119,24 @@ def points(
         parts.append(_text(column + 4, base + 4, p.label, "start", INK))
     parts += [_dot(axes, p, COLOURS[p.group % len(COLOURS)], p.label) for p in ordered]
     longest = max((len(p.label) for p in found), default=0)
-    return _svg(parts, list(groups), column + 10 + LETTER_WIDTH * longest)
+    return _svg(parts, list(groups), axes, column + 10 + LETTER_WIDTH * longest)
 
 
-def _spread_out(heights: Sequence[float]) -> list[float]:
-    """Places near some heights, a line apart: down from the top, then up from the bottom."""
+def _spread_out(heights: Sequence[float], paper: float) -> list[float]:
+    """Places near some heights, a line apart: down from the top, then up from the paper's end."""
     places: list[float] = []
     for height in heights:
         places.append(max(height, places[-1] + LINE_HEIGHT) if places else height)
-    lowest = HEIGHT - BOTTOM + LINE_HEIGHT
+    lowest = paper - BOTTOM + LINE_HEIGHT
     for i in reversed(range(len(places))):
         places[i] = min(places[i], lowest)
         lowest = places[i] - LINE_HEIGHT
     return places
 
 
-def _svg(parts: Sequence[str], series: Sequence[str], width: float) -> str:
+def _svg(parts: Sequence[str], series: Sequence[str], axes: Axes, width: float) -> str:
     """The chart with its legend under it."""
-    items, x, y = [], LEFT, HEIGHT + 14
+    items, x, y = [], LEFT, axes.height + 14
     for j, name in enumerate(series):
         long = 28 + 6.8 * len(name)
         if x + long > width and x > LEFT:
@@ -140,7 +145,7 @@ def _svg(parts: Sequence[str], series: Sequence[str], width: float) -> str:
         items.append(f'<rect x="{x:.0f}" y="{y - 9:.0f}" width="10" height="10" fill="{colour}"/>')
         items.append(_text(x + 15, y, name, "start", INK))
         x += long
-    height = y + 12 if series else HEIGHT
+    height = y + 12 if series else axes.height
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" height="{height:.0f}" font-family="system-ui, sans-serif" '
@@ -161,10 +166,12 @@ def _frame(axes: Axes, title: str, x: str, unit: str, *, marks: Sequence[float])
         parts.append(f'<path d="M{LEFT:.0f} {y:.1f}H{right:.0f}" stroke="{LINE}"/>')
         parts.append(_text(LEFT - 6, y + 4, f"{mark:g}", "end", SOFT))
     for mark in marks:
-        parts.append(_text(axes.across(mark), HEIGHT - BOTTOM + 16, f"{mark:g}", "middle", SOFT))
+        parts.append(
+            _text(axes.across(mark), axes.height - BOTTOM + 16, f"{mark:g}", "middle", SOFT)
+        )
     if x:
-        parts.append(_text((LEFT + right) / 2, HEIGHT - 8, x, "middle", INK))
-    middle = (TOP + HEIGHT - BOTTOM) / 2
+        parts.append(_text((LEFT + right) / 2, axes.height - 8, x, "middle", INK))
+    middle = (TOP + axes.height - BOTTOM) / 2
     parts.append(
         f'<text transform="translate(14 {middle:.0f}) rotate(-90)" text-anchor="middle" '
         f'fill="{INK}">{safe(unit)}</text>'

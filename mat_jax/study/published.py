@@ -71,7 +71,7 @@ UNIMODAL = ("tecoa", "tecoa_itr", "fare")
 
 
 def longer() -> list[Run]:
-    """Those that attack images alone in twice the steps: MAT's cost, of TeCoA 0.9 of it."""
+    """Those that attack images alone in twice the steps: what MAT costs (TeCoA 0.9 of it)."""
     return [
         Run(
             study="longer",

@@ -19,6 +19,7 @@ from mat_jax.study.tables import unique
 # Of the settings of our own, and of what they are measured by; the others' are 200.
 STEPS = {
     "longer": 600,
+    "longest": 1200,
     "longer_plus": 264,
     "fast_plus_short": 152,
     "fast_longer": 434,
@@ -132,10 +133,13 @@ def test_what_costs_more_stands_beside_what_takes_more_steps_in_as_much_computin
     def cost(run):
         return _cost(built[run])
 
-    for name, shorter in (("longer", "clip-mat"), ("longer_plus", "clip-mat_plus")):
+    shorter_ones = {"longer": "clip-mat", "longest": "clip-mat", "longer_plus": "clip-mat_plus"}
+    for name, shorter in shorter_ones.items():
         assert built[f"beyond/test-{name}"].defense == built[f"main/{shorter}"].defense
     assert cost("beyond/test-longer") == pytest.approx(cost("main/clip-mat_plus"), rel=0.02)
     assert cost("beyond/test-fast_plus") == pytest.approx(cost("beyond/test-longer_plus"), rel=0.02)
+    soup = sum(cost(f"beyond/val-{name}") for name in ours.SOUPS["soup_longer"][1])
+    assert cost("beyond/test-longest") == pytest.approx(soup, rel=0.05)
     for name in ("fast_plus_short", "fast_longer", "fast_vision_longer"):
         assert cost(f"beyond/val-{name}") == pytest.approx(cost("main/clip-mat_plus"), rel=0.02)
     for name in ("vision_longer", "still_longer"):
