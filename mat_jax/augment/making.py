@@ -155,8 +155,8 @@ def _write(work: _Work, indices: range, part: Path) -> None:
             _picture(work.source[index].image, entry.image)
         entry = replace(
             entry,
-            partner_captions=tuple(captions[index]),
-            partner_images=tuple(images[index]),
+            partner_captions=(*entry.partner_captions, *captions[index]),
+            partner_images=(*entry.partner_images, *images[index]),
             partner_images_true=tuple(true[index]),
         )
         found.append(row(entry, out))
@@ -175,7 +175,8 @@ def _shifted(partner: str | np.ndarray | None, recipe: Recipe, job: Job) -> str 
 def _entries(
     source: Any, recipe: Recipe, originals: int | None, out: Path
 ) -> tuple[list[Entry], list[int]]:
-    """The images with their originals and no partner yet, and the numbers draws derive from."""
+    """The images with their originals and what partners a manifest has already given them, and the
+    numbers draws derive from."""
     entries, numbers = [], []
     own = _own_ids(recipe.data, recipe.split) if isinstance(source, RetrievalJson) else None
     for index in range(len(source)):
@@ -185,8 +186,15 @@ def _entries(
             example = source[index]
             number, captions = example.image_id, example.captions
             path = out / "images" / f"{number}.png"
-        image_id = number if own is None else own[index]
-        entries.append(Entry(image_id=image_id, image=path, captions=tuple(captions[:originals])))
+        entry = Entry(
+            image_id=number if own is None else own[index],
+            image=path,
+            captions=tuple(captions[:originals]),
+        )
+        if isinstance(source, RetrievalJson):
+            texts, pictures = source.partner_texts[index], source.partner_paths[index]
+            entry = replace(entry, partner_captions=texts, partner_images=pictures)
+        entries.append(entry)
         numbers.append(number)
     names: dict[str, Any] = {}
     for entry in entries:

@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,11 @@ def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, A
     For each modality that has partners: `partners` of an item on average; `alignment` with the
     other modality's original (of picture k the item's caption k, and from the first one again), and
     `alignment_of_originals` of each picture with its first caption; `diversity` among the partners
-    of one item, if any has two; and between the first partners of all items and the first originals
-    of the same modality `frechet` and `mmd` (Gaussian kernel, median width), on the unit sphere. Of
-    scenes there is `truth` too: the share of texts that are true of their picture, and of pictures
-    that the world drew, of those their caption is true of.
+    of one item, if any has two; and between the first partners of items and the first originals of
+    others, of the same modality, `frechet` and `mmd` (Gaussian kernel, median width), on the unit
+    sphere: every second item against the rest, both ways, if four have partners. Of scenes there is
+    `truth` too: the share of texts that are true of their picture, and of pictures that the world
+    drew, of those their caption is true of.
 
     Args:
         folder: of `manifest.json`.
@@ -79,14 +80,14 @@ def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, A
             continue
         owner = np.repeat(np.arange(len(rows)), [len(one) for one in each])
         vectors = embed(partners)
-        firsts = vectors[np.unique(owner, return_index=True)[1]]
+        items, first = np.unique(owner, return_index=True)
         measured = {
             "partners": len(partners) / len(rows),
             "alignment": measures.alignment(beside(owner), vectors, np.arange(len(vectors))),
             "alignment_of_originals": measures.alignment(images, captions, np.arange(len(rows))),
             "diversity": measures.diversity(vectors, owner),
-            "frechet": measures.frechet(firsts, own),
-            "mmd": measures.mmd(firsts, own),
+            "frechet": _gap(measures.frechet, vectors[first], own[items]),
+            "mmd": _gap(measures.mmd, vectors[first], own[items]),
             "truth": _truth_of_texts(manifest, owner)
             if name == "texts"
             else _truth_of_images(rows),
@@ -96,6 +97,20 @@ def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, A
     if len(found) == 2:
         raise ValueError(f"{folder} has no partners: make some with python -m mat_jax.augment")
     return found
+
+
+def _gap(
+    distance: Callable[[np.ndarray, np.ndarray], float], partners: np.ndarray, own: np.ndarray
+) -> float:
+    """How far apart two distributions are, of which row i and row i belong together.
+
+    A partner is near its own original whatever the distributions are, and the distances are of
+    independent samples: so no item stands on both sides. NaN of fewer than four items.
+    """
+    if len(own) < 4:
+        return math.nan
+    there, back = distance(partners[::2], own[1::2]), distance(partners[1::2], own[::2])
+    return (there + back) / 2
 
 
 def _pictures(encoder: Any, paths: Sequence[Path]) -> np.ndarray:

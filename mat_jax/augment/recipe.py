@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mat_jax import data
+from mat_jax.augment.randaugment import LARGEST
 from mat_jax.augment.shift import STYLES
 
 COMMON = ("how", "count", "seed", "misaligned", "shift")
@@ -17,7 +18,7 @@ class Recipe:
 
     Args:
         data: a source, a function of no arguments that returns one, "scenes", or the path of a
-            retrieval JSON file.
+            retrieval JSON file; partners that it has already stay, before those that are made.
         images: image root of that JSON file.
         split: "train", "val" or "test", of scenes ("train" if None) or of Karpathy's JSON file.
         limit: only the first so many images.
@@ -80,8 +81,12 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}: it must be at least 1, or left out")
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}: it must be 0 or more")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed is {self.seed}: it must be 0 to 2^32 - 1")
+        if self.ops < 0:
+            raise ValueError(f"ops is {self.ops}: it must be 0 or more")
+        if not 0 <= self.magnitude <= LARGEST:
+            raise ValueError(f"magnitude is {self.magnitude}: it must be 0 to {LARGEST}")
         if self.style not in STYLES:
             raise ValueError(f"unknown style {self.style!r}; choose from {', '.join(STYLES)}")
         if self.decode not in ("nucleus", "beam", "greedy"):
@@ -93,6 +98,11 @@ class Recipe:
         """The images and their captions."""
         if isinstance(self.data, str | Path):
             if str(self.data) == "scenes":
+                if self.images is not None:
+                    raise ValueError(
+                        f"--images {str(self.images)!r} is the image root of a JSON file, and "
+                        "scenes have none: give --data, that file, or leave --images out"
+                    )
                 return data.scenes(self.split or "train", limit=self.limit)
             if self.images is None:
                 raise ValueError(
@@ -104,6 +114,16 @@ class Recipe:
             )
         return self.data() if callable(self.data) else self.data
 
+    @property
+    def _idle(self) -> tuple[str, ...]:
+        """Settings that have nothing to decide, the others being what they are."""
+        idle: tuple[str, ...] = () if self.shift else ("style",)
+        if self.file is not None:
+            idle += ("strength", "prompt", "top_p")
+        if self.how == "langrw" and self.model is None:
+            idle += ("prompt", "top_p")
+        return idle if self.decode == "nucleus" else (*idle, "top_p")
+
     def told(self, knobs: tuple[str, ...]) -> dict[str, Any]:
         """What is common to all ways, and the settings that this way listens to, for the header.
 
@@ -113,7 +133,11 @@ class Recipe:
         own = (*COMMON, *knobs)
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name not in (*own, *WHERE) and value != field.default:
-                raise ValueError(f"{field.name}={value} does nothing for {self.how}: leave it out")
+            heard = field.name in (*own, *WHERE) and field.name not in self._idle
+            if not heard and value != field.default:
+                raise ValueError(
+                    f"{field.name}={value} does nothing for {self.how} with these settings: leave "
+                    "it out"
+                )
         values = {name: getattr(self, name) for name in own}
         return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}

@@ -26,7 +26,7 @@ def from_file(path: str | Path) -> Callable[[str], list[str]]:
     path = Path(path)
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise FileNotFoundError(f"no file of rewrites {str(path)!r}; give its path") from None
     except ValueError as error:
         raise ValueError(f"{str(path)!r} is not valid JSON ({error}); repair it") from None

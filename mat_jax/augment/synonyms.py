@@ -56,8 +56,10 @@ def from_file(path: str | Path) -> Source:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise FileNotFoundError(f"no file of synonyms {str(path)!r}; give its path") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{str(path)!r} is not UTF-8 text ({error}); save it as that") from None
     if path.suffix == ".json":
         try:
             table = json.loads(text)

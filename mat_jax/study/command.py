@@ -59,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.seeds < 1:
             raise ValueError(f"--seeds is {given.seeds}: give at least 1")
         only = tuple(name.strip() for name in (given.only or "").split(",") if name.strip())
+        if given.only is not None and not only:
+            raise ValueError(f"--only {given.only!r} names nothing: give names, or leave it out")
         runs = _limited(studies.chosen(only, given.seeds), given.limit)
         every = _limited((run for runs in studies.every().values() for run in runs), given.limit)
         shelf, others = saved.matching(saved.read(results), every)
@@ -130,8 +132,8 @@ def listed(runs: Sequence[Run], shelf: saved.Shelf, results: Path) -> str:
 def estimate(run: Run, shelf: saved.Shelf) -> float:
     """Minutes of a run: those of its other seeds, else its guess.
 
-    The guess is scaled by what all runs of the shelf took beside theirs, so that a faster machine
-    is known for one after its first run.
+    The guess, with that of the trainings it needs, is scaled by what all runs of the shelf took
+    beside theirs, so that a faster machine is known for one after its first run.
     """
     taken = saved.mean_minutes(shelf.of(run.key))
     if taken is not None:
@@ -143,7 +145,9 @@ def estimate(run: Run, shelf: saved.Shelf) -> float:
         if key in guesses
         for one in seeds
     ]
-    return run.minutes * (sum(ratios) / len(ratios) if ratios else 1.0)
+    needed = [one for one in run.ingredients if one.key not in shelf]
+    guess = run.minutes + sum(one.minutes for one in needed)
+    return guess * (sum(ratios) / len(ratios) if ratios else 1.0)
 
 
 def _minutes_left(runs: Sequence[Run], shelf: saved.Shelf, results: Path) -> str:

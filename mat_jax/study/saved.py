@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -150,8 +150,12 @@ def one(file: Path) -> Saved | None:
 
 def known(folder: Path, run: Run) -> Saved | None:
     """What is kept of a run, if it was one with these settings and of these data."""
-    saved = one(folder / f"{run.file}.json")
-    return saved if saved and _like(saved, run) else None
+
+    def at(run: Run) -> Saved | None:
+        return one(folder / f"{run.file}.json")
+
+    saved = at(run)
+    return saved if saved and _like(saved, run, at) else None
 
 
 def matching(shelf: Shelf, runs: Iterable[Run]) -> tuple[Shelf, tuple[str, ...]]:
@@ -160,21 +164,34 @@ def matching(shelf: Shelf, runs: Iterable[Run]) -> tuple[Shelf, tuple[str, ...]]
     A file of other settings, of data made otherwise or of other ingredients is none of its seeds.
     """
     asked = {run.key: run for run in runs}
+
+    def at(run: Run) -> Saved | None:
+        return next((one for one in shelf.of(run.key) if one.seed == run.seed), None)
+
     kept: dict[str, tuple[Saved, ...]] = {}
     others = []
     for key, seeds in shelf.runs.items():
         run = asked.get(key)
-        own = tuple(one for one in seeds if run and _like(one, replace(run, seed=one.seed)))
+        own = tuple(one for one in seeds if run and _like(one, replace(run, seed=one.seed), at))
         others += [f"{key}-{one.seed}" for one in seeds if one not in own]
         if own:
             kept[key] = own
     return Shelf(kept), tuple(others)
 
 
-def _like(saved: Saved, run: Run) -> bool:
+def _like(saved: Saved, run: Run, at: Callable[[Run], Saved | None]) -> bool:
+    """Whether what was kept is of this run; `at` finds what was kept of its ingredients.
+
+    Of those it knows the names alone, so what was kept of one with other settings speaks against
+    it too.
+    """
     made, mixed = (saved.content.get(name, []) for name in ("manifest", "ingredients"))
-    same = (made, mixed) == (list(run.manifest), list(run.mixed))
-    return same and saved.content["settings"] == run.bound()
+    if (made, mixed) != (list(run.manifest), list(run.mixed)):
+        return False
+    if saved.content["settings"] != run.bound():
+        return False
+    parts = [replace(one, seed=run.seed) for one in run.ingredients]
+    return all(own is None or _like(own, part, at) for part in parts for own in [at(part)])
 
 
 def write(folder: Path, run: Run, content: Mapping[str, Any]) -> Path:

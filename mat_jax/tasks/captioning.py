@@ -65,10 +65,13 @@ def nucleus(
 def likely(
     logits: Float[Array, "rows vocab"], top_p: float | Float[Array, ""]
 ) -> Float[Array, "rows vocab"]:
-    """Logits, -inf for ids outside the smallest set whose probability reaches `top_p`."""
+    """Logits, -inf for ids outside the smallest set whose probability reaches `top_p`.
+
+    The likeliest is in it, also of `top_p` 0.
+    """
     falling = jnp.sort(logits, axis=-1, descending=True)
     probs = jax.nn.softmax(falling, axis=-1)
-    inside = jnp.cumsum(probs, axis=-1) - probs < top_p
+    inside = (jnp.cumsum(probs, axis=-1) - probs < top_p).at[..., 0].set(True)
     least = jnp.min(jnp.where(inside, falling, jnp.inf), axis=-1, keepdims=True)
     return jnp.where(logits < least, -jnp.inf, logits)
 

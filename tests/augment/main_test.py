@@ -47,6 +47,18 @@ def test_captions_and_pictures(photographs, tmp_path, capsys):
         (["--how", "nothing"], "argument --how: invalid choice: 'nothing'"),
         (["--count", "0"], "count is 0: it must be at least 1"),
         (["--how", "eda", "--wrong", "0.5"], "wrong=0.5 does nothing for eda"),
+        (
+            ["--how", "t2i", "--style", "night"],
+            "style=night does nothing for t2i with these settings",
+        ),
+        (["--how", "langrw", "--top-p", "0.5"], "top_p=0.5 does nothing for langrw"),
+        (["--how", "i2t_cap", "--decode", "beam", "--top-p", "0.5"], "top_p=0.5 does nothing for"),
+        (["--how", "t_i2i", "--file", ".", "--strength", "0.7"], "strength=0.7 does nothing for"),
+        (["--how", "randaug", "--ops", "-1"], "ops is -1: it must be 0 or more"),
+        (["--how", "randaug", "--magnitude", "31"], "magnitude is 31.0: it must be 0 to 30"),
+        (["--seed", "5000000000"], "seed is 5000000000: it must be 0 to 2^32 - 1"),
+        (["--images", "photos"], "--images 'photos' is the image root of a JSON file, and scenes"),
+        (["--how", "eda", "--file", "."], "no file of synonyms '.'; give its path"),
         (["--data", "gone.json"], "'gone.json' needs its image root: give --images"),
     ],
 )

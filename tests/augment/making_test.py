@@ -279,6 +279,26 @@ def test_photographs(photographs, tmp_path):
     assert not (tmp_path / "out/images").exists()  # photographs are not copied
 
 
+def test_partners_are_added_to_those_of_a_manifest(photographs, tmp_path):
+    """So that photographs get texts and pictures: one way, then another."""
+    texts = make(Recipe(**photographs, how="i2t_human", count=1), tmp_path / "texts", quiet=True)
+    given = photographs | {"data": tmp_path / "texts/manifest.json", "images": tmp_path / "texts"}
+    recipe = Recipe(**given, how="randaug", count=2, size=8)
+    both = make(recipe, tmp_path / "both", quiet=True)
+    for before, entry in zip(texts.entries, both.entries, strict=True):
+        assert (entry.image_id, entry.captions) == (before.image_id, before.captions)
+        assert entry.partner_captions == before.partner_captions
+        assert [path.name for path in entry.partner_images] == [
+            f"{entry.image_id}_{n}.png" for n in range(2)
+        ]
+    given |= {"data": tmp_path / "both/manifest.json", "images": tmp_path / "both"}
+    more = make(Recipe(**given, how="randaug", count=1, seed=1), tmp_path / "more", quiet=True)
+    for before, entry in zip(both.entries, more.entries, strict=True):
+        *earlier, new = entry.partner_images
+        assert [path.resolve() for path in earlier] == [p.resolve() for p in before.partner_images]
+        assert new.parent == tmp_path / "more/partners" and new.is_file()
+
+
 @pytest.mark.parametrize("form", ["captions by image", "Karpathy's"])
 def test_other_forms_of_annotations(photographs, tmp_path, form):
     names, split = ["2.png", "0.png"], None
@@ -311,7 +331,10 @@ def test_other_forms_of_annotations(photographs, tmp_path, form):
         ({"how": "eda"}, r"give a word file \(--file\) or a masked language model"),
         ({"how": "i2t_cap"}, r"give a captioner \(--model\)"),
         ({"how": "i2t_human", "wrong": 0.1}, "wrong mistakes facts of scenes"),
-        ({"how": "eda", "strength": 0.1}, "strength=0.1 does nothing for eda: leave it out"),
+        (
+            {"how": "eda", "strength": 0.1},
+            "strength=0.1 does nothing for eda with these settings: leave",
+        ),
         ({"how": "backtranslation"}, "unknown way 'backtranslation'; choose from eda, langrw"),
     ],
 )
@@ -326,7 +349,7 @@ def test_what_photographs_do_not_tell(photographs, tmp_path, settings, message):
     [
         ({"misaligned": 1.5}, "misaligned=1.5 is no share; choose 0 to 1"),
         ({"count": 0}, "count is 0: it must be at least 1, or left out"),
-        ({"seed": -1}, "seed is -1: it must be 0 or more"),
+        ({"seed": -1}, "seed is -1: it must be 0 to"),
         ({"style": "oil"}, "unknown style 'oil'; choose from pastel"),
         ({"decode": "best"}, "unknown decode 'best'; choose nucleus"),
         ({"model": "a", "file": "b"}, "from a model or from a file, not both"),

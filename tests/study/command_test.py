@@ -131,6 +131,14 @@ def test_a_soup_is_the_mean_of_what_its_ingredients_trained(tmp_path, monkeypatc
     assert saved.known(tmp_path / "kept", soup)
     assert not saved.known(tmp_path / "kept", replace(soup, ingredients=(PLAIN, other)))
     assert not saved.known(tmp_path / "kept", replace(soup, ingredients=()))
+    # What was kept of the ingredient itself says that it was another training, or that it was not.
+    for settings, same in ((("steps=99",), False), ((), True)):
+        own = {"settings": replace(PLAIN, settings=(*PLAIN.settings, *settings), seed=1).bound()}
+        content = {"study": "main", "name": "toy-plain", "seed": 1, "attacks": {}, **own}
+        saved.write(tmp_path / "kept", replace(PLAIN, seed=1), content)
+        assert bool(saved.known(tmp_path / "kept", soup)) is same
+        _, others = saved.matching(saved.read(tmp_path / "kept"), [PLAIN, soup])
+        assert ("main/soup-1" in others) is not same
 
 
 def test_an_evaluation_is_kept_until_what_measures_is_another(tmp_path, monkeypatch):

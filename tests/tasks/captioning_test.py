@@ -127,7 +127,7 @@ def test_nucleus(pair, images):
     np.testing.assert_array_equal(turned[other], ids)
 
 
-@pytest.mark.parametrize("top_p", [0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("top_p", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_what_is_likely(top_p):
     logits = np.random.default_rng(0).normal(size=(8, 50)).astype(np.float32) * 2
     expected = TopPLogitsWarper(top_p)(None, torch.as_tensor(logits)).numpy()
