@@ -101,12 +101,11 @@ def _correlated(pairs: dict[str, tuple[float, float]], sign: int, single: bool) 
     # So many standard deviations of a normal variable are passed by chance as often; of values with
     # many ties both are above a half.
     normal, rises = NormalDist(), chance < against
-    score = max(normal.inv_cdf(1 - chance), 0) if rises else min(normal.inv_cdf(against), 0)
+    score = max(normal.inv_cdf(1 - chance), 0.0) if rises else min(normal.inv_cdf(against), 0.0)
     whole = {n: of for n, of in pairs.items() if augmented.KINDS[n].family != augmented.KNOB}
     odds = f"{100 * min(chance, against):.0f} %"
-    figures = (
-        f"Spearman's rho {sign * rho:.2f} over {len(pairs)} augmentations, by chance in {odds}"
-    )
+    told = f"{round(sign * rho, 2) + 0.0:.2f}"  # not "-0.00"
+    figures = f"Spearman's rho {told} over {len(pairs)} augmentations, by chance in {odds}"
     if len(whole) < len(pairs):
         alone = rank_correlation(whole)
         of = f"{sign * alone:.2f}" if alone == alone else "none"
