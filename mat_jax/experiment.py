@@ -89,6 +89,13 @@ class Experiment:
                 f"{name} attacks the text (words={words}) but the experiment has no substitutes: "
                 "give it substitutes=data.Substitutes(...), or set words=0"
             )
+        tried = getattr(getattr(self.defense, "mat", self.defense), "candidates", 0)
+        made = getattr(self.substitutes, "candidates", tried)
+        if words and tried > made:
+            raise ValueError(
+                f"{name} tries {tried} substitutes of a word, and the experiment has {made}: give "
+                f"it data.Substitutes(candidates={tried}, ...), or candidates={made}"
+            )
         if places is None and typos is not None and words:
             raise ValueError(
                 f"{name} replaces words, but the substitutes are typing errors: give it "

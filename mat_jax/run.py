@@ -151,6 +151,8 @@ def _corpus(
     partners = getattr(experiment.defense, "partners", False)
     corpus = data.Corpus.prepare(source, tokenizer, image_size=size, fit=fit, partners=partners)
     substitutes = experiment.substitutes if experiment.defense.words else None
+    if hasattr(experiment.defense, "prompts"):
+        experiment.defense.prompts.require(corpus.labels, source.name)
     return data.attackable(corpus, substitutes, tokenizer, progress=not quiet)
 
 

@@ -93,6 +93,16 @@ def test_words_and_typing_errors_are_not_mixed_up(defense, substitutes, sentence
     dataclasses.replace(found, defense=right[0], substitutes=right[1])
 
 
+def test_no_more_substitutes_are_tried_than_there_are():
+    found = load(FILE)()
+    ten = data.Substitutes(mlm="scenes-bert", candidates=10)
+    for defense in (defenses.MAT(candidates=11), defenses.MATPlus(defenses.MAT(candidates=11))):
+        with pytest.raises(ValueError, match=r"tries 11 substitutes of a word, .* has 10: give it"):
+            dataclasses.replace(found, defense=defense, substitutes=ten)
+        more = dataclasses.replace(ten, candidates=11)
+        dataclasses.replace(found, defense=defense, substitutes=more)
+
+
 def test_a_text_attack_without_substitutes():
     found = load(FILE)(defense="mat")
     with pytest.raises(ValueError, match="no substitutes"):

@@ -42,8 +42,8 @@ def pipeline(
         corpus: prepared images and captions.
         batch_size: images in a batch.
         seed: decides the order, and which captions and partners are drawn.
-        captions: texts drawn of an image at each visit, without repetition; None takes all,
-            in their order.
+        captions: texts drawn of an image at each visit, without repetition; None takes all, in
+            their order; of a corpus with partners one of its own, and all its partners.
         images: partner pictures drawn of an image at each visit, without repetition.
         threads: threads that prepare batches.
         ahead: batches prepared before they are asked for.
@@ -67,13 +67,16 @@ def pipeline(
             "with python -m mat_jax.augment, or give images=0"
         )
 
+    partners = corpus.partner_texts
+    most = captions or 1 + max(map(len, partners or ()), default=0)
+
     def draw(index: int, rng: np.random.Generator) -> Draw:
-        if captions is None:
+        if captions is None and partners is None:
             count = len(corpus.captions(index))
             every = np.arange(corpus.caption_count)
             slots = np.where(every < count, every, -1)
         else:
-            slots = _filled(_texts(corpus, index, rng), captions)
+            slots = _filled(_texts(corpus, index, rng), most)
         there = 0 if corpus.pictures is None else corpus.pictures.counts[index]
         return Draw(index, slots, _filled(rng.permutation(there), images))
 

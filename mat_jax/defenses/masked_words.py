@@ -56,7 +56,7 @@ class MaskedWords:
         scores = jax.nn.log_softmax(model.logits(Tokens(hidden, inside)))
         surprise = -jnp.take_along_axis(scores, truth[..., None], axis=-1)[..., 0]
         weight = chosen.astype(scores.dtype)
-        share = weight / jnp.maximum(jnp.mean(jnp.sum(weight, axis=1)), 1.0)
+        share = weight / jnp.maximum(jnp.mean(jnp.sum(weight, axis=1)), 1.0 / len(weight))
         right = (jnp.argmax(scores, axis=-1) == truth).astype(scores.dtype) * share
         return jnp.sum(surprise * share, axis=1), {"accuracy": jnp.mean(jnp.sum(right, axis=1))}
 

@@ -10,7 +10,12 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from mat_jax.attacks.ball import project, uphill
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.contrastive import share_changed
-from mat_jax.defenses.inner import WithCleanTexts, against_texts, attack_images
+from mat_jax.defenses.inner import (
+    WithCleanTexts,
+    against_texts,
+    attack_images,
+    away_from_texts,
+)
 from mat_jax.defenses.outer import Pairs, mixed_losses, require_one_caption
 from mat_jax.defenses.partners import all_images
 from mat_jax.defenses.parts import Part, belongs, require_part
@@ -110,6 +115,11 @@ class MAT:
         if self.replays < 1:
             raise ValueError(f"replays {self.replays}: a batch makes 1 update or more")
         order, objective = self.strategy.order, self.strategy.objective
+        if not self.words and "image" not in order:
+            raise ValueError(
+                f"words=0 and order {order} leave nothing to attack: take an order with images, or "
+                "defenses.FineTune()"
+            )
         if self.replays > 1 and ("image" not in order or objective is not against_texts):
             climbed = getattr(objective, "__name__", type(objective).__name__)
             raise ValueError(
@@ -125,8 +135,8 @@ class MAT:
 
     @property
     def captioners(self) -> bool:
-        """Captioners train too, who have no text tower to attack words by."""
-        return not self.words
+        """Captioners train too, who have no text tower to attack words or images by."""
+        return not self.words and self.strategy.objective is not away_from_texts
 
     @property
     def step(self) -> float:
@@ -135,7 +145,7 @@ class MAT:
         return 1.25 * self.eps / moves if self.step_size is None else self.step_size
 
     def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
-        """The adversarial pairs, move by move of the strategy; any number of captions an image."""
+        """The adversarial pairs, move by move of the strategy."""
         texts = partial(self.attack_texts, model) if self.words else None
 
         def images(batch: Batch, tokens: Tokens, key: PRNGKeyArray) -> Batch:

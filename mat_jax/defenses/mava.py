@@ -32,7 +32,8 @@ class MAVA:
     r"""Keep attacked images, and what lies around them, where text and original model want them.
 
     With f on the unit sphere, $f_0$ and $g_0$ the model as training found it, M captions an image,
-    and N neighbours $v_j = x' + r_j$, $r_j \sim U[-\beta\,eps, \beta\,eps]$, cut to [0, 1]:
+    and N neighbours $v_j = x' + r_j$, $r_j \sim U[-\beta\,eps, \beta\,eps]$ (in l2 uniform in the
+    ball of radius $\beta\,eps$), cut to [0, 1]:
 
     $$\mathrm{CMS} = -\frac1M \sum_i \cos\Big( g_0(t_i), \frac1N \sum_j f(v_j) \Big), \quad
       \mathrm{VSSE} = \frac1N \sum_j \| f(v_j) - f_0(x) \|_2^2, \quad
@@ -184,6 +185,9 @@ class MAVA:
         The batch stays the first axis: over it the devices of a mesh share the work.
         """
         far, shape = self.beta * self.eps, (self.count, *images.shape[1:])
+        if self.norm == "l2":
+            each = (inside(images, fold(keys, jnp.int32(n)), far, "l2") for n in range(self.count))
+            return jnp.stack(list(each), axis=1)
 
         def draw(key: Array) -> Array:
             return jax.random.uniform(key, shape, minval=-far, maxval=far)

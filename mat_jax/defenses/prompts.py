@@ -38,6 +38,21 @@ class Prompts:
         longest = int(np.asarray(tokens.mask).sum(axis=1).max())
         return Prompts(self.texts, Tokens(tokens.ids[:, :longest], tokens.mask[:, :longest]))
 
+    def require(self, labels: np.ndarray | None, name: str) -> None:
+        """Refuse the labels of a source that these prompts are not for.
+
+        Raises:
+            ValueError: no labels, or one that no prompt stands for.
+        """
+        if labels is None:
+            raise _unlabelled(repr(name))
+        low, high = int(np.min(labels)), int(np.max(labels))
+        if low < 0 or high >= len(self.texts):
+            raise ValueError(
+                f"the labels of {name!r} run from {low} to {high}, and there are "
+                f"{len(self.texts)} prompts: give one a class, in the order of the labels"
+            )
+
     def units(self, model: Any) -> Float[Array, "classes embed"]:
         """Their embeddings on the unit sphere."""
         if self.tokens is None:
@@ -56,11 +71,15 @@ def class_logits(model: Any, image: ImageFeatures, units: Float[Array, "classes 
 def labels_of(batch: Batch) -> Int[Array, " batch"]:
     """The classes of a batch, or one clear sentence where it has none."""
     if batch.labels is None:
-        raise ValueError(
-            "this defence trains on classes but the batch has no labels: give the experiment a "
-            "source with label(i), data.Kinds(data.scenes('train')) for example"
-        )
+        raise _unlabelled("the batch")
     return batch.labels
+
+
+def _unlabelled(what: str) -> ValueError:
+    return ValueError(
+        f"this defence trains on classes but {what} has no labels: give the experiment a source "
+        "with label(i), data.Kinds(data.scenes('train')) for example"
+    )
 
 
 def surprise(logits: Logits, labels: Int[Array, " batch"]) -> Float[Array, " batch"]:

@@ -25,8 +25,8 @@ class QTAFT:
     (arXiv:2507.16257 and its code), with $f_0$ the model as training found it, f not normalised in
     the first term, and $t_j$ the captions of the batch; two captions of one image are both right.
     Images are compared with captions only, not captions with images. The same sum is climbed
-    inside. The image tower and the scale train; the paper sets the scale back to 1/0.07 first,
-    which is the model's affair and not done here.
+    inside. The image tower and the scale train (BLIP's scale is no weight, and stays); the paper
+    sets the scale back to 1/0.07 first, which is the model's affair and not done here.
 
     As released: lambda 10, eps 4/255, ten steps of 1/255 (its momentum of 0.9 does nothing, see
     `FARE`); AdamW (0.9, 0.95), lr 1e-5, weight decay 1e-4, batches of 128; captions of at most 50

@@ -120,6 +120,25 @@ def test_all_captions() -> None:
     jax.tree.map(np.testing.assert_array_equal, batch, data.batch(batch.ids))
 
 
+class WithPartners(Numbers):
+    """Image i has i partners too, numbered 900 + 10 i, ..."""
+
+    def partner_captions(self, index: int) -> tuple[str, ...]:
+        return tuple(str(900 + 10 * index + n) for n in range(index))
+
+
+def test_all_texts_of_a_corpus_with_partners_are_one_of_its_own_and_the_partners() -> None:
+    data = Corpus.prepare(WithPartners(3), Tokenizer(), image_size=2, partners=True)
+    firsts = set()
+    for batch in take(pipeline(data, batch_size=3, seed=0, captions=None), 30):
+        for index, ids, present in zip(batch.ids, batch.tokens.ids, batch.present, strict=True):
+            own, *partners = ids[present, 1].tolist()
+            assert 0 <= own - 100 - 10 * index <= index
+            assert sorted(partners) == [900 + 10 * index + n for n in range(index)]
+            firsts.add(own)
+    assert firsts == {100, 110, 111, 120, 121, 122}
+
+
 @pytest.mark.parametrize("batch_size", [0, 11])
 def test_batch_size_must_suit(batch_size: int) -> None:
     with pytest.raises(ValueError, match=rf"batch_size={batch_size} .* 10 images; give 1 to 10"):

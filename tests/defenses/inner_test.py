@@ -363,7 +363,16 @@ def test_the_parts_of_a_model():
         (lambda: defenses.MAVA(attack="nesterov", steps=0), "leaves nothing"),
         (lambda: defenses.MAVA(count=10, neighbours="trajectory"), "as many steps"),
         (lambda: defenses.MMCoA(PROMPTS, image_weight=0.0, text_weight=0.0), "learn nothing"),
+        (
+            lambda: defenses.MAT(words=0, strategy=defenses.Strategy(order=("text",))),
+            "leave nothing to attack",
+        ),
         (lambda: defenses.Prompts(("one",)), "make no choice"),
+        (
+            lambda: defenses.Prompts(("one", "two")).require(np.array([0, 2]), "pets"),
+            "the labels of 'pets' run from 0 to 2, and there are 2 prompts: give one a class",
+        ),
+        (lambda: defenses.Prompts(("one", "two")).require(None, "pets"), "'pets' has no labels"),
         (lambda: defenses.Prompts(("one", "two")).units(MODEL), "no tokens yet"),
         (
             lambda: defenses.TeCoA(PROMPTS).perturb(

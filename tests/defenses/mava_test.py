@@ -38,6 +38,20 @@ def test_the_released_attack_of_mava_is_torchs():
     np.testing.assert_allclose(found, (way[-1] + way[-2]) / 2, atol=1e-5)
 
 
+def test_neighbours_in_l2_are_spread_over_the_ball():
+    """Of a point uniform in a ball of n dimensions, (length / radius)^n is uniform."""
+    defense = defenses.MAVA(eps=0.2, beta=1.5, norm="l2", count=4, texts=1)
+    images = jnp.full((64, 2, 2, 3), 0.5)
+    around = defense._around(images, jax.random.split(jax.random.key(0), 64))
+    assert around.shape == (64, 4, 2, 2, 3)
+    lengths = np.linalg.norm(np.asarray(around - images[:, None]).reshape(-1, 12), axis=1)
+    assert lengths.max() <= 0.3 + 1e-6
+    shares = (lengths / 0.3) ** 12
+    # Of 256 uniform numbers the mean is off by 0.018; four times that.
+    assert abs(shares.mean() - 0.5) < 0.072
+    assert len(np.unique(lengths)) == len(lengths)  # no neighbour is drawn twice
+
+
 @pytest.mark.parametrize("left_out", ["cms", "vsse"])
 def test_a_part_without_weight_is_not_climbed_either(left_out):
     """PGD of one step from a known start: its sign is that of the part that stays."""

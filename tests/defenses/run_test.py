@@ -71,6 +71,27 @@ def test_captions_alone_are_for_what_looks_at_no_picture(tmp_path):
     assert not (tmp_path / "run" / "settings.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (Blocks(), "trains on classes but 'blocks' has no labels: give the experiment a source"),
+        (Named(), "the labels of 'blocks' run from 0 to 5, and there are 2 prompts: give one"),
+    ],
+)
+def test_labels_that_are_not_the_prompts_end_a_run_before_it_begins(tmp_path, source, message):
+    asked = Experiment(
+        model=Tiny(),
+        data=source,
+        defense=defenses.TeCoA(defenses.Prompts(("left red", "left blue"))),
+        optimizer=optax.sgd(0.1),
+        steps=1,
+        batch_size=6,
+    )
+    with pytest.raises(ValueError, match=message):
+        fit(asked, tmp_path / "run", mesh=1, quiet=True)
+    assert not (tmp_path / "run" / "settings.json").exists()
+
+
 @dataclasses.dataclass(frozen=True)
 class Drifting(defenses.FARE):
     """FARE, which tells how far the model is from the original it is given."""
