@@ -75,6 +75,10 @@ SOUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         "soup of MAT, all and image tower alone, 600 steps each",
         ("longer", "vision_longer"),
     ),
+    "soup_fast_longer": (
+        "soup of MAT, all and image tower alone, 3 updates a batch",
+        ("fast_longer", "fast_vision_longer"),
+    ),
     "soup_fare": ("soup of FARE and MAT+", ("clip-fare", "clip-mat_plus")),
     "soup_plus": ("soup of MAT+, and MAT+ kept high", ("clip-mat_plus", "high_plus")),
     "soup_plus_fare": (
