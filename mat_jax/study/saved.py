@@ -190,8 +190,8 @@ def _like(saved: Saved, run: Run, at: Callable[[Run], Saved | None]) -> bool:
         return False
     if saved.content["settings"] != run.bound():
         return False
-    parts = [replace(one, seed=run.seed) for one in run.ingredients]
-    return all(own is None or _like(own, part, at) for part in parts for own in [at(part)])
+    parts = (replace(one, seed=run.seed) for one in run.ingredients)
+    return all(_like(own, part, at) for part in parts if (own := at(part)) is not None)
 
 
 def write(folder: Path, run: Run, content: Mapping[str, Any]) -> Path:
