@@ -51,38 +51,28 @@ def named_on(short: str, name: str) -> str:
 
 
 GENTLE = ("tecoa", "fare", "mmcoa", "mava")
+UNIMODAL = ("tecoa", "tecoa_itr", "fare")
 
 
 def gentle() -> list[Run]:
     """At a tenth of the learning rate, those whose order is not the papers'."""
-    return [
-        Run(
-            study="gentle",
-            name=f"clip-{defense}",
-            title=f"{DEFENSES[defense]}, lr 6e-5",
-            config=home() / "defenses.py",
-            settings=(f"model={MODELS['clip']}", *setting_of(defense), "lr=6e-5"),
-        )
-        for defense in GENTLE
-    ]
-
-
-UNIMODAL = ("tecoa", "tecoa_itr", "fare")
+    return [_once_more("gentle", defense, "lr 6e-5", "lr=6e-5") for defense in GENTLE]
 
 
 def longer() -> list[Run]:
     """Those that attack images alone in twice the steps: what MAT costs (TeCoA 0.9 of it)."""
-    return [
-        Run(
-            study="longer",
-            name=f"clip-{defense}",
-            title=f"{DEFENSES[defense]}, 400 steps",
-            config=home() / "defenses.py",
-            settings=(f"model={MODELS['clip']}", *setting_of(defense), "steps=400"),
-            minutes=10.0,
-        )
-        for defense in UNIMODAL
-    ]
+    return [_once_more("longer", defense, "400 steps", "steps=400") for defense in UNIMODAL]
+
+
+def _once_more(study: str, defense: str, said: str, setting: str) -> Run:
+    """A run of the main table on CLIP with another setting."""
+    return Run(
+        study=study,
+        name=f"clip-{defense}",
+        title=f"{DEFENSES[defense]}, {said}",
+        config=home() / "defenses.py",
+        settings=(f"model={MODELS['clip']}", *setting_of(defense), setting),
+    )
 
 
 def setting_of(defense: str) -> tuple[str, ...]:
