@@ -89,7 +89,7 @@ class Experiment:
                 f"{name} attacks the text (words={words}) but the experiment has no substitutes: "
                 "give it substitutes=data.Substitutes(...), or set words=0"
             )
-        tried = getattr(getattr(self.defense, "mat", self.defense), "candidates", 0)
+        tried = getattr(self.defense, "candidates", 0)
         made = getattr(self.substitutes, "candidates", tried)
         if words and tried > made:
             raise ValueError(

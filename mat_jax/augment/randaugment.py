@@ -1,5 +1,7 @@
 """RandAugment (Cubuk et al. 2020): a few operations drawn at random, all of one magnitude."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,13 +32,22 @@ def rand_augment(
         ops: N of the paper, operations one after another; 0 changes nothing.
         magnitude: M of the paper, in [0, 30].
     """
+    require(ops, magnitude)
+    keys = key if key.ndim else jax.random.split(key, len(images))
+    share = jnp.asarray(magnitude, jnp.float32) / LARGEST
+    return _augmented(jnp.asarray(images), keys, share, jnp.asarray(ops))
+
+
+def require(ops: int, magnitude: Any) -> None:
+    """Refuse what cannot be done; a traced magnitude is not looked at.
+
+    Raises:
+        ValueError: a number below 0, or a magnitude above the scale.
+    """
     if ops < 0:
         raise ValueError(f"ops={ops} operations cannot be done; give 0 or more")
     if isinstance(magnitude, int | float) and not 0 <= magnitude <= LARGEST:
         raise ValueError(f"magnitude={magnitude} is off the scale; choose 0 to {LARGEST}")
-    keys = key if key.ndim else jax.random.split(key, len(images))
-    share = jnp.asarray(magnitude, jnp.float32) / LARGEST
-    return _augmented(jnp.asarray(images), keys, share, jnp.asarray(ops))
 
 
 @jax.jit

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mat_jax import data
-from mat_jax.augment.randaugment import LARGEST
+from mat_jax.augment import randaugment
 from mat_jax.augment.shift import STYLES
 
 COMMON = ("how", "count", "seed", "misaligned", "shift")
@@ -83,10 +83,7 @@ class Recipe:
                 raise ValueError(f"{name} is {value}: it must be at least 1, or left out")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed is {self.seed}: it must be 0 to 2^32 - 1")
-        if self.ops < 0:
-            raise ValueError(f"ops is {self.ops}: it must be 0 or more")
-        if not 0 <= self.magnitude <= LARGEST:
-            raise ValueError(f"magnitude is {self.magnitude}: it must be 0 to {LARGEST}")
+        randaugment.require(self.ops, self.magnitude)
         if self.style not in STYLES:
             raise ValueError(f"unknown style {self.style!r}; choose from {', '.join(STYLES)}")
         if self.decode not in ("nucleus", "beam", "greedy"):

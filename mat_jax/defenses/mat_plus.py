@@ -117,6 +117,11 @@ class MATPlus:
         return self.mat.words
 
     @property
+    def candidates(self) -> int:
+        """Substitutes tried for a word."""
+        return self.mat.candidates
+
+    @property
     def captioners(self) -> bool:
         """Captioners train too, with words=0."""
         return self.mat.captioners

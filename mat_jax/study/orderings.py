@@ -149,11 +149,11 @@ def mat(shelf: Shelf, short: str) -> list[Claim]:
 
 
 def mat_by_cost(shelf: Shelf) -> list[Claim]:
-    """C once more: MAT before what the others become in as much computing."""
+    """C once more: MAT before what the others become in as much computing (TeCoA in 0.9 of it)."""
     return [
         compare(
             "C",
-            f"clip, {named(attacks)}: MAT > {DEFENSES[name]} of as much computing",
+            f"clip, {named(attacks)}: MAT > {DEFENSES[name]} in twice the steps",
             shelf,
             Side("MAT", ("main/clip-mat",), attacks),
             Side(DEFENSES[name], (f"longer/clip-{name}",), attacks),

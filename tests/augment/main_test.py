@@ -54,8 +54,11 @@ def test_captions_and_pictures(photographs, tmp_path, capsys):
         (["--how", "langrw", "--top-p", "0.5"], "top_p=0.5 does nothing for langrw"),
         (["--how", "i2t_cap", "--decode", "beam", "--top-p", "0.5"], "top_p=0.5 does nothing for"),
         (["--how", "t_i2i", "--file", ".", "--strength", "0.7"], "strength=0.7 does nothing for"),
-        (["--how", "randaug", "--ops", "-1"], "ops is -1: it must be 0 or more"),
-        (["--how", "randaug", "--magnitude", "31"], "magnitude is 31.0: it must be 0 to 30"),
+        (["--how", "randaug", "--ops", "-1"], "ops=-1 operations cannot be done; give 0 or more"),
+        (
+            ["--how", "randaug", "--magnitude", "31"],
+            "magnitude=31.0 is off the scale; choose 0 to 30",
+        ),
         (["--seed", "5000000000"], "seed is 5000000000: it must be 0 to 2^32 - 1"),
         (["--images", "photos"], "--images 'photos' is the image root of a JSON file, and scenes"),
         (["--how", "eda", "--file", "."], "no file of synonyms '.'; give its path"),

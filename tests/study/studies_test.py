@@ -107,8 +107,9 @@ def test_longer_is_in_as_much_computing_as_mat_and_nothing_else(built):
         one, base = built[run.key], built[f"main/{run.name}"]
         assert one.defense == base.defense and one.batch_size == base.batch_size
         assert one.steps == 2 * base.steps
-        if run.name != "clip-tecoa":  # whose batches bring forty prompts beside the pictures
-            assert _cost(one) == pytest.approx(_cost(built["main/clip-mat"]), rel=0.03)
+        # TeCoA has no captions beside its pictures, and forty prompts for a whole batch.
+        share = 0.9 if run.name == "clip-tecoa" else 1.0
+        assert _cost(one) == pytest.approx(share * _cost(built["main/clip-mat"]), rel=0.03)
 
 
 def test_a_strategy_moves_one_axis_of_mat(built):
