@@ -34,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         manifest = make(Recipe(**{k: v for k, v in given.items() if v is not None}), out)
         captions = sum(len(entry.partner_captions) for entry in manifest.entries)
         images = sum(len(entry.partner_images) for entry in manifest.entries)
-        made = f"{captions:,} captions" if captions or not images else f"{images:,} pictures"
-        return f"{out}: {made} beside {len(manifest):,} images"
+        there = [f"{captions:,} captions"] * bool(captions or not images)
+        there += [f"{images:,} pictures"] * bool(images)
+        return f"{out}: {' and '.join(there)} beside {len(manifest):,} images"
 
     return answered(augmented, stopped="the same command goes on")
 

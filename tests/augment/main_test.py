@@ -39,6 +39,12 @@ def test_captions_and_pictures(photographs, tmp_path, capsys):
     night = np.round(255 * (69 / 255) ** 1.5 * np.array([0.5, 0.6, 0.85]))
     np.testing.assert_array_equal(np.asarray(Image.open(entry.partner_images[0]))[0, 0], night)
     assert entry.partner_images[0].name == "1_0.png" and len(entry.captions) == 3
+    # The same pictures' captions, by another way: both kinds stand in what it makes.
+    again = ["--data", str(out / "manifest.json"), "--images", str(out), "--how", "i2t_human"]
+    assert main([*again, "--count", "1", "--out", str(tmp_path / "both")]) == 0
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'both'}: 2 captions and 2 pictures beside 2 images\n"
+    )
 
 
 @pytest.mark.parametrize(
