@@ -16,8 +16,8 @@ import jax
 import numpy as np
 
 from mat_jax import data, models
-from mat_jax.data.world import Scenes, lexicon, oracle
-from mat_jax.tasks import captioning
+from mat_jax.data.scenes import Scenes, lexicon, oracle
+from mat_jax.models import generation
 
 BATCH = 50
 
@@ -33,9 +33,9 @@ def main() -> None:
     own = [world.captions(i)[0] for i in range(len(world))]
     keys = jax.random.split(jax.random.key(0), len(world))
     ways = {
-        "greedy": lambda at: captioning.greedy(model, pictures[at]),
-        "beam 3": lambda at: captioning.beam_search(model, pictures[at]),
-        "nucleus": lambda at: captioning.nucleus(model, pictures[at], keys[at]),
+        "greedy": lambda at: generation.greedy(model, pictures[at]),
+        "beam 3": lambda at: generation.beam_search(model, pictures[at]),
+        "nucleus": lambda at: generation.nucleus(model, pictures[at], keys[at]),
     }
     print(f"{given.model}, {len(world)} pictures of {world.name}\n")
     print(f"{'':10}{'true %':>8}{'read %':>8}{'distinct':>10}{'nouns':>7}{'a second':>10}")

@@ -22,13 +22,18 @@ from given import TABLES, Given, nchw, nhwc
 from jaxtyping import Array
 
 from mat_jax import attacks
-from mat_jax.attacks.encode import embed_images, embed_texts, unchanged
-from mat_jax.attacks.image import attack_embeds, attack_images
-from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
+from mat_jax.attacks.embeddings import embed_images, embed_texts, unchanged
+from mat_jax.attacks.images import attack_embeds, attack_images
+from mat_jax.attacks.optimizers.views import scale_views
+from mat_jax.attacks.sep import (
+    attack_captions,
+    attackable_words,
+    plan_captions,
+    with_captions,
+)
 from mat_jax.attacks.sga import step_size
-from mat_jax.attacks.text import away
-from mat_jax.attacks.views import scale_views
-from mat_jax.records import Adversarial
+from mat_jax.attacks.words.substitution import away
+from mat_jax.types.arrays import Adversarial
 
 # Rounding decides between words that matter equally, and the sign of a gradient near zero.
 SAME_CAPTIONS, SAME_COSINE, SAME_PIXELS = 0.9, 5e-3, 5e-3
@@ -97,7 +102,7 @@ class Contest:
         preset = self.ways[way]
         attack = type(self).plain if way == "plain" else type(self).attack
         assert attack is not None
-        run = attacks.compiled(attack, self.given.model, threat=THREAT, preset=preset)
+        run = attacks.compile_attack(attack, self.given.model, threat=THREAT, preset=preset)
         return jax.block_until_ready(run(self.batches[preset], KEY))
 
     def programs(self) -> dict[str, Program]:
@@ -139,8 +144,8 @@ class Contest:
 class SGA(Contest):
     """SGA as eval_clip-vit2clip-cnn.py runs it, all images in one batch (published: 8)."""
 
-    attack = staticmethod(attacks.sga)
-    plain = staticmethod(attacks.sga_plain)
+    attack = staticmethod(attacks.sga_attack)
+    plain = staticmethod(attacks.sga_plain_attack)
 
     def __init__(self, given: Given):
         super().__init__(given)
@@ -174,7 +179,9 @@ class SGA(Contest):
             images, texts = self.released()
         shares = {}
         for table in TABLES:
-            found = attacks.compiled(first_pass, given.model, threat=THREAT, preset="official")
+            found = attacks.compile_attack(
+                first_pass, given.model, threat=THREAT, preset="official"
+            )
             ours = given.strings(found(given.batch(table), KEY), table)
             shares[table] = float(np.mean([a == b for a, b in zip(ours, first[0], strict=True)]))
         report = {"first_pass_same": shares}

@@ -36,11 +36,12 @@ import work  # noqa: E402
 from flax import nnx  # noqa: E402
 
 from mat_jax import defenses as d  # noqa: E402
-from mat_jax import mesh, models, state  # noqa: E402
-from mat_jax.data.characters import CHARACTERS  # noqa: E402
+from mat_jax import models  # noqa: E402
+from mat_jax.data.substitutes.characters import CHARACTERS  # noqa: E402
 from mat_jax.defenses.cost import passes  # noqa: E402
-from mat_jax.records import Batch  # noqa: E402
-from mat_jax.step import compile_step  # noqa: E402
+from mat_jax.train import mesh, state
+from mat_jax.train.step import compile_step  # noqa: E402
+from mat_jax.types.arrays import Batch  # noqa: E402
 
 CLASSES, PLACES = 50, 5  # class prompts; places of a word where LEAF may put a character
 PLAIN = "fine-tuning"

@@ -21,7 +21,7 @@ from transformers import CLIPModel
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from mat_jax import models
-from mat_jax.records import TextFeatures, Tokens, unit
+from mat_jax.types.arrays import TextFeatures, Tokens, unit
 from tests.models.albef_reference import Reference, original
 
 STEP = 2 / 255

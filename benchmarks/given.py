@@ -14,10 +14,11 @@ import work
 from flax import nnx
 from jaxtyping import Array, Float
 
-from mat_jax import data, encode, models
-from mat_jax.data import proposals
+from mat_jax import data, models
+from mat_jax.data.substitutes import proposals
+from mat_jax.models import features
 from mat_jax.models.files import SHIPPED
-from mat_jax.records import Adversarial, Batch, Tokens
+from mat_jax.types.arrays import Adversarial, Batch, Tokens
 
 MLM = "scenes-bert"
 OPENAI_MERGES = Path("models", "clip_model")  # in SGA's folder: the vocabulary of CLIP
@@ -110,8 +111,8 @@ class Given:
         Read from the strings, as a retrieval would.
         """
         cosines = (
-            encode.encode_images(self.model, np.asarray(images)).unit
-            @ encode.encode_texts(self.model, self.tokenizer, texts).unit.T
+            features.encode_images(self.model, np.asarray(images)).unit
+            @ features.encode_texts(self.model, self.tokenizer, texts).unit.T
         )
         own = np.array(self.image_of)
         return {

@@ -31,7 +31,7 @@ import work  # noqa: E402
 from encoders import Compiled, Torch  # noqa: E402
 from formulations import FORMS  # noqa: E402
 
-from mat_jax.records import TextFeatures  # noqa: E402
+from mat_jax.types.arrays import TextFeatures  # noqa: E402
 
 SIDE = {"float32": 2048, "bfloat16": 1024}  # of the product; CPUs without bfloat16 take seconds
 OURS, THEIRS, PUBLISHED = "mat_jax", "torch", "torch, weights with gradients"

@@ -14,8 +14,9 @@ import work
 from clock import Program
 from torch_peer import Peer
 
-from mat_jax import attacks, defenses, mesh, state, step
-from mat_jax.attacks.encode import embed_images, embed_texts
+from mat_jax import attacks, defenses
+from mat_jax.attacks.embeddings import embed_images, embed_texts
+from mat_jax.train import mesh, state, step
 
 # What agreement means. Rounding turns the sign of a pixel's gradient where it is near zero, so
 # two programs' images differ in some pixels by a step or two; their losses hardly differ.
@@ -31,7 +32,7 @@ class SGA:
         self.captions = work.as_lists(self.batch.words)
         threat = attacks.ThreatModel(eps=work.EPS, steps=work.SGA_STEPS)
         self.model, self.key = model, jax.random.key(1)
-        self.compiled = attacks.compiled(attacks.sga, model, threat=threat)
+        self.compiled = attacks.compile_attack(attacks.sga_attack, model, threat=threat)
         self.peer = Peer(folder, model.text_format, attention=attention)
         self.published = Peer(folder, model.text_format, attention=attention, published=True)
         self.clean = _torch(self.batch.images)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoTokenizer, BertForMaskedLM, BertTokenizer, CLIPModel
 
-from mat_jax.formats.preprocessing import OPENAI
+from mat_jax.models.formats.preprocessing import OPENAI
 
 # As eval_clip-vit2clip-cnn.py and RetrievalCLIPEval.py have it.
 LENGTH = 77  # tokens of BERT's that SGA reads; Co-Attack's text attack keeps to its own 30

@@ -17,8 +17,8 @@ from torch.nn import functional
 from transformers import CLIPModel
 from work import SCALES, Caption
 
-from mat_jax.data.words import TextFormat
-from mat_jax.formats.preprocessing import OPENAI
+from mat_jax.models.formats.preprocessing import OPENAI
+from mat_jax.types.text_format import TextFormat
 
 Start = Callable[[], Tensor]
 Noise = Callable[[int, int], Tensor]

@@ -9,9 +9,9 @@ import numpy as np
 from flax import nnx
 
 from mat_jax import models
-from mat_jax.attacks.pgd import example_keys, fold
-from mat_jax.data.words import compose
-from mat_jax.records import Batch, Words
+from mat_jax.attacks.optimizers.projected_gradient import example_keys, fold
+from mat_jax.types.arrays import Batch, Words
+from mat_jax.types.text_format import compose
 
 CAPTIONS, WORDS, CANDIDATES = 5, 15, 10
 SGA_STEPS, MAT_STEPS, EPS, SCALES = 10, 2, 2 / 255, (0.5, 0.75, 1.25, 1.5)
@@ -119,7 +119,7 @@ def as_lists(words: Words) -> list[Caption]:
 def start(
     images: np.ndarray, ids: np.ndarray, key: jax.Array, eps: float, *, one_sided: bool = False
 ) -> np.ndarray:
-    """The random start that `mat_jax.attacks.pgd` draws for these images."""
+    """The random start that `attacks.pgd` draws for these images."""
     keys = fold(fold(example_keys(key, jnp.asarray(ids)), jnp.int32(0)), jnp.int32(0))
     low = 0.0 if one_sided else -eps
     draw = jax.vmap(lambda one: jax.random.uniform(one, images.shape[1:], minval=low, maxval=eps))

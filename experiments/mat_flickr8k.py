@@ -1,7 +1,9 @@
 """MAT on real photographs: a small CLIP, trained from nothing on Flickr8k, then defended.
 
-python -m mat_jax.train --config experiments/pretrain_flickr8k_mlm.py
-python -m mat_jax.train --config experiments/pretrain_flickr8k_clip.py
+python -m mat_jax.train --config experiments/pretrain/flickr8k_mlm.py \\
+    --workdir runs/pretrain_flickr8k_mlm
+python -m mat_jax.train --config experiments/pretrain/flickr8k_clip.py \\
+    --workdir runs/pretrain_flickr8k_clip
 python -m mat_jax.train --config experiments/mat_flickr8k.py
 
 `root` holds `flickr8k/flickr8k_{train,test}.json` and the photographs they name; any data in the
@@ -21,7 +23,8 @@ is shown here, not a result. On a CLIP that knows photographs, name it in `model
 
 import optax
 
-from mat_jax import Evaluation, Experiment, data, defenses, models, optimizers
+from mat_jax import Evaluation, Experiment, data, defenses, models
+from mat_jax.train import optimizers
 
 
 def experiment(

@@ -37,7 +37,8 @@ another training on the other. A run before it, on another machine, had 94.4 / 8
 
 import optax
 
-from mat_jax import Evaluation, Experiment, data, defenses, models, optimizers
+from mat_jax import Evaluation, Experiment, data, defenses, models
+from mat_jax.train import optimizers
 
 
 def experiment(

@@ -14,7 +14,8 @@ from typing import Literal
 
 import optax
 
-from mat_jax import Evaluation, Experiment, data, defenses, models, optimizers
+from mat_jax import Evaluation, Experiment, data, defenses, models
+from mat_jax.train import optimizers
 
 
 def experiment(

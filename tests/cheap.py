@@ -10,10 +10,10 @@ def second_substitute(model, batch, key, *, threat, preset):
     there = batch.words.substitute_lengths[..., 1] > 0
     first = there & (jnp.cumsum(there, axis=-1) == 1)
     choice = jnp.where(first, 1, -1).astype(jnp.int32)
-    return attacks.none(model, batch, key, threat=threat)._replace(choice=choice)
+    return attacks.no_attack(model, batch, key, threat=threat)._replace(choice=choice)
 
 
 def on_words(patch):
     """Let "bert_attack" be that."""
-    cheap = attacks.SUITE["bert_attack"]._replace(function=second_substitute)
-    patch.setitem(attacks.SUITE, "bert_attack", cheap)
+    cheap = attacks.ATTACKS["bert_attack"]._replace(function=second_substitute)
+    patch.setitem(attacks.ATTACKS, "bert_attack", cheap)

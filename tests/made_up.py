@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mat_jax.results import Check, Result, Row, Sights
-from mat_jax.tasks.retrieval import Ranks
+from mat_jax.evaluate.results import Check, Result, Row, Sights
+from mat_jax.evaluate.tasks.retrieval import Ranks
 
 ATTACKS = ("none", "pgd", "bert_attack", "sep", "co_attack", "sga")
 WORDS = "a small red striped ball lies left of two dark <boxes> on grey sand & stone".split()

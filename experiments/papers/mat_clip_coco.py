@@ -8,7 +8,7 @@ training, two PGD steps, eps 2/255 in linf, one word by BERT-Attack. All else is
 
 Data: in `root`, `coco_train.json` and `coco_test.json` (Karpathy's splits, ALBEF's release), and
 `coco/train2014/`, `coco/val2014/` (cocodataset.org). `dataset_coco.json` will do too:
-`data.retrieval_json(..., split="train")`.
+`data.sources.retrieval(..., split="train")`.
 
 Not run by us at full size.
 """

@@ -8,7 +8,7 @@ training, two PGD steps, eps 2/255 in linf, one word by BERT-Attack. All else is
 
 Data: in `root`, `flickr30k_train.json` and `flickr30k_test.json` (ALBEF's release, in its data
 archive), and `flickr30k/flickr30k-images/`, the photographs (from the University of Illinois, by
-request). `dataset_flickr30k.json` will do too: `data.retrieval_json(..., split="train")`.
+request). `dataset_flickr30k.json` will do too: `data.sources.retrieval(..., split="train")`.
 
 Not run by us at full size.
 """

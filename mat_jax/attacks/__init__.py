@@ -1,34 +1,34 @@
 """Attacks on image-text models: `attack(model, batch, key, *, threat, preset) -> Adversarial`."""
 
-from mat_jax.attacks import cost, losses, worst_case
-from mat_jax.attacks.apgd import apgd, apgd_targeted
-from mat_jax.attacks.characters import leaf
-from mat_jax.attacks.co_attack import co_attack
-from mat_jax.attacks.compiled import compiled
-from mat_jax.attacks.dra import dra
-from mat_jax.attacks.early import Gallery
-from mat_jax.attacks.exhaustive import exhaustive
+from mat_jax.attacks import cost, ensembles, objectives
+from mat_jax.attacks.characters import leaf_attack
+from mat_jax.attacks.coattack import co_attack
+from mat_jax.attacks.compiled import compile_attack
+from mat_jax.attacks.dra import dra_attack
+from mat_jax.attacks.exhaustive import exhaustive_attack
 from mat_jax.attacks.fused import co_attack_fused, match_attack
-from mat_jax.attacks.image import (
+from mat_jax.attacks.images import (
     apgd_attack,
     apgd_margin_attack,
     fgsm_attack,
-    none,
+    no_attack,
     pgd_attack,
     square_attack,
 )
-from mat_jax.attacks.mmcoa import mmcoa, mmcoa_joint, mmcoa_text
-from mat_jax.attacks.pgd import example_keys, fgsm, pgd
-from mat_jax.attacks.sa_aet import sa_aet
-from mat_jax.attacks.sep import bert_attack, sep
-from mat_jax.attacks.sga import sga, sga_plain
-from mat_jax.attacks.square import square
-from mat_jax.attacks.suite import SUITE, Attack
+from mat_jax.attacks.mmcoa import mmcoa_attack, mmcoa_joint_attack, mmcoa_text_attack
+from mat_jax.attacks.optimizers.auto_pgd import apgd, apgd_targeted
+from mat_jax.attacks.optimizers.early_stopping import Gallery
+from mat_jax.attacks.optimizers.projected_gradient import example_keys, fgsm, pgd
+from mat_jax.attacks.optimizers.square_search import square
+from mat_jax.attacks.registry import ATTACKS, Attack
+from mat_jax.attacks.sa_aet import sa_aet_attack
+from mat_jax.attacks.sep import bert_attack, sep_attack
+from mat_jax.attacks.sga import sga_attack, sga_plain_attack
 from mat_jax.attacks.threat import ThreatModel
-from mat_jax.attacks.vlp_attack import vlp_attack
+from mat_jax.attacks.vlp import vlp_attack
 
 __all__ = [
-    "SUITE",
+    "ATTACKS",
     "Attack",
     "Gallery",
     "ThreatModel",
@@ -39,28 +39,28 @@ __all__ = [
     "bert_attack",
     "co_attack",
     "co_attack_fused",
-    "compiled",
+    "compile_attack",
     "cost",
-    "dra",
+    "dra_attack",
+    "ensembles",
     "example_keys",
-    "exhaustive",
+    "exhaustive_attack",
     "fgsm",
     "fgsm_attack",
-    "leaf",
-    "losses",
+    "leaf_attack",
     "match_attack",
-    "mmcoa",
-    "mmcoa_joint",
-    "mmcoa_text",
-    "none",
+    "mmcoa_attack",
+    "mmcoa_joint_attack",
+    "mmcoa_text_attack",
+    "no_attack",
+    "objectives",
     "pgd",
     "pgd_attack",
-    "sa_aet",
-    "sep",
-    "sga",
-    "sga_plain",
+    "sa_aet_attack",
+    "sep_attack",
+    "sga_attack",
+    "sga_plain_attack",
     "square",
     "square_attack",
     "vlp_attack",
-    "worst_case",
 ]

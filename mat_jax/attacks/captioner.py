@@ -4,11 +4,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
-from mat_jax.attacks.apgd import apgd
-from mat_jax.attacks.ball import Images
+from mat_jax.attacks.optimizers.auto_pgd import apgd
+from mat_jax.attacks.optimizers.projections import Images
 from mat_jax.attacks.threat import ThreatModel
 from mat_jax.models.blip import BLIPCaptioner
-from mat_jax.records import ImageFeatures, Tokens
+from mat_jax.types.arrays import ImageFeatures, Tokens
 
 
 def attack_captioner(

@@ -4,17 +4,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from mat_jax.attacks.encode import embed_images, unchanged
-from mat_jax.attacks.text import away
+from mat_jax.attacks.embeddings import embed_images, unchanged
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
-from mat_jax.data.characters import CHARACTERS
-from mat_jax.data.words import compose
-from mat_jax.records import Adversarial, Batch, Tokens, Words, unit
+from mat_jax.attacks.words.substitution import away
+from mat_jax.data.substitutes.characters import CHARACTERS
+from mat_jax.types.arrays import Adversarial, Batch, Tokens, Words, unit
+from mat_jax.types.text_format import compose
 
 POSITIONS = 50
 
 
-def leaf(
+def leaf_attack(
     model,
     batch: Batch,
     key: Key[Array, ""],

@@ -11,8 +11,8 @@ import numpy as np
 from flax import nnx
 
 from mat_jax.attacks.threat import Preset, ThreatModel
-from mat_jax.data.words import TextFormat
-from mat_jax.records import Adversarial, Batch, Tokens
+from mat_jax.types.arrays import Adversarial, Batch, Tokens
+from mat_jax.types.text_format import TextFormat
 
 MULTIPLE = 16  # texts are cut to multiples of it, so that there are few programs
 
@@ -42,7 +42,7 @@ class Compiled:
         return batch._replace(tokens=jax.tree.map(lambda x: x[..., :room], batch.tokens))
 
 
-def compiled(
+def compile_attack(
     attack: Callable[..., Adversarial],
     model: Any,
     *,

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 from mat_jax.attacks.characters import POSITIONS
 from mat_jax.attacks.dra import SAMPLES
-from mat_jax.attacks.image import proposals
-from mat_jax.attacks.suite import SUITE
+from mat_jax.attacks.images import proposals
+from mat_jax.attacks.optimizers.views import SCALES
+from mat_jax.attacks.registry import ATTACKS
 from mat_jax.attacks.threat import Preset, ThreatModel
-from mat_jax.attacks.views import SCALES
-from mat_jax.attacks.vlp_attack import COPIES
-from mat_jax.data.characters import CHARACTERS
+from mat_jax.attacks.vlp import COPIES
+from mat_jax.data.substitutes.characters import CHARACTERS
 
 VIEWS = 1 + len(SCALES)
 
@@ -35,7 +35,7 @@ def passes(
     captions: float = 5.0,
     open_words: float = 7.0,
 ) -> Passes:
-    """What an attack of `attacks.SUITE` costs for one image with its captions.
+    """What an attack of `attacks.ATTACKS` costs for one image with its captions.
 
     An attack on words encodes each caption itself, without each of its open words, and with each
     candidate for the most important one: `1 + open_words + candidates`. Later passes over the same
@@ -51,9 +51,9 @@ def passes(
     """
     forwards, backwards = _image_passes(attack, threat, preset)
     each = float(attack in ("fgsm", "apgd", "square"))  # away from captions, which are read once
-    if SUITE[attack].characters:
+    if ATTACKS[attack].characters:
         each = 1 + POSITIONS + len(CHARACTERS)  # at most
-    elif SUITE[attack].on_text:
+    elif ATTACKS[attack].on_text:
         again = 1 + int(attack in ("sga", "sga_plain", "dra", "sa_aet", "vlp_attack"))
         more = again * max(threat.words - 1, 0)
         each = 1 + open_words + threat.candidates * (1 + more)

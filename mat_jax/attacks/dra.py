@@ -8,15 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from mat_jax.attacks.ball import inside, project, uphill
-from mat_jax.attacks.encode import embed_images, unchanged
-from mat_jax.attacks.pgd import example_keys, fold
-from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
+from mat_jax.attacks.embeddings import embed_images, unchanged
+from mat_jax.attacks.optimizers.projected_gradient import example_keys, fold
+from mat_jax.attacks.optimizers.projections import inside, project, uphill
+from mat_jax.attacks.optimizers.views import NOISE, SCALES, scale_views
+from mat_jax.attacks.sep import (
+    attack_captions,
+    attackable_words,
+    plan_captions,
+    with_captions,
+)
 from mat_jax.attacks.sga import step_size
-from mat_jax.attacks.text import away
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
-from mat_jax.attacks.views import NOISE, SCALES, scale_views
-from mat_jax.records import Adversarial, Batch
+from mat_jax.attacks.words.substitution import away
+from mat_jax.types.arrays import Adversarial, Batch
 
 SAMPLES = 5  # points tried inside the triangle at each step
 MIX = (0.6, 0.2, 0.2)  # clean, adversarial and last but one image, as guides of the captions
@@ -25,7 +30,7 @@ Draw = Callable[[Key[Array, ""]], Float[Array, "samples 3"]]
 Towards = Callable[[Float[Array, "batch embed"]], Float[Array, "batch embed"]]
 
 
-def dra(
+def dra_attack(
     model,
     batch: Batch,
     key: Key[Array, ""],

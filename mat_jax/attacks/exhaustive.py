@@ -4,17 +4,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from mat_jax.attacks.early import Gallery, lost_in
-from mat_jax.attacks.encode import embed_images, embed_texts, unchanged
-from mat_jax.attacks.every_word import Standing, Variants, replaced, standing, variants
-from mat_jax.attacks.image import attack_embeds, with_image_counts
+from mat_jax.attacks.embeddings import embed_images, embed_texts, unchanged
+from mat_jax.attacks.images import attack_embeds, with_image_counts
+from mat_jax.attacks.optimizers.early_stopping import Gallery, lost_in
 from mat_jax.attacks.sep import attackable_words
 from mat_jax.attacks.sga import step_size
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
-from mat_jax.records import Adversarial, Batch
+from mat_jax.attacks.words.all_words import Standing, Variants, replaced, standing, variants
+from mat_jax.types.arrays import Adversarial, Batch
 
 
-def exhaustive(
+def exhaustive_attack(
     model,
     batch: Batch,
     key: Key[Array, ""],

@@ -8,14 +8,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mat_jax.attacks.co_attack import ALPHA, last_caption
-from mat_jax.attacks.encode import unchanged
-from mat_jax.attacks.image import attack_images, with_image_counts
-from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
+from mat_jax.attacks.coattack import ALPHA, last_caption
+from mat_jax.attacks.embeddings import unchanged
+from mat_jax.attacks.images import attack_images, with_image_counts
+from mat_jax.attacks.sep import (
+    attack_captions,
+    attackable_words,
+    plan_captions,
+    with_captions,
+)
 from mat_jax.attacks.sga import step_size
-from mat_jax.attacks.text import Embed, kl
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
-from mat_jax.records import Adversarial, Batch, Tokens, unit
+from mat_jax.attacks.words.substitution import Embed, kl
+from mat_jax.types.arrays import Adversarial, Batch, Tokens, unit
 
 
 def co_attack_fused(

@@ -9,22 +9,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from mat_jax.attacks import image
-from mat_jax.attacks.co_attack import ALPHA
-from mat_jax.attacks.encode import embed_images, embed_texts
-from mat_jax.attacks.image import attack_images, with_image_counts
+from mat_jax.attacks import images
+from mat_jax.attacks.coattack import ALPHA
+from mat_jax.attacks.embeddings import embed_images, embed_texts
+from mat_jax.attacks.images import attack_images, with_image_counts
 from mat_jax.attacks.sep import bert_attack
-from mat_jax.attacks.text import kl
 from mat_jax.attacks.threat import Preset, ThreatModel
-from mat_jax.records import Adversarial, Batch
+from mat_jax.attacks.words.substitution import kl
+from mat_jax.types.arrays import Adversarial, Batch
 
 
 def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
     """`official`: `eps` (released settings: 1/255 for 1/255); `strict`: as for PGD."""
-    return threat.eps if preset == "official" else image.step_size(threat, preset)
+    return threat.eps if preset == "official" else images.step_size(threat, preset)
 
 
-def mmcoa_text(
+def mmcoa_text_attack(
     model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
 ) -> Adversarial:
     """BERT-Attack on every class prompt, once for all images ("text" of the paper).
@@ -39,7 +39,7 @@ def mmcoa_text(
     return bert_attack(model, batch, key, threat=threat, preset=preset)
 
 
-def mmcoa(
+def mmcoa_attack(
     model,
     batch: Batch,
     key: Key[Array, ""],
@@ -61,7 +61,7 @@ def mmcoa(
     Raises:
         ValueError: the batch is none of classification, or carries no words to substitute.
     """
-    result = mmcoa_text(model, batch, key, threat=threat, preset=preset)
+    result = mmcoa_text_attack(model, batch, key, threat=threat, preset=preset)
     official = preset == "official"
     prompts = embed_texts(model, batch.tokens if official else result.tokens)[0]
 
@@ -71,7 +71,7 @@ def mmcoa(
     return _with_images(loss, result, batch, key, threat, preset)
 
 
-def mmcoa_joint(
+def mmcoa_joint_attack(
     model,
     batch: Batch,
     key: Key[Array, ""],
@@ -94,7 +94,7 @@ def mmcoa_joint(
     Raises:
         ValueError: the batch is none of classification, or carries no words to substitute.
     """
-    result = mmcoa_text(model, batch, key, threat=threat, preset=preset)
+    result = mmcoa_text_attack(model, batch, key, threat=threat, preset=preset)
     clean = embed_images(model, batch.images)
     own = embed_texts(model, result.tokens)[0][labels]
 

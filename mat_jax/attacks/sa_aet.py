@@ -4,12 +4,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from mat_jax.attacks.dra import MIX, SAMPLES, guided, weights
-from mat_jax.attacks.encode import embed_texts
+from mat_jax.attacks.embeddings import embed_texts
 from mat_jax.attacks.threat import Preset, ThreatModel
-from mat_jax.records import Adversarial, Batch
+from mat_jax.types.arrays import Adversarial, Batch
 
 
-def sa_aet(
+def sa_aet_attack(
     model,
     batch: Batch,
     key: Key[Array, ""],

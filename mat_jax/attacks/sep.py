@@ -3,12 +3,20 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from mat_jax.attacks.encode import embed_texts, unchanged
-from mat_jax.attacks.image import pgd_attack
-from mat_jax.attacks.prefilter import shortlist
-from mat_jax.attacks.text import Embed, Objective, Plan, Substituted, kl, plan, substitute
+from mat_jax.attacks.embeddings import embed_texts, unchanged
+from mat_jax.attacks.images import pgd_attack
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
-from mat_jax.records import Adversarial, Batch, Words
+from mat_jax.attacks.words.gradient_shortlist import shortlist
+from mat_jax.attacks.words.substitution import (
+    Embed,
+    Objective,
+    Plan,
+    Substituted,
+    kl,
+    plan,
+    substitute,
+)
+from mat_jax.types.arrays import Adversarial, Batch, Words
 
 
 def bert_attack(
@@ -39,7 +47,7 @@ def bert_attack(
     return with_captions(unchanged(batch), batch, words, prepared, found, exact=exact)
 
 
-def sep(
+def sep_attack(
     model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
 ) -> Adversarial:
     """Sep-Attack: `pgd_attack` on the images and `bert_attack` on the captions, independently."""

@@ -5,14 +5,19 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from mat_jax.attacks.early import Gallery, lost_in
-from mat_jax.attacks.encode import embed_images, unchanged
-from mat_jax.attacks.image import attack_embeds, with_image_counts
-from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
-from mat_jax.attacks.text import away
+from mat_jax.attacks.embeddings import embed_images, unchanged
+from mat_jax.attacks.images import attack_embeds, with_image_counts
+from mat_jax.attacks.optimizers.early_stopping import Gallery, lost_in
+from mat_jax.attacks.optimizers.views import NOISE, SCALES, scale_views
+from mat_jax.attacks.sep import (
+    attack_captions,
+    attackable_words,
+    plan_captions,
+    with_captions,
+)
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
-from mat_jax.attacks.views import NOISE, SCALES, scale_views
-from mat_jax.records import Adversarial, Batch
+from mat_jax.attacks.words.substitution import away
+from mat_jax.types.arrays import Adversarial, Batch
 
 
 def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
@@ -20,7 +25,7 @@ def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
     return threat.eps / 4
 
 
-def sga(
+def sga_attack(
     model,
     batch: Batch,
     key: Key[Array, ""],
@@ -95,7 +100,7 @@ def sga(
     return with_captions(result, batch, words, prepared, after, before, exact=exact)
 
 
-def sga_plain(
+def sga_plain_attack(
     model,
     batch: Batch,
     key: Key[Array, ""],
@@ -112,4 +117,4 @@ def sga_plain(
     Raises:
         ValueError: the batch carries no words to substitute.
     """
-    return sga(model, batch, key, threat=threat, preset=preset, scales=(), gallery=gallery)
+    return sga_attack(model, batch, key, threat=threat, preset=preset, scales=(), gallery=gallery)

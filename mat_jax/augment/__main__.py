@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from mat_jax.augment.making import make
+from mat_jax.augment.maker import make
+from mat_jax.augment.methods import WAYS
 from mat_jax.augment.recipe import Recipe
 from mat_jax.augment.shift import STYLES
-from mat_jax.augment.ways import WAYS
-from mat_jax.parser import Parser, answered
+from mat_jax.utils.command_line import Parser, answered
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

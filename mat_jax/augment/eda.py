@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mat_jax.data.stop_words import STOP_WORDS
+from mat_jax.data.substitutes.stop_words import STOP_WORDS
 
 Options = Sequence[Sequence[str]]  # for each word of a caption, what says the same
 
 
-def eda(
+def edited(
     caption: str,
     options: Options,
     rng: np.random.Generator,
@@ -24,8 +24,8 @@ def eda(
     - `swap`: two words change places, n times;
     - `deletion`: every word goes with probability alpha, but one is always left.
 
-    With alpha = 0 nothing is edited, as in the released code. Function words (`data.stop_words`)
-    have no synonyms; they are swapped and deleted like others.
+    With alpha = 0 nothing is edited, as in the released code. Function words
+    (`data.substitutes.stop_words`) have no synonyms; they are swapped and deleted like others.
 
     Args:
         caption: cleaned (`data.clean_caption`).

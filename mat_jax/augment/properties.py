@@ -21,14 +21,14 @@ from mat_jax import data, models
 from mat_jax.augment import measures
 from mat_jax.augment.manifest import Entry, Manifest, read_manifest
 from mat_jax.augment.shift import plain
-from mat_jax.disk import writable, write_text
-from mat_jax.encode import encode_images, encode_texts
-from mat_jax.parser import Parser, answered
+from mat_jax.models.features import encode_images, encode_texts
+from mat_jax.utils.command_line import Parser, answered
+from mat_jax.utils.files import writable, write_text
 
 BATCH = 64
 
 
-def properties(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, Any]:
+def properties_of(folder: str | Path, *, model: str = "scenes-clip") -> dict[str, Any]:
     """What the partners of a manifest are like, texts and pictures apart.
 
     For each modality that has partners: `partners` of an item on average; `alignment` with the
@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = parser.parse_args(arguments)
         if given.out is not None:
             writable(given.out.parent)
-        text = json.dumps(properties(given.folder, model=given.model), indent=1)
+        text = json.dumps(properties_of(given.folder, model=given.model), indent=1)
         if given.out is None:
             return text
         write_text(given.out, text + "\n")

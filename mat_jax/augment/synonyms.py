@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from mat_jax import models
-from mat_jax.data import cache
-from mat_jax.data.proposals import propose
-from mat_jax.data.stop_words import STOP_WORDS
-from mat_jax.data.world import lexicon
+from mat_jax.data.scenes import lexicon
+from mat_jax.data.substitutes.proposals import propose
+from mat_jax.data.substitutes.stop_words import STOP_WORDS
+from mat_jax.utils import cache
 
 Source = Callable[[Sequence[str]], list[list[list[str]]]]
 
@@ -77,7 +77,7 @@ def from_file(path: str | Path) -> Source:
 
 
 def from_model(name: str, *, candidates: int = 10) -> Source:
-    """What a masked language model proposes in each place (`data.proposals`), the likeliest first.
+    """What a masked language model proposes in each place, the likeliest first.
 
     These fit the place but need not mean the same: "red" for "blue".
     """

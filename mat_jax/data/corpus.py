@@ -11,9 +11,9 @@ from jaxtyping import Float, Int, UInt8
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import Fit
 from mat_jax.data.pixels import Originals, Partners
-from mat_jax.data.source import Source
-from mat_jax.data.words import TextFormat
-from mat_jax.records import Batch, Tokens, Words
+from mat_jax.data.sources.base import Source
+from mat_jax.types.arrays import Batch, Tokens, Words
+from mat_jax.types.text_format import TextFormat
 
 CACHE_BYTES = 1 << 30  # decoded images are kept in memory up to this much
 
@@ -31,7 +31,7 @@ class CaptionTokenizer(Protocol):
 
 @runtime_checkable
 class CandidateTable(Protocol):
-    """What a corpus asks of a candidate table: `data.candidates.WordTable` is one."""
+    """What a corpus asks of a candidate table: `data.substitutes.candidates.WordTable` is one."""
 
     def __len__(self) -> int:
         """How many captions it has; a row each, image by image."""

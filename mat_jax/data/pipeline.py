@@ -7,7 +7,7 @@ import grain
 import numpy as np
 
 from mat_jax.data.corpus import Corpus
-from mat_jax.records import Batch
+from mat_jax.types.arrays import Batch
 
 
 class Draw(NamedTuple):
@@ -18,7 +18,7 @@ class Draw(NamedTuple):
     pictures: np.ndarray  # [images], -1 for the image itself
 
 
-def pipeline(
+def training_batches(
     corpus: Corpus,
     *,
     batch_size: int,

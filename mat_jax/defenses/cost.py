@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from mat_jax.data.characters import CHARACTERS
+from mat_jax.data.substitutes.characters import CHARACTERS
 from mat_jax.defenses.fare import FARE
 from mat_jax.defenses.fine_tune import FineTune
-from mat_jax.defenses.inner import WithCleanTexts, far_from_clean, kl_from_clean
+from mat_jax.defenses.inner.images import WithCleanTexts, far_from_clean, kl_from_clean
 from mat_jax.defenses.leaf import FARELEAF, LEAF
 from mat_jax.defenses.mat import MAT
 from mat_jax.defenses.mat_plus import MATPlus

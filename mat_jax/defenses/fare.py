@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mat_jax.attacks.losses import squared_distance
+from mat_jax.attacks.objectives import squared_distance
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.inner import attack_images
-from mat_jax.defenses.parts import belongs
-from mat_jax.records import Batch
+from mat_jax.defenses.inner.images import attack_images
+from mat_jax.defenses.trainable_parts import belongs
+from mat_jax.types.arrays import Batch
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from typing import Any
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mat_jax.defenses.outer import pair_losses
-from mat_jax.defenses.parts import Part, belongs, require_part
-from mat_jax.records import Batch
+from mat_jax.defenses.losses.pair_loss import pair_losses
+from mat_jax.defenses.trainable_parts import Part, belongs, require_part
+from mat_jax.types.arrays import Batch
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mat_jax.attacks.characters import leaf
-from mat_jax.attacks.losses import squared_distance
+from mat_jax.attacks.characters import leaf_attack
+from mat_jax.attacks.objectives import squared_distance
 from mat_jax.attacks.threat import ThreatModel
-from mat_jax.defenses.contrastive import share_changed
 from mat_jax.defenses.fare import FARE
-from mat_jax.defenses.parts import belongs
-from mat_jax.records import Batch
+from mat_jax.defenses.losses.contrastive import share_changed
+from mat_jax.defenses.trainable_parts import belongs
+from mat_jax.types.arrays import Batch
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class LEAF:
 
     def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
         """Captions with the typing error that leads farthest from the original's embedding."""
-        found = leaf(
+        found = leaf_attack(
             model,
             batch,
             key,

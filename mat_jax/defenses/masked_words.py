@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mat_jax.records import Batch, Tokens
+from mat_jax.types.arrays import Batch, Tokens
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,21 @@ from typing import Any, get_args
 
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from mat_jax.attacks.ball import project, uphill
+from mat_jax.attacks.optimizers.projections import project, uphill
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.contrastive import share_changed
-from mat_jax.defenses.inner import (
+from mat_jax.defenses.inner.captions import Search, TextObjective, attack_texts
+from mat_jax.defenses.inner.images import (
     WithCleanTexts,
     against_texts,
     attack_images,
     away_from_texts,
 )
-from mat_jax.defenses.outer import Pairs, mixed_losses, require_one_caption
-from mat_jax.defenses.partners import all_images
-from mat_jax.defenses.parts import Part, belongs, require_part
-from mat_jax.defenses.strategy import Strategy
-from mat_jax.defenses.words import Search, TextObjective, attack_texts
-from mat_jax.records import Batch, Tokens
+from mat_jax.defenses.inner.strategy import Strategy
+from mat_jax.defenses.losses.contrastive import share_changed
+from mat_jax.defenses.losses.pair_loss import Pairs, mixed_losses, require_one_caption
+from mat_jax.defenses.one_to_many import all_images
+from mat_jax.defenses.trainable_parts import Part, belongs, require_part
+from mat_jax.types.arrays import Batch, Tokens
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from mat_jax.attacks.pgd import example_keys
-from mat_jax.defenses.contrastive import share_changed
-from mat_jax.defenses.inner import against_texts
+from mat_jax.attacks.optimizers.projected_gradient import example_keys
+from mat_jax.defenses.inner.images import against_texts
+from mat_jax.defenses.losses.contrastive import share_changed
+from mat_jax.defenses.losses.pair_loss import compare, encode_texts, mixed_losses
 from mat_jax.defenses.mat import MAT
-from mat_jax.defenses.outer import compare, encode_texts, mixed_losses
-from mat_jax.defenses.partners import (
+from mat_jax.defenses.one_to_many import (
     all_images,
     apart,
     fill,
@@ -25,7 +25,7 @@ from mat_jax.defenses.partners import (
     pictures,
     with_images,
 )
-from mat_jax.records import Batch, Tokens
+from mat_jax.types.arrays import Batch, Tokens
 
 Use = Literal["pairs", "average", "positives"]
 # `augment(images, key) -> images`, all in [0, 1].

@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from mat_jax.attacks.ball import inside, inverse, per_image, project, uphill
-from mat_jax.attacks.encode import embed_texts
-from mat_jax.attacks.losses import squared_distance
-from mat_jax.attacks.pgd import NoisyLoss, example_keys, fold
+from mat_jax.attacks.embeddings import embed_texts
+from mat_jax.attacks.objectives import squared_distance
+from mat_jax.attacks.optimizers.projected_gradient import NoisyLoss, example_keys, fold
+from mat_jax.attacks.optimizers.projections import inside, inverse, per_image, project, uphill
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.inner import attack_images
-from mat_jax.defenses.parts import belongs
-from mat_jax.records import Batch, unit
+from mat_jax.defenses.inner.images import attack_images
+from mat_jax.defenses.trainable_parts import belongs
+from mat_jax.types.arrays import Batch, unit
 
 Neighbours = Literal["uniform", "trajectory"]
 Attack = Literal["pgd", "nesterov"]

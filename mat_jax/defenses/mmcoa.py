@@ -6,15 +6,15 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mat_jax.attacks.losses import info_nce
-from mat_jax.attacks.pgd import example_keys
+from mat_jax.attacks.objectives import info_nce
+from mat_jax.attacks.optimizers.projected_gradient import example_keys
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.contrastive import multi_positive, share_changed
-from mat_jax.defenses.inner import attack_images
-from mat_jax.defenses.parts import Part, belongs, require_part
-from mat_jax.defenses.prompts import Prompts, class_logits, labels_of, surprise
-from mat_jax.defenses.words import attack_texts
-from mat_jax.records import Batch, unit
+from mat_jax.defenses.class_prompts import Prompts, class_logits, labels_of, surprise
+from mat_jax.defenses.inner.captions import attack_texts
+from mat_jax.defenses.inner.images import attack_images
+from mat_jax.defenses.losses.contrastive import multi_positive, share_changed
+from mat_jax.defenses.trainable_parts import Part, belongs, require_part
+from mat_jax.types.arrays import Batch, unit
 
 Targets = Literal["classes", "pairs"]
 

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.parts import belongs
-from mat_jax.defenses.prompts import (
+from mat_jax.defenses.class_prompts import (
     Prompts,
     accuracy,
     class_logits,
@@ -18,7 +17,8 @@ from mat_jax.defenses.prompts import (
     surprise,
 )
 from mat_jax.defenses.tecoa import TeCoA
-from mat_jax.records import Batch
+from mat_jax.defenses.trainable_parts import belongs
+from mat_jax.types.arrays import Batch
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mat_jax.attacks.losses import squared_distance
+from mat_jax.attacks.objectives import squared_distance
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.contrastive import multi_positive, recall
-from mat_jax.defenses.inner import attack_images
-from mat_jax.defenses.parts import belongs
-from mat_jax.records import Batch, ImageFeatures, unit
+from mat_jax.defenses.inner.images import attack_images
+from mat_jax.defenses.losses.contrastive import multi_positive, recall
+from mat_jax.defenses.trainable_parts import belongs
+from mat_jax.types.arrays import Batch, ImageFeatures, unit
 
 
 @dataclass(frozen=True)

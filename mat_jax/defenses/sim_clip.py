@@ -6,11 +6,11 @@ from typing import Any, Literal, get_args
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mat_jax.attacks.losses import away
+from mat_jax.attacks.objectives import away
 from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.fare import FARE
-from mat_jax.defenses.parts import belongs
-from mat_jax.records import Batch
+from mat_jax.defenses.trainable_parts import belongs
+from mat_jax.types.arrays import Batch
 
 Twin = Literal["trained", "original"]
 

@@ -6,10 +6,10 @@ from typing import Any
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.inner import attack_images
-from mat_jax.defenses.parts import belongs
-from mat_jax.defenses.prompts import Prompts, accuracy, class_logits, labels_of, surprise
-from mat_jax.records import Batch
+from mat_jax.defenses.class_prompts import Prompts, accuracy, class_logits, labels_of, surprise
+from mat_jax.defenses.inner.images import attack_images
+from mat_jax.defenses.trainable_parts import belongs
+from mat_jax.types.arrays import Batch
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.parts import belongs
-from mat_jax.defenses.prompts import Prompts, accuracy, class_logits, labels_of, surprise
+from mat_jax.defenses.class_prompts import Prompts, accuracy, class_logits, labels_of, surprise
 from mat_jax.defenses.tecoa import TeCoA
-from mat_jax.records import Batch, ImageFeatures, unit
+from mat_jax.defenses.trainable_parts import belongs
+from mat_jax.types.arrays import Batch, ImageFeatures, unit
 
 TINY = 1e-12
 

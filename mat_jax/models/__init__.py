@@ -1,13 +1,6 @@
 """Encoders and their files: CLIP, ALBEF, BLIP, ALIGN, BERT, tokenizers."""
 
-from mat_jax.formats.sizes import ALBEFConfig as ALBEFConfig
-from mat_jax.formats.sizes import ALIGNConfig as ALIGNConfig
-from mat_jax.formats.sizes import BertConfig as BertConfig
-from mat_jax.formats.sizes import BLIPConfig as BLIPConfig
-from mat_jax.formats.sizes import CLIPConfig as CLIPConfig
-from mat_jax.formats.sizes import EfficientNetConfig as EfficientNetConfig
-from mat_jax.formats.sizes import ViTConfig as ViTConfig
-from mat_jax.formats.tokenizer import Tokenizer as Tokenizer
+from mat_jax.data.substitutes.loading import provide as _provide
 from mat_jax.models.albef import ALBEF as ALBEF
 from mat_jax.models.align import ALIGN as ALIGN
 from mat_jax.models.bert import BertMLM as BertMLM
@@ -16,7 +9,18 @@ from mat_jax.models.blip import BLIPCaptioner as BLIPCaptioner
 from mat_jax.models.clip import CLIP as CLIP
 from mat_jax.models.files import load as load
 from mat_jax.models.files import save as save
+from mat_jax.models.formats.sizes import ALBEFConfig as ALBEFConfig
+from mat_jax.models.formats.sizes import ALIGNConfig as ALIGNConfig
+from mat_jax.models.formats.sizes import BertConfig as BertConfig
+from mat_jax.models.formats.sizes import BLIPConfig as BLIPConfig
+from mat_jax.models.formats.sizes import CLIPConfig as CLIPConfig
+from mat_jax.models.formats.sizes import EfficientNetConfig as EfficientNetConfig
+from mat_jax.models.formats.sizes import ViTConfig as ViTConfig
+from mat_jax.models.formats.tokenizer import Tokenizer as Tokenizer
 from mat_jax.models.specs import Fresh as Fresh
 from mat_jax.models.specs import Pretrained as Pretrained
+from mat_jax.models.specs import load_language_model as load_language_model
 from mat_jax.models.specs import require_encoders as require_encoders
 from mat_jax.models.specs import require_language_model as require_language_model
+
+_provide(language_model=load_language_model, any_model=load)

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from mat_jax.formats.preprocessing import PRESSED
-from mat_jax.formats.sizes import ALBEFConfig
 from mat_jax.models import methods
+from mat_jax.models.formats.preprocessing import PRESSED
+from mat_jax.models.formats.sizes import ALBEFConfig
+from mat_jax.models.layers import Dense, Hidden, Keys
 from mat_jax.models.methods import Shift
-from mat_jax.models.nn import Dense, Hidden, Keys
 from mat_jax.models.text import TextTower
 from mat_jax.models.vision import VisionTower
-from mat_jax.records import ImageFeatures, TextFeatures, Tokens
+from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
 
 
 class ALBEF(nnx.Module):

@@ -3,11 +3,11 @@
 import jax.numpy as jnp
 from flax import nnx
 
-from mat_jax.formats.preprocessing import FROM_MINUS_ONE
-from mat_jax.formats.sizes import ALIGNConfig
 from mat_jax.models import methods
 from mat_jax.models.efficientnet import EfficientNet
-from mat_jax.models.nn import Dense
+from mat_jax.models.formats.preprocessing import FROM_MINUS_ONE
+from mat_jax.models.formats.sizes import ALIGNConfig
+from mat_jax.models.layers import Dense
 from mat_jax.models.text import TextTower
 
 

@@ -4,11 +4,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from mat_jax.formats.sizes import BertConfig
+from mat_jax.models.formats.sizes import BertConfig
+from mat_jax.models.layers import Dense, LayerNorm, gelu
 from mat_jax.models.methods import bert_format
-from mat_jax.models.nn import Dense, LayerNorm, gelu
 from mat_jax.models.text import TextTower
-from mat_jax.records import Tokens
+from mat_jax.types.arrays import Tokens
 
 
 class MLMHead(nnx.Module):

@@ -7,15 +7,15 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from mat_jax.formats.preprocessing import PRESSED
-from mat_jax.formats.sizes import BLIPConfig
 from mat_jax.models import methods
 from mat_jax.models.bert import MLMHead
+from mat_jax.models.formats.preprocessing import PRESSED
+from mat_jax.models.formats.sizes import BLIPConfig
+from mat_jax.models.layers import Dense, Hidden, Keys
 from mat_jax.models.methods import Shift
-from mat_jax.models.nn import Dense, Hidden, Keys
 from mat_jax.models.text import TextTower
 from mat_jax.models.vision import VisionTower
-from mat_jax.records import ImageFeatures, TextFeatures, Tokens
+from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
 
 SPECIALS = ("[DEC]", "[ENC]")  # the tokens BLIP adds at the end of BERT's
 
@@ -71,7 +71,7 @@ class BLIP(nnx.Module):
 class BLIPCaptioner(nnx.Module):
     """Captioning: the text tower predicts the next word from the image and the words so far.
 
-    `mat_jax.tasks.captioning` writes captions with it. There is no space that images and texts
+    `mat_jax.models.generation` writes captions with it. There is no space that images and texts
     share: an image's `embed` is the class token.
     """
 
@@ -102,6 +102,6 @@ class BLIPCaptioner(nnx.Module):
         return self.mlm(x, self.decoder.tok[...])
 
 
-def blip(config: BLIPConfig, rngs: nnx.Rngs) -> BLIP | BLIPCaptioner:
+def build_blip(config: BLIPConfig, rngs: nnx.Rngs) -> BLIP | BLIPCaptioner:
     """The model for a configuration's task."""
     return (BLIP if config.task == "retrieval" else BLIPCaptioner)(config, rngs)

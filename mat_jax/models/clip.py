@@ -5,15 +5,15 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from mat_jax.data.words import TextFormat
-from mat_jax.formats.preprocessing import OPENAI
-from mat_jax.formats.sizes import CLIPConfig
 from mat_jax.models import methods
+from mat_jax.models.formats.preprocessing import OPENAI
+from mat_jax.models.formats.sizes import CLIPConfig
+from mat_jax.models.layers import Dense, gelu, quick_gelu
 from mat_jax.models.methods import Shift
-from mat_jax.models.nn import Dense, gelu, quick_gelu
 from mat_jax.models.text import TextTower
 from mat_jax.models.vision import VisionTower
-from mat_jax.records import TextFeatures, Tokens
+from mat_jax.types.arrays import TextFeatures, Tokens
+from mat_jax.types.text_format import TextFormat
 
 
 class CLIP(nnx.Module):

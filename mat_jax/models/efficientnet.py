@@ -12,15 +12,15 @@ from flax import nnx
 from jax.nn import silu
 from jaxtyping import Array, Float
 
-from mat_jax.formats.sizes import EfficientNetConfig
-from mat_jax.models.nn import normal
+from mat_jax.models.formats.sizes import EfficientNetConfig
+from mat_jax.models.layers import normal
 
 
 class Conv(nnx.Module):
     """A convolution, batch normalisation (Ioffe and Szegedy, 2015) if given an `eps`, a bias.
 
     `(kernel * x - mean) / sqrt(variance + eps) * scale + bias`. Mean and variance are no
-    parameters: loaded and saved, but never trained (`state.create` knows them by name).
+    parameters: loaded and saved, but never trained (`train.state.create` knows them by name).
 
     Zeros around the image keep its size, or halve it with a `stride` of 2, where there is one less
     above and to the left unless `symmetric`.

@@ -12,11 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from mat_jax.formats import folders, settings
-from mat_jax.formats.described import described, family_of
-from mat_jax.formats.positions import resize_positions
-from mat_jax.formats.rules import Layout, to_ours, to_theirs
-from mat_jax.formats.sizes import (
+from mat_jax.models.albef import ALBEF
+from mat_jax.models.align import ALIGN
+from mat_jax.models.bert import BertMLM
+from mat_jax.models.blip import BLIP, BLIPCaptioner, build_blip
+from mat_jax.models.clip import CLIP
+from mat_jax.models.formats import folders, settings
+from mat_jax.models.formats.detection import described, family_of
+from mat_jax.models.formats.positions import resize_positions
+from mat_jax.models.formats.rules import Layout, to_ours, to_theirs
+from mat_jax.models.formats.sizes import (
     ALBEFConfig,
     ALIGNConfig,
     BertConfig,
@@ -24,13 +29,8 @@ from mat_jax.formats.sizes import (
     CLIPConfig,
     grid_side,
 )
-from mat_jax.formats.tokenizer import Tokenizer
-from mat_jax.models.albef import ALBEF
-from mat_jax.models.align import ALIGN
-from mat_jax.models.bert import BertMLM
-from mat_jax.models.blip import BLIP, BLIPCaptioner, blip
-from mat_jax.models.clip import CLIP
-from mat_jax.models.nn import compute_in
+from mat_jax.models.formats.tokenizer import Tokenizer
+from mat_jax.models.layers import compute_in
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -42,7 +42,7 @@ Config = CLIPConfig | ALBEFConfig | BLIPConfig | ALIGNConfig | BertConfig
 MODELS: dict[type[Any], Any] = {
     CLIPConfig: CLIP,
     ALBEFConfig: ALBEF,
-    BLIPConfig: blip,
+    BLIPConfig: build_blip,
     ALIGNConfig: ALIGN,
     BertConfig: BertMLM,
 }

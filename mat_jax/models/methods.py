@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mat_jax.data.words import TextFormat
-from mat_jax.formats.sizes import BertConfig
-from mat_jax.models.nn import Hidden, Keys
-from mat_jax.records import ImageFeatures, TextFeatures, Tokens
+from mat_jax.models.formats.sizes import BertConfig
+from mat_jax.models.layers import Hidden, Keys
+from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
+from mat_jax.types.text_format import TextFormat
 
 Model = Any  # of the family whose method it is
 # Added to what the ids are embedded as: see `TextTower.__call__`.

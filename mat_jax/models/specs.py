@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mat_jax.formats.tokenizer import Tokenizer
 from mat_jax.models.blip import SPECIALS, BLIPConfig
 from mat_jax.models.files import Config, build, load
+from mat_jax.models.formats.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -70,3 +70,14 @@ def require_language_model(model: Any, name: object) -> None:
         raise ValueError(
             f"{str(name)!r} is no masked language model: name a BERT, scenes-bert for example"
         )
+
+
+def load_language_model(name: str | Path) -> tuple[Any, Tokenizer]:
+    """`load`, of a masked language model and nothing else.
+
+    Raises:
+        ValueError: it is another kind of model.
+    """
+    model, tokenizer = load(name)
+    require_language_model(model, name)
+    return model, tokenizer

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from mat_jax.formats.sizes import BertConfig
-from mat_jax.models import nn
-from mat_jax.models.nn import Hidden, Keys, LayerNorm, Pooled
+from mat_jax.models import layers
+from mat_jax.models.formats.sizes import BertConfig
+from mat_jax.models.layers import Hidden, Keys, LayerNorm, Pooled
 
 Ids = Int[Array, "batch length"]
 
@@ -28,21 +28,21 @@ class TextTower(nnx.Module):
         sizes: BertConfig,
         rngs: nnx.Rngs,
         *,
-        style: nn.Style = "bert",
-        act: nn.Activation = nn.gelu,
+        style: layers.Style = "bert",
+        act: layers.Activation = layers.gelu,
         cross_width: int = 0,
         first_cross: int = 0,
     ):
         clip, width, eps = style == "clip", sizes.width, sizes.eps
         self.style = style
         self.dtype = jnp.dtype("float32")
-        self.tok = nn.normal(rngs, (sizes.vocab_size, width), 0.02)
-        self.pos = nn.normal(rngs, (sizes.length, width), 0.01 if clip else 0.02)
+        self.tok = layers.normal(rngs, (sizes.vocab_size, width), 0.02)
+        self.pos = layers.normal(rngs, (sizes.length, width), 0.01 if clip else 0.02)
         segments = 0 if clip else sizes.segments
-        self.type = nn.normal(rngs, (segments, width), 0.02) if segments else None
+        self.type = layers.normal(rngs, (segments, width), 0.02) if segments else None
         self.ln_emb = None if clip else LayerNorm(width, eps=eps)
         crosses = (0 if i < first_cross else cross_width for i in range(sizes.layers))
-        self.blocks = nnx.List(nn.Block(sizes, style, act, rngs, cross) for cross in crosses)
+        self.blocks = nnx.List(layers.Block(sizes, style, act, rngs, cross) for cross in crosses)
         self.ln_post = LayerNorm(width, eps=eps) if clip else None
 
     def __call__(
@@ -100,7 +100,9 @@ class TextTower(nnx.Module):
         crosses = (block.cross for block in self.blocks)
         return [cross.attn.keys(tokens) for cross in crosses if cross is not None]
 
-    def fuse(self, x: Hidden, readable: nn.Mask, keys: Sequence[Keys], first: int = 0) -> Hidden:
+    def fuse(
+        self, x: Hidden, readable: layers.Mask, keys: Sequence[Keys], first: int = 0
+    ) -> Hidden:
         """`x` through the blocks from `first` on, as many as there are `keys` of images to read."""
         for block, image in zip(self.blocks[first : first + len(keys)], keys, strict=True):
             x = block(x, readable, image=image)

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from mat_jax.formats.sizes import ViTConfig, grid_side
-from mat_jax.models.nn import Activation, Block, Hidden, LayerNorm, Pooled, Style, gelu, normal
+from mat_jax.models.formats.sizes import ViTConfig, grid_side
+from mat_jax.models.layers import Activation, Block, Hidden, LayerNorm, Pooled, Style, gelu, normal
 
 
 class Patches(nnx.Module):

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from mat_jax.attacks import losses
-from mat_jax.attacks.apgd import apgd, apgd_targeted, checkpoints
-from mat_jax.attacks.ball import on_edge
-from mat_jax.attacks.pgd import fold, one_each
-from mat_jax.attacks.square import square
-from tests.attacks.square_test import black_box_of
+from mat_jax.attacks import objectives
+from mat_jax.attacks.optimizers.auto_pgd import apgd, apgd_targeted, checkpoints
+from mat_jax.attacks.optimizers.projected_gradient import fold, one_each
+from mat_jax.attacks.optimizers.projections import on_edge
+from mat_jax.attacks.optimizers.square_search import square
+from tests.attacks.optimizers.square_search_test import black_box_of
 from tests.attacks.visited import visited
 
 with warnings.catch_warnings():
@@ -56,7 +56,7 @@ class Net(torch.nn.Module):
 
 
 LABELS = np.asarray(jnp.argmax(logits(jnp.asarray(IMAGES)), axis=-1)).astype(np.int64)
-POSITIVE = losses.is_class(jnp.asarray(LABELS, jnp.int32), CLASSES)
+POSITIVE = objectives.is_class(jnp.asarray(LABELS, jnp.int32), CLASSES)
 
 
 def theirs(x):
@@ -108,7 +108,7 @@ def test_apgd(name, norm, eps):
     same = np.mean(np.abs(points - np.stack(net.seen[:STEPS])) < 1e-5, axis=(2, 3, 4))
     if name == "dlr":
         ours, best = np.minimum(ours, 1), np.minimum(best, 1)
-        found = [np.asarray(losses.dlr(jnp.asarray(z), POSITIVE)) for z in net.said[:STEPS]]
+        found = [np.asarray(objectives.dlr(jnp.asarray(z), POSITIVE)) for z in net.said[:STEPS]]
         same = same[np.maximum.accumulate(found, axis=0) < 0.999]
         assert same.size > BATCH * STEPS / 4
     apart = np.abs(ours - best) / np.abs(best)
@@ -124,15 +124,15 @@ def test_apgd_targeted():
     attack = jax.jit(
         lambda x: apgd_targeted(logits, x, POSITIVE, KEY, eps=EPS, steps=STEPS, targets=TARGETS)
     )
-    ours = np.asarray(losses.margin(logits(attack(images)), POSITIVE))
-    goals, margins = losses.runners_up(logits(images), POSITIVE, TARGETS), []
+    ours = np.asarray(objectives.margin(logits(attack(images)), POSITIVE))
+    goals, margins = objectives.runners_up(logits(images), POSITIVE, TARGETS), []
     for index, goal in enumerate(np.asarray(goals)):
         net = Net()
         start = start_of(fold(keys, jnp.int32(index)), "linf", EPS)
         more = {"y_target": torch.tensor(goal.astype(np.int64))}
         _, places = run(APGDAttack_targeted, net, start, norm="linf", eps=EPS, **more)
         assert places == checkpoints(STEPS)
-        margins += [np.asarray(losses.margin(jnp.asarray(z), POSITIVE)) for z in net.said]
+        margins += [np.asarray(objectives.margin(jnp.asarray(z), POSITIVE)) for z in net.said]
     best = np.max(margins, axis=0)
     print(f"targeted: margins {(np.abs(ours - best) / np.abs(best)).max():.2%} apart")
     np.testing.assert_allclose(ours, best, rtol=0.01)

@@ -9,7 +9,7 @@ import torch
 from mat_jax import data, models
 from mat_jax.attacks import ThreatModel, example_keys
 from mat_jax.attacks.captioner import attack_captioner, surprise
-from mat_jax.records import Tokens
+from mat_jax.types.arrays import Tokens
 
 COUNT, THREAT = 3, ThreatModel(eps=6 / 255, steps=4)
 

@@ -9,9 +9,9 @@ import pytest
 from flax import nnx
 
 from mat_jax import attacks
-from mat_jax.data.characters import CHARACTERS, build_characters
-from mat_jax.data.words import TextFormat, compose
-from mat_jax.records import Batch, ImageFeatures, TextFeatures, unit
+from mat_jax.data.substitutes.characters import CHARACTERS, build_characters
+from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures, unit
+from mat_jax.types.text_format import TextFormat, compose
 
 FORM = TextFormat(1, 2, 0, 24)
 TEXTS = ("red dog", "a big cat", "one cat on mud")
@@ -60,9 +60,9 @@ def batch(table):
 def run(model, batch):
     @functools.cache
     def attack(preset, guided=False, words=1):
-        function = functools.partial(attacks.leaf, guided=guided)
+        function = functools.partial(attacks.leaf_attack, guided=guided)
         threat = attacks.ThreatModel(words=words)
-        return attacks.compiled(function, model, threat=threat, preset=preset)(
+        return attacks.compile_attack(function, model, threat=threat, preset=preset)(
             batch, jax.random.key(0)
         )
 
@@ -124,6 +124,6 @@ def test_a_budget_of_nothing_changes_nothing(batch, run):
 
 def test_words_without_edits_are_refused_in_one_sentence(model, batch):
     with pytest.raises(ValueError, match="no table of them"):
-        attacks.leaf(
+        attacks.leaf_attack(
             model, batch._replace(words=None), jax.random.key(0), threat=attacks.ThreatModel()
         )

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from mat_jax import attacks, models
 from mat_jax.attacks.compiled import MULTIPLE, longest
-from mat_jax.data.words import compose
-from mat_jax.records import Batch
+from mat_jax.types.arrays import Batch
+from mat_jax.types.text_format import compose
 from tests.attacks.toy import SIZE, VOCABULARY, Toy, toy_batch
 
 LENGTH = 40
@@ -43,7 +43,7 @@ def family(name):
 def test_a_text_cut_where_nothing_stands_is_attacked_as_it_was(name):
     batch, key = long_batch(), jax.random.key(0)
     threat = attacks.ThreatModel(eps=0.1, steps=2, words=2)
-    call = attacks.compiled(attacks.sga_plain, family(name), threat=threat)
+    call = attacks.compile_attack(attacks.sga_plain_attack, family(name), threat=threat)
     assert call.fitted(batch).tokens.ids.shape[-1] == MULTIPLE
     cut, whole = call(batch, key), call.func(call.state, batch, key)
     assert cut.tokens.ids.shape == (4, 3, LENGTH)

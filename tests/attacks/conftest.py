@@ -12,8 +12,8 @@ import pytest
 from flax import nnx
 
 from mat_jax import models
-from mat_jax.data.candidates import WordTable, build_words
-from mat_jax.records import Batch
+from mat_jax.data.substitutes.candidates import WordTable, build_words
+from mat_jax.types.arrays import Batch
 
 FEW = (
     ("a red ball lies on green grass", "the small ball is on a lawn"),

@@ -24,7 +24,7 @@ from tests.attacks.toy import Toy, assert_within, toy_batch
 
 def run(**changes):
     threat = dataclasses.replace(THREAT, **changes)
-    call = attacks.compiled(attacks.exhaustive, Toy(), threat=threat)
+    call = attacks.compile_attack(attacks.exhaustive_attack, Toy(), threat=threat)
     return call(toy_batch(), jax.random.key(KEY)), threat
 
 
@@ -94,7 +94,9 @@ def test_no_caption_is_nearer_than_what_one_word_of_bert_attack_leaves():
     batch = toy_batch()
     adv, _ = run()
     images = np.asarray(adv.images)
-    greedy = attacks.compiled(attacks.sga_plain, Toy(), threat=dataclasses.replace(THREAT, eps=0.0))
+    greedy = attacks.compile_attack(
+        attacks.sga_plain_attack, Toy(), threat=dataclasses.replace(THREAT, eps=0.0)
+    )
     there = greedy(batch._replace(images=images), jax.random.key(KEY))
     for i in range(len(images)):
         image = plain.unit_image(torch.tensor(images[i]))

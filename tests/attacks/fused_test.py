@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mat_jax.attacks.fused import pair_encoder, require_fusion
-from mat_jax.records import Tokens, unit
+from mat_jax.types.arrays import Tokens, unit
 from tests.attacks.toy import tiny, toy_batch
 
 CAPTIONS = 3

@@ -9,9 +9,9 @@ import pytest
 from flax import nnx
 
 from mat_jax import attacks
-from mat_jax.attacks.encode import embed_images, embed_texts
-from mat_jax.attacks.text import kl
-from mat_jax.records import Batch, Tokens
+from mat_jax.attacks.embeddings import embed_images, embed_texts
+from mat_jax.attacks.words.substitution import kl
+from mat_jax.types.arrays import Batch, Tokens
 from tests.attacks.toy import Toy, assert_within, gallery_of, toy_batch
 
 EPS = 4 / 255
@@ -23,19 +23,21 @@ def rows(batch: Batch, index) -> Batch:
 
 @functools.cache
 def call(name, preset, threat):
-    return attacks.compiled(attacks.SUITE[name].function, Toy(), threat=threat, preset=preset)
+    return attacks.compile_attack(
+        attacks.ATTACKS[name].function, Toy(), threat=threat, preset=preset
+    )
 
 
 def run(name, batch, preset="strict", **threat):
     threat = attacks.ThreatModel(**{"eps": EPS, "steps": 4, **threat})
-    more = gallery_of(batch) if attacks.SUITE[name].gallery else {}
+    more = gallery_of(batch) if attacks.ATTACKS[name].gallery else {}
     return call(name, preset, threat)(batch, jax.random.key(0), **more)
 
 
 both = pytest.mark.parametrize("preset", ["strict", "official"])
 # Those left out are asked the same in `plain_test`, and LEAF, of another table, in its own.
 ELSEWHERE = ("leaf", "dra", "sa_aet", "vlp_attack", "co_attack_fused", "match")
-NAMES = [name for name in attacks.SUITE if name not in ELSEWHERE]
+NAMES = [name for name in attacks.ATTACKS if name not in ELSEWHERE]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -135,11 +137,11 @@ def test_image_attacks_need_no_words(name):
 
 def test_weights_are_arguments_of_the_compiled_call():
     threat = attacks.ThreatModel(eps=EPS, steps=2)
-    call = attacks.compiled(attacks.pgd_attack, Toy(), threat=threat)
+    call = attacks.compile_attack(attacks.pgd_attack, Toy(), threat=threat)
     other = nnx.state(Toy(seed=1))
     batch, key = toy_batch(), jax.random.key(0)
     swapped = call.func(other, batch, key)
-    expected = attacks.compiled(attacks.pgd_attack, Toy(seed=1), threat=threat)(batch, key)
+    expected = attacks.compile_attack(attacks.pgd_attack, Toy(seed=1), threat=threat)(batch, key)
     np.testing.assert_array_equal(swapped.images, expected.images)
     assert call.func._cache_size() == 1
 

@@ -25,7 +25,9 @@ both = pytest.mark.parametrize("preset", ["strict", "official"])
 
 @functools.cache
 def run(name, preset):
-    call = attacks.compiled(attacks.SUITE[name].function, Toy(), threat=THREAT, preset=preset)
+    call = attacks.compile_attack(
+        attacks.ATTACKS[name].function, Toy(), threat=THREAT, preset=preset
+    )
     for seed in (1, 0):
         batch = toy_batch(seed=seed)
         adv = call(batch, jax.random.key(KEY))
@@ -286,7 +288,7 @@ def test_mmcoa(name, preset):
     one = jax.tree.map(lambda x: x[2:3], batch._replace(ids=None, images=None))
     classes = one._replace(ids=batch.ids, images=batch.images)
     official = preset == "official"
-    call = attacks.compiled(getattr(attacks, name), Toy(), threat=THREAT, preset=preset)
+    call = attacks.compile_attack(getattr(attacks, name), Toy(), threat=THREAT, preset=preset)
     adv = call(classes, jax.random.key(KEY), labels=labels)
     prompts = []
     for c, (w, o) in enumerate(zip(captions[2], options[2], strict=True)):
@@ -319,4 +321,4 @@ def test_mmcoa(name, preset):
 
 def test_prompts_for_each_image_are_refused_in_one_sentence():
     with pytest.raises(ValueError, match="expected one row of class prompts"):
-        attacks.mmcoa_text(Toy(), toy_batch(), jax.random.key(0), threat=THREAT)
+        attacks.mmcoa_text_attack(Toy(), toy_batch(), jax.random.key(0), threat=THREAT)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 
-from mat_jax.data.stop_words import STOP_WORDS
+from mat_jax.data.substitutes.stop_words import STOP_WORDS
 
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mat_jax import attacks
-from mat_jax.data.stop_words import STOP_WORDS
+from mat_jax.data.substitutes.stop_words import STOP_WORDS
 
 ALIGNMENT = {"strict": "fixed", "official": "official"}
 KEY = 5
@@ -35,8 +35,8 @@ def results(world):
     @functools.cache
     def run(name, threat, preset):
         table = world.table(ALIGNMENT[preset])
-        call = attacks.compiled(
-            attacks.SUITE[name].function, world.model, threat=threat, preset=preset
+        call = attacks.compile_attack(
+            attacks.ATTACKS[name].function, world.model, threat=threat, preset=preset
         )
         result = call(world.batch(table), jax.random.key(KEY))
         return result, world.strings(table, result.choice)

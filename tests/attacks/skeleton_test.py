@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mat_jax import attacks
-from mat_jax.attacks.apgd import apgd
-from mat_jax.attacks.pgd import example_keys, fgsm, pgd
-from mat_jax.attacks.square import square
-from mat_jax.records import unit
+from mat_jax.attacks.optimizers.auto_pgd import apgd
+from mat_jax.attacks.optimizers.projected_gradient import example_keys, fgsm, pgd
+from mat_jax.attacks.optimizers.square_search import square
+from mat_jax.types.arrays import unit
 from tests.attacks.toy import Toy, toy_batch
 
 SHAPE = (4, 6, 6, 3)
@@ -141,7 +141,7 @@ def test_memory_of_sga_does_not_grow_with_steps():
         threat = attacks.ThreatModel(steps=steps)
 
         def run(batch):
-            return attacks.sga(Toy(), batch, jax.random.key(0), threat=threat, scales=(0.5,))
+            return attacks.sga_attack(Toy(), batch, jax.random.key(0), threat=threat, scales=(0.5,))
 
         return temporary(run, toy_batch())
 

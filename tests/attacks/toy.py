@@ -13,8 +13,8 @@ from flax import nnx
 
 from mat_jax import models
 from mat_jax.attacks import Gallery
-from mat_jax.data.words import TextFormat, compose
-from mat_jax.records import Batch, ImageFeatures, TextFeatures, Words
+from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures, Words
+from mat_jax.types.text_format import TextFormat, compose
 
 FORMAT_LENGTH, VOCABULARY, SIZE, EMBED = 10, 30, 8, 12
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mat_jax.attacks.pgd import fold, one_each
+from mat_jax.attacks.optimizers.projected_gradient import fold, one_each
 
 
 def visited(attack, loss, images, key, steps):

@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mat_jax.augment.eda import OPERATIONS, eda
+from mat_jax.augment.eda import OPERATIONS, edited
 from mat_jax.augment.synonyms import of_the_world
-from mat_jax.data.world import is_true, make
-from mat_jax.language import distance
+from mat_jax.data.scenes import is_true, make
+from mat_jax.evaluate.language import distance
 
 CAPTION = "a brown dog and a small cat chase one red ball over the wet green grass today again"
 WORDS = CAPTION.split()
@@ -19,7 +19,7 @@ NEW = {word for own in TABLE.values() for word in own}
 
 def versions(operation, alpha, count=200, caption=CAPTION, options=OPTIONS):
     rngs = (np.random.default_rng(seed) for seed in range(count))
-    return [eda(caption, options, r, alpha=alpha, operation=operation).split() for r in rngs]
+    return [edited(caption, options, r, alpha=alpha, operation=operation).split() for r in rngs]
 
 
 @pytest.mark.parametrize(("alpha", "times"), [(0.01, 1), (0.1, 1), (0.12, 2), (0.3, 3)])
@@ -82,7 +82,7 @@ def test_in_scenes_replaced_words_leave_captions_true():
         scene, texts = make("val", number)
         for text, options in zip(texts, of_the_world(texts), strict=True):
             rng = np.random.default_rng(number)
-            new = eda(text, options, rng, alpha=0.3, operation="replacement")
+            new = edited(text, options, rng, alpha=0.3, operation="replacement")
             changed += new != text
             true += is_true(text, scene)
             kept += is_true(text, scene) and is_true(new, scene)
@@ -92,6 +92,6 @@ def test_in_scenes_replaced_words_leave_captions_true():
 def test_mistakes_are_one_sentence():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="alpha=2.0 is no share of the words; choose 0 to 1"):
-        eda(CAPTION, OPTIONS, rng, alpha=2.0)
+        edited(CAPTION, OPTIONS, rng, alpha=2.0)
     with pytest.raises(ValueError, match="EDA has no 'shuffle'; choose one of replacement"):
-        eda(CAPTION, OPTIONS, rng, operation="shuffle")
+        edited(CAPTION, OPTIONS, rng, operation="shuffle")

@@ -49,7 +49,7 @@ def test_partner_texts_are_held_against_their_pictures_and_the_original_texts(co
         {"image": "30.png", "caption": ["east"], "partner_captions": []},
     ]
     write(tmp_path, rows)
-    found = properties.properties(tmp_path)
+    found = properties.properties_of(tmp_path)
     assert "images" not in found and found["items"] == 3
     own = found["texts"]
     half = np.sqrt(0.5)
@@ -67,7 +67,7 @@ def test_partner_pictures_are_held_against_the_original_texts_and_pictures(compa
         {"image": "90.png", "caption": ["north"], "partner_images": ["100.png"]},
     ]
     write(tmp_path, rows)
-    own = properties.properties(tmp_path)["images"]
+    own = properties.properties_of(tmp_path)["images"]
     cosines = np.cos(np.deg2rad([30, 0, 100, 10]))
     assert own["alignment"] == pytest.approx(np.mean(cosines), abs=1e-6)
     pairs = np.cos(np.deg2rad([30, 70, 100]))
@@ -82,7 +82,7 @@ def test_the_gap_is_between_partners_and_the_originals_of_other_items(compass, t
     ]
     rows.insert(2, {"image": "0.png", "caption": ["east"], "partner_images": []})
     write(tmp_path, rows, levels=(0, 30, 60, 90, 100))
-    own = properties.properties(tmp_path)["images"]
+    own = properties.properties_of(tmp_path)["images"]
     one, others = (turned([30, 0, 90]), turned([90, 100])), (turned([100, 30]), turned([0, 30, 60]))
     for name in ("frechet", "mmd"):
         measure = getattr(measures, name)
@@ -108,7 +108,7 @@ def test_a_picture_is_held_against_the_caption_it_was_made_of(compass, tmp_path)
         {"image": "90.png", "caption": ["north"], "partner_images": ["100.png"]},
     ]
     write(tmp_path, rows)
-    own = properties.properties(tmp_path)["images"]
+    own = properties.properties_of(tmp_path)["images"]
     cosines = np.cos(np.deg2rad([0, 0, 30, 10, 10]))
     assert own["alignment"] == pytest.approx(np.mean(cosines), abs=1e-6)
 
@@ -128,7 +128,7 @@ def test_scenes_judge_the_truth_of_partner_texts(compass, tmp_path, monkeypatch)
         return SimpleNamespace(oracle=lambda i: lambda text: text == true[i])
 
     monkeypatch.setattr(properties.data, "scenes", scenes)
-    assert properties.properties(tmp_path)["texts"]["truth"] == 0.5
+    assert properties.properties_of(tmp_path)["texts"]["truth"] == 0.5
     assert asked == [("train", 2)]
 
 
@@ -149,14 +149,14 @@ def test_what_the_world_drew_is_judged_too(compass, tmp_path):
         },
     ]
     write(tmp_path, rows)
-    assert properties.properties(tmp_path)["images"]["truth"] == pytest.approx(2 / 3)
+    assert properties.properties_of(tmp_path)["images"]["truth"] == pytest.approx(2 / 3)
     del rows[1]["partner_images_true"]
     write(tmp_path, rows)
-    assert "truth" not in properties.properties(tmp_path)["images"]
+    assert "truth" not in properties.properties_of(tmp_path)["images"]
     rows[1]["partner_images_true"] = [True, True]
     write(tmp_path, rows)
     with pytest.raises(ValueError, match="one true or false for each"):
-        properties.properties(tmp_path)
+        properties.properties_of(tmp_path)
 
 
 def test_what_is_not_defined_is_left_out(compass, tmp_path, capsys):

@@ -5,8 +5,8 @@ import pytest
 
 from mat_jax.augment import restyle, reword
 from mat_jax.augment.shift import FOREIGN, STYLES, plain
-from mat_jax.data.world import is_true, lexicon, make
-from mat_jax.data.world.draw import render
+from mat_jax.data.scenes import is_true, lexicon, make
+from mat_jax.data.scenes.draw import render
 
 KNOWN = {
     *lexicon.NOUNS,

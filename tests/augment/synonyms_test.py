@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mat_jax.augment.synonyms import from_file, from_model, of_the_world
-from mat_jax.data.proposals import propose
+from mat_jax.data.substitutes.proposals import propose
 from mat_jax.models import load
 
 

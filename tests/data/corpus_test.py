@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mat_jax.data import Corpus, Example, TextFormat
-from mat_jax.data.words import compose
-from mat_jax.records import Tokens, Words
+from mat_jax.types.arrays import Tokens, Words
+from mat_jax.types.text_format import compose
 
 FORMAT = TextFormat(start=1, end=2, pad=0, length=8)
 ENTRIES = ["one", "two", "red", "blue", "dog", "cat"]

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from mat_jax.data import Corpus, Example, TextFormat, pipeline
-from mat_jax.records import Batch, Tokens
+from mat_jax.data import Corpus, Example, TextFormat, training_batches
+from mat_jax.types.arrays import Batch, Tokens
 
 FORMAT = TextFormat(start=1, end=2, pad=0, length=3)
 
@@ -49,7 +49,7 @@ def assert_same(left: list[Batch], right: list[Batch]) -> None:
 
 
 def test_each_epoch_visits_every_image_once() -> None:
-    batches = take(pipeline(corpus(10), batch_size=4, seed=0), 15)  # six epochs
+    batches = take(training_batches(corpus(10), batch_size=4, seed=0), 15)  # six epochs
     assert all(batch.ids.shape == (4,) for batch in batches)
     visits = np.concatenate([batch.ids for batch in batches]).reshape(6, 10)
     assert (np.sort(visits, axis=1) == np.arange(10)).all()
@@ -58,14 +58,16 @@ def test_each_epoch_visits_every_image_once() -> None:
 
 @pytest.mark.parametrize("threads, ahead", [(1, 1), (4, 8)])
 def test_threads_change_nothing(threads: int, ahead: int) -> None:
-    expected = take(pipeline(corpus(10), batch_size=3, seed=1), 12)
-    found = take(pipeline(corpus(10), batch_size=3, seed=1, threads=threads, ahead=ahead), 12)
+    expected = take(training_batches(corpus(10), batch_size=3, seed=1), 12)
+    found = take(
+        training_batches(corpus(10), batch_size=3, seed=1, threads=threads, ahead=ahead), 12
+    )
     assert_same(expected, found)
 
 
 def test_seed_decides() -> None:
     first, again, other = (
-        take(pipeline(corpus(30), batch_size=5, seed=seed), 4) for seed in (3, 3, 4)
+        take(training_batches(corpus(30), batch_size=5, seed=seed), 4) for seed in (3, 3, 4)
     )
     assert_same(first, again)
     assert any((a.ids != b.ids).any() for a, b in zip(first, other, strict=True))
@@ -74,11 +76,11 @@ def test_seed_decides() -> None:
 @pytest.mark.parametrize("before", [0, 1, 7])
 def test_resumes_exactly(before: int) -> None:
     """A new iterator set to a saved state goes on as the old one, prefetched batches or not."""
-    old = pipeline(corpus(10), batch_size=3, seed=2, threads=4, ahead=8)
+    old = training_batches(corpus(10), batch_size=3, seed=2, threads=4, ahead=8)
     take(old, before)
     state = json.loads(json.dumps(old.get_state()))
     expected = take(old, 9)
-    new = pipeline(corpus(10), batch_size=3, seed=2)
+    new = training_batches(corpus(10), batch_size=3, seed=2)
     take(new, 4)
     new.set_state(state)
     assert_same(expected, take(new, 9))
@@ -88,7 +90,7 @@ def test_resumes_exactly(before: int) -> None:
 
 def test_one_caption_of_the_image_is_drawn_fairly() -> None:
     drawn = Counter()
-    for batch in take(pipeline(corpus(90), batch_size=90, seed=0), 20):
+    for batch in take(training_batches(corpus(90), batch_size=90, seed=0), 20):
         assert batch.tokens.ids.shape == (90, 1, 3) and batch.present.all()
         slots = batch.tokens.ids[:, 0, 1] - 100 - 10 * batch.ids
         assert (slots >= 0).all() and (slots <= batch.ids % 3).all()
@@ -99,7 +101,7 @@ def test_one_caption_of_the_image_is_drawn_fairly() -> None:
 
 
 def test_draws_differ_from_visit_to_visit_and_image_to_image() -> None:
-    batches = take(pipeline(corpus(30), batch_size=30, seed=0), 20)
+    batches = take(training_batches(corpus(30), batch_size=30, seed=0), 20)
     slots = np.stack([(b.tokens.ids[:, 0, 1] % 10)[np.argsort(b.ids)] for b in batches])
     three = slots[:, 2::3]  # images with three captions
     assert all(len(set(image)) > 1 for image in three.T.tolist())
@@ -107,7 +109,7 @@ def test_draws_differ_from_visit_to_visit_and_image_to_image() -> None:
 
 
 def test_several_captions_are_distinct_and_padded() -> None:
-    batch = take(pipeline(corpus(3), batch_size=3, seed=0, captions=2), 1)[0]
+    batch = take(training_batches(corpus(3), batch_size=3, seed=0, captions=2), 1)[0]
     for image_id, ids, present in zip(batch.ids, batch.tokens.ids, batch.present, strict=True):
         assert present.tolist() == [True, image_id > 0]
         words = ids[present, 1]
@@ -116,7 +118,7 @@ def test_several_captions_are_distinct_and_padded() -> None:
 
 def test_all_captions() -> None:
     data = corpus(3)
-    batch = take(pipeline(data, batch_size=3, seed=0, captions=None), 1)[0]
+    batch = take(training_batches(data, batch_size=3, seed=0, captions=None), 1)[0]
     jax.tree.map(np.testing.assert_array_equal, batch, data.batch(batch.ids))
 
 
@@ -130,7 +132,7 @@ class WithPartners(Numbers):
 def test_all_texts_of_a_corpus_with_partners_are_one_of_its_own_and_the_partners() -> None:
     data = Corpus.prepare(WithPartners(3), Tokenizer(), image_size=2, partners=True)
     firsts = set()
-    for batch in take(pipeline(data, batch_size=3, seed=0, captions=None), 30):
+    for batch in take(training_batches(data, batch_size=3, seed=0, captions=None), 30):
         for index, ids, present in zip(batch.ids, batch.tokens.ids, batch.present, strict=True):
             own, *partners = ids[present, 1].tolist()
             assert 0 <= own - 100 - 10 * index <= index
@@ -142,12 +144,12 @@ def test_all_texts_of_a_corpus_with_partners_are_one_of_its_own_and_the_partners
 @pytest.mark.parametrize("batch_size", [0, 11])
 def test_batch_size_must_suit(batch_size: int) -> None:
     with pytest.raises(ValueError, match=rf"batch_size={batch_size} .* 10 images; give 1 to 10"):
-        pipeline(corpus(10), batch_size=batch_size, seed=0)
+        training_batches(corpus(10), batch_size=batch_size, seed=0)
 
 
 def test_captions_must_be_positive() -> None:
     with pytest.raises(ValueError, match="captions=0 leaves no caption"):
-        pipeline(corpus(10), batch_size=2, seed=0, captions=0)
+        training_batches(corpus(10), batch_size=2, seed=0, captions=0)
 
 
 def test_an_unreadable_image_stops_the_stream_with_its_sentence() -> None:
@@ -160,7 +162,7 @@ def test_an_unreadable_image_stops_the_stream_with_its_sentence() -> None:
 
     data = Corpus.prepare(Broken(4), Tokenizer(), image_size=2)
     with pytest.raises(ValueError) as caught:
-        next(pipeline(data, batch_size=2, seed=0))
+        next(training_batches(data, batch_size=2, seed=0))
     assert str(caught.value) == "cannot read the image 'a.jpg' (truncated); replace the file"
 
 
@@ -183,8 +185,8 @@ def partnered(count: int) -> Corpus:
 
 def test_a_caption_of_its_own_then_partners() -> None:
     """The caption is the one that plain training draws, so the two differ by partners alone."""
-    plain = take(pipeline(corpus(12), batch_size=4, seed=3), 30)
-    found = take(pipeline(partnered(12), batch_size=4, seed=3, captions=4), 30)
+    plain = take(training_batches(corpus(12), batch_size=4, seed=3), 30)
+    found = take(training_batches(partnered(12), batch_size=4, seed=3, captions=4), 30)
     drawn = set()
     for before, after in zip(plain, found, strict=True):
         np.testing.assert_array_equal(after.ids, before.ids)
@@ -203,7 +205,7 @@ def test_a_caption_of_its_own_then_partners() -> None:
 
 def test_partner_pictures_are_drawn_without_repetition() -> None:
     drawn = Counter()
-    for batch in take(pipeline(partnered(9), batch_size=9, seed=0, images=1), 40):
+    for batch in take(training_batches(partnered(9), batch_size=9, seed=0, images=1), 40):
         assert batch.partner_images is not None
         greys = np.rint(batch.partner_images[:, :, 0, 0, 0] * 255).astype(int)
         assert greys.shape == (9, 1)
@@ -211,7 +213,7 @@ def test_partner_pictures_are_drawn_without_repetition() -> None:
         # Image 3 has none.
         assert greys[batch.ids == 3].tolist() == [[3]]
     assert set(drawn) == {55, 105}
-    batch = take(pipeline(partnered(9), batch_size=9, seed=0, images=3), 1)[0]
+    batch = take(training_batches(partnered(9), batch_size=9, seed=0, images=3), 1)[0]
     greys = np.rint(np.asarray(batch.partner_images)[:, :, 0, 0, 0] * 255).astype(int)
     assert sorted(greys[batch.ids == 5][0]) == [5, 55, 105]
 
@@ -219,17 +221,17 @@ def test_partner_pictures_are_drawn_without_repetition() -> None:
 @pytest.mark.parametrize("before", [1, 5])
 def test_draws_of_partners_resume_exactly(before: int) -> None:
     settings = {"batch_size": 4, "seed": 2, "captions": 3, "images": 2}
-    old = pipeline(partnered(10), **settings, threads=4, ahead=8)
+    old = training_batches(partnered(10), **settings, threads=4, ahead=8)
     take(old, before)
     state = json.loads(json.dumps(old.get_state()))
     expected = take(old, 6)
-    new = pipeline(partnered(10), **settings)
+    new = training_batches(partnered(10), **settings)
     new.set_state(state)
     assert_same(expected, take(new, 6))
 
 
 def test_partners_that_are_not_there() -> None:
     with pytest.raises(ValueError, match="images=1 asks for partner pictures and 'numbers' has no"):
-        pipeline(corpus(4), batch_size=2, seed=0, images=1)
+        training_batches(corpus(4), batch_size=2, seed=0, images=1)
     with pytest.raises(ValueError, match="images=-1 partner pictures"):
-        pipeline(partnered(4), batch_size=2, seed=0, images=-1)
+        training_batches(partnered(4), batch_size=2, seed=0, images=-1)

@@ -11,12 +11,13 @@ import numpy as np
 import optax
 import pytest
 
-from mat_jax import defenses, mesh, state
+from mat_jax import defenses
 from mat_jax.defenses.cost import Passes, passes
-from mat_jax.defenses.inner import WithCleanTexts, kl_from_clean
-from mat_jax.step import compile_step
+from mat_jax.defenses.inner.images import WithCleanTexts, kl_from_clean
+from mat_jax.train import mesh, state
+from mat_jax.train.step import compile_step
 from tests.defenses.linear import BATCH, Linear, Tower, batch, model, prompts
-from tests.defenses.partners_test import rich
+from tests.defenses.one_to_many_test import rich
 
 seen: dict[str, set[bytes]] = {}
 rows: Counter[str] = Counter()

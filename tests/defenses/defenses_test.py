@@ -10,8 +10,8 @@ from scipy.special import softmax
 from scipy.stats import entropy
 
 from mat_jax import data, defenses
-from mat_jax.attacks.losses import info_nce
-from mat_jax.experiment import load
+from mat_jax.attacks.objectives import info_nce
+from mat_jax.train.experiment import load
 
 toy = load(Path(__file__).parents[1] / "toy_experiment.py")
 EPS = 8 / 255
@@ -24,7 +24,7 @@ def world():
     model, tokenizer = experiment.model.build(0)
     corpus = data.Corpus.prepare(experiment.data, tokenizer, image_size=16)
     corpus = corpus.with_words(experiment.substitutes.build(corpus, tokenizer))
-    batch = jax.device_put(next(data.pipeline(corpus, batch_size=12, seed=0)))
+    batch = jax.device_put(next(data.training_batches(corpus, batch_size=12, seed=0)))
     # A second, different model in the part of the frozen original.
     return model, experiment.model.build(1)[0], batch
 

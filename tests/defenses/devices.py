@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import optax
 
-from mat_jax import mesh, state
-from mat_jax.step import compile_step
+from mat_jax.train import mesh, state
+from mat_jax.train.step import compile_step
 
 
 class Ends(NamedTuple):

@@ -12,15 +12,16 @@ import numpy as np
 import optax
 import pytest
 
-from mat_jax import defenses, mesh, models, state
-from mat_jax.attacks.losses import info_nce, squared_distance
+from mat_jax import defenses, models
+from mat_jax.attacks.objectives import info_nce, squared_distance
 from mat_jax.data import TextFormat
-from mat_jax.data.words import compose
-from mat_jax.defenses.inner import against_texts
-from mat_jax.defenses.matching import matching
-from mat_jax.defenses.outer import captioning, compare, encode_texts
-from mat_jax.records import Batch, Words
-from mat_jax.step import compile_step
+from mat_jax.defenses.inner.images import against_texts
+from mat_jax.defenses.losses.matching import matching_loss
+from mat_jax.defenses.losses.pair_loss import captioning, compare, encode_texts
+from mat_jax.train import mesh, state
+from mat_jax.train.step import compile_step
+from mat_jax.types.arrays import Batch, Words
+from mat_jax.types.text_format import compose
 
 VIT = models.ViTConfig(width=8, layers=1, heads=2)
 BERT = {"vocab_size": 40, "length": 6, "width": 8, "heads": 2}
@@ -100,7 +101,7 @@ def learnt(model, found, key):
     if hasattr(model, "caption_logits"):
         return jnp.mean(captioning(model.caption_logits(image, tokens), tokens)), jnp.float32(0)
     text = model.encode_text(tokens)
-    matched = jnp.mean(matching(model, image, text, key, found.ids))
+    matched = jnp.mean(matching_loss(model, image, text, key, found.ids))
     return jnp.mean(info_nce(image.embed, text.embed, model.scale, found.ids)) + matched, matched
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import optax
 import pytest
 
-from mat_jax import defenses, mesh, state
+from mat_jax import defenses
 from mat_jax.data import TextFormat, Typos
-from mat_jax.data.words import compose
-from mat_jax.records import Batch, ImageFeatures, TextFeatures
-from mat_jax.step import compile_step
+from mat_jax.train import mesh, state
+from mat_jax.train.step import compile_step
+from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures
+from mat_jax.types.text_format import compose
 
 FORM = TextFormat(1, 2, 0, 16)
 TEXTS = ("red dog", "my cat", "mud")

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from mat_jax.data import TextFormat
-from mat_jax.data.words import compose
 from mat_jax.defenses import Prompts
-from mat_jax.records import Batch, ImageFeatures, TextFeatures, Tokens, Words
+from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures, Tokens, Words
+from mat_jax.types.text_format import compose
 
 BATCH, SIDE, EMBED, VOCABULARY = 6, 4, 5, 30
 PATCH = 12  # values of one of the four patches

@@ -8,8 +8,8 @@ import torch
 from torch.nn.functional import cosine_similarity, cross_entropy, interpolate, kl_div, normalize
 
 from mat_jax import defenses
-from mat_jax.defenses.contrastive import many_to_many, multi_positive
-from mat_jax.records import Batch
+from mat_jax.defenses.losses.contrastive import many_to_many, multi_positive
+from mat_jax.types.arrays import Batch
 from tests.defenses.linear import LABELS, NAMES, PATCH, Torch, batch, model, moved, prompts
 
 KEY = jax.random.key(4)

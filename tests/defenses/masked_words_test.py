@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mat_jax.defenses import MaskedWords
-from mat_jax.records import Batch, Tokens
+from mat_jax.types.arrays import Batch, Tokens
 
 WORDS = MaskedWords(mask=4, first=5, vocabulary=50)
 

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 
 from mat_jax import Experiment, defenses, fit
-from tests.defenses.partners_test import brighter
+from tests.defenses.one_to_many_test import brighter
 from tests.toy_experiment import Blocks, Tiny
 
 

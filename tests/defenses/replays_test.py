@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from mat_jax import defenses, mesh, state
-from mat_jax.defenses import inner
-from mat_jax.defenses.partners import all_images
-from mat_jax.step import compile_step
+from mat_jax import defenses
+from mat_jax.defenses.inner import images
+from mat_jax.defenses.one_to_many import all_images
+from mat_jax.train import mesh, state
+from mat_jax.train.step import compile_step
 from tests.defenses.linear import NAMES, Torch, batch, model
 from tests.defenses.losses_test import rightful
-from tests.defenses.partners_test import rich
+from tests.defenses.one_to_many_test import rich
 
 RATE, EPS, LENGTH, UPDATES = 0.05, 0.6, 0.25, 3
 # The l2 norm: a sign would magnify what the programs differ by in the last digit.
@@ -133,8 +134,8 @@ def test_no_update_is_no_step():
     "strategy",
     [
         defenses.Strategy(order=("text",)),
-        defenses.Strategy(objective=inner.far_from_clean),
-        defenses.Strategy(objective=inner.WithCleanTexts()),
+        defenses.Strategy(objective=images.far_from_clean),
+        defenses.Strategy(objective=images.WithCleanTexts()),
     ],
 )
 def test_updates_with_a_batch_move_images_up_the_outer_loss_and_nothing_else(strategy):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mat_jax import defenses
-from mat_jax.attacks.pgd import example_keys
-from mat_jax.data.words import compose
-from mat_jax.records import Tokens
+from mat_jax.attacks.optimizers.projected_gradient import example_keys
+from mat_jax.types.arrays import Tokens
+from mat_jax.types.text_format import compose
 from tests.attacks.toy import tiny, toy_batch
 from tests.defenses.devices import on_one_and_on_eight
 from tests.defenses.linear import batch, model

@@ -6,7 +6,7 @@ import transformers
 from torch.nn.functional import normalize
 from transformers.models.blip import modeling_blip, modeling_blip_text
 
-from mat_jax.formats.preprocessing import OPENAI
+from mat_jax.models.formats.preprocessing import OPENAI
 
 FUSION = 2  # blocks before fusion, and blocks of it
 

@@ -10,12 +10,12 @@ import safetensors.numpy
 import torch
 
 from mat_jax import models
-from mat_jax.formats import described, originals
-from mat_jax.formats.layouts import ALBEF_ORIGINAL
-from mat_jax.formats.positions import resize_positions
+from mat_jax.evaluate.tasks.grounding import grad_cam
 from mat_jax.models import files
-from mat_jax.records import Tokens
-from mat_jax.tasks.grounding import grad_cam
+from mat_jax.models.formats import detection, originals
+from mat_jax.models.formats.layouts import ALBEF_ORIGINAL
+from mat_jax.models.formats.positions import resize_positions
+from mat_jax.types.arrays import Tokens
 from tests.models.albef_reference import FUSION, Reference, original, training_state
 from tests.models.mistakes import Nothing, edited, inside
 from tests.models.parity import pixels, relative, run
@@ -31,7 +31,7 @@ def _exact_products():
 
 
 def assemble(tensors, **options):
-    config, layout = described.original(tensors, **options)
+    config, layout = detection.original(tensors, **options)
     assert layout is ALBEF_ORIGINAL
     return files.assemble(config, files.fitted(tensors, config, layout, source="file"))
 

@@ -15,14 +15,15 @@ import torch
 import transformers
 from flax import nnx
 
-from mat_jax import attacks, data, defenses, mesh, models, state
-from mat_jax.experiment import load as load_experiment
-from mat_jax.formats.described import from_hf
-from mat_jax.formats.preprocessing import Preprocessing
+from mat_jax import attacks, data, defenses, models
 from mat_jax.models import efficientnet
-from mat_jax.models.nn import gelu
-from mat_jax.records import Tokens
-from mat_jax.step import compile_step
+from mat_jax.models.formats.detection import from_hf
+from mat_jax.models.formats.preprocessing import Preprocessing
+from mat_jax.models.layers import gelu
+from mat_jax.train import mesh, state
+from mat_jax.train.experiment import load as load_experiment
+from mat_jax.train.step import compile_step
+from mat_jax.types.arrays import Tokens
 from tests.models.conftest import randomise, randomise_convolutions
 from tests.models.mistakes import edited, inside
 from tests.models.parity import largest, loaded, pixels, relative, run, to_hf, torch_ids
@@ -237,7 +238,7 @@ def trained():
     nnx.update(model, jax.tree.map(lambda x: 0.3 + 0.5 * x, statistics))
     corpus = data.Corpus.prepare(experiment.data, tokenizer, image_size=16)
     corpus = corpus.with_words(experiment.substitutes.build(corpus, tokenizer))
-    batch = jax.tree.map(jnp.asarray, next(data.pipeline(corpus, batch_size=8, seed=0)))
+    batch = jax.tree.map(jnp.asarray, next(data.training_batches(corpus, batch_size=8, seed=0)))
     layout, weights = state.flatten(model)
     optimizer = optax.chain(optax.add_decayed_weights(0.1), optax.sgd(0.1))
     start = state.create(weights, optimizer, defense.trains, seed=0)
@@ -289,7 +290,7 @@ def test_transformers_loads_what_was_trained(trained, tmp_path):
 def test_pgd_moves_embeddings_farther_than_noise(trained):
     _, model, _, batch = trained
     threat = attacks.ThreatModel(eps=8 / 255, steps=3)
-    adv = attacks.compiled(attacks.pgd_attack, model, threat=threat)(batch, jax.random.key(0))
+    adv = attacks.compile_attack(attacks.pgd_attack, model, threat=threat)(batch, jax.random.key(0))
     assert 0.9 * threat.eps < np.abs(adv.images - batch.images).max() <= threat.eps + 1e-6
     noise = threat.eps * jax.random.rademacher(jax.random.key(1), batch.images.shape, jnp.float32)
 

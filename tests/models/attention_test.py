@@ -7,7 +7,7 @@ import pytest
 import torch
 from flax import nnx
 
-from mat_jax.models.nn import Attention
+from mat_jax.models.layers import Attention
 
 BATCH, QUERIES, TOKENS, WIDTH, HEADS = 3, 4, 5, 12, 3
 

@@ -10,8 +10,8 @@ import transformers
 from flax import nnx
 
 from mat_jax import models
-from mat_jax.formats.described import from_hf
-from mat_jax.records import Tokens
+from mat_jax.models.formats.detection import from_hf
+from mat_jax.types.arrays import Tokens
 from tests.models.parity import loaded, run, to_hf, torch_ids
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]

@@ -13,12 +13,12 @@ import transformers
 from flax import nnx
 
 from mat_jax import models
-from mat_jax.formats import described
-from mat_jax.formats.described import from_hf
-from mat_jax.formats.layouts import BLIP_ORIGINAL
-from mat_jax.formats.preprocessing import OPENAI
 from mat_jax.models import files
-from mat_jax.records import Tokens
+from mat_jax.models.formats import detection
+from mat_jax.models.formats.detection import from_hf
+from mat_jax.models.formats.layouts import BLIP_ORIGINAL
+from mat_jax.models.formats.preprocessing import OPENAI
+from mat_jax.types.arrays import Tokens
 from tests.models.albef_reference import published
 from tests.models.mistakes import Twice, edited, inside
 from tests.models.parity import loaded, pixels, relative, run, to_hf, torch_ids
@@ -275,7 +275,7 @@ def test_original_layout(blip_folder, name):
     tensors = {published(name): tensor for name, tensor in weights(folder).items()}
     slow = {name.replace(".", "_m.", 1): tensor for name, tensor in tensors.items()}
     rest = {"temp": np.asarray(0.05, np.float32), "ptr_queue": np.zeros(1)}
-    config, layout = described.original(tensors | slow | rest, head=16)
+    config, layout = detection.original(tensors | slow | rest, head=16)
     assert config.task == model.config.task
     assert layout is BLIP_ORIGINAL
     arrays = files.fitted(tensors | slow | rest, config, BLIP_ORIGINAL, source="file")

@@ -11,9 +11,9 @@ import transformers
 from flax import nnx
 
 from mat_jax import models
-from mat_jax.formats.described import from_hf
-from mat_jax.formats.preprocessing import OPENAI
-from mat_jax.records import Tokens
+from mat_jax.models.formats.detection import from_hf
+from mat_jax.models.formats.preprocessing import OPENAI
+from mat_jax.types.arrays import Tokens
 from tests.models.mistakes import Nothing, edited
 from tests.models.parity import largest, loaded, pixels, relative, run, to_hf, torch_ids
 

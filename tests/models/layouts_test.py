@@ -20,14 +20,14 @@ import torch
 import transformers
 from flax import nnx
 
-from mat_jax import convert as command
 from mat_jax import models
-from mat_jax.formats import folders, rules
-from mat_jax.formats.described import from_hf
-from mat_jax.formats.layouts import CLIP_OPENAI
-from mat_jax.formats.positions import resize_positions
-from mat_jax.formats.preprocessing import OPENAI
-from mat_jax.formats.rules import Rule
+from mat_jax.models import convert as command
+from mat_jax.models.formats import folders, rules
+from mat_jax.models.formats.detection import from_hf
+from mat_jax.models.formats.layouts import CLIP_OPENAI
+from mat_jax.models.formats.positions import resize_positions
+from mat_jax.models.formats.preprocessing import OPENAI
+from mat_jax.models.formats.rules import Rule
 from tests.models.conftest import CAPTIONS, clip_config, randomise
 
 # Transformers' names in a block, and OpenAI's; queries, keys and values are below one another.

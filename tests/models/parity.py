@@ -5,9 +5,9 @@ import numpy as np
 import torch
 from flax import nnx
 
-from mat_jax.formats import described, folders, settings
 from mat_jax.models import files
-from mat_jax.records import Tokens
+from mat_jax.models.formats import detection, folders, settings
+from mat_jax.types.arrays import Tokens
 
 
 def pixels(size: int, batch: int = 3) -> np.ndarray:
@@ -40,12 +40,12 @@ def relative(ours, theirs) -> float:
 
 def to_hf(config):
     """The config.json of a configuration."""
-    return settings.write(config, described.family_of(config).table)
+    return settings.write(config, detection.family_of(config).table)
 
 
 def loaded(folder, config):
     """The model of a configuration with the weights in a folder, which needs no tokenizer."""
     source = folders.weights(folder)
-    layout = described.family_of(config).layout
+    layout = detection.family_of(config).layout
     arrays = files.fitted(folders.read_tensors(source), config, layout, source=str(source))
     return files.assemble(config, arrays)

@@ -9,8 +9,8 @@ from jax.extend.core import jaxprs_in_params
 
 from mat_jax import models
 from mat_jax.models import files
-from mat_jax.models.nn import compute_in
-from mat_jax.records import Tokens
+from mat_jax.models.layers import compute_in
+from mat_jax.types.arrays import Tokens
 
 VIT = models.ViTConfig(width=32, layers=2, heads=2)
 BERT = models.BertConfig(vocab_size=60, length=8, width=32, layers=2, heads=2)

@@ -11,11 +11,12 @@ import pytest
 import torch
 import transformers
 
-from mat_jax import attacks, data, defenses, mesh, models, state
-from mat_jax.attacks.encode import embed_images, embed_texts
-from mat_jax.experiment import load
-from mat_jax.formats.preprocessing import OPENAI
-from mat_jax.step import compile_step
+from mat_jax import attacks, data, defenses, models
+from mat_jax.attacks.embeddings import embed_images, embed_texts
+from mat_jax.models.formats.preprocessing import OPENAI
+from mat_jax.train import mesh, state
+from mat_jax.train.experiment import load
+from mat_jax.train.step import compile_step
 from tests.models.parity import run
 
 toy = load(Path(__file__).parents[1] / "toy_experiment.py")()
@@ -54,7 +55,9 @@ def test_attacked_trained_and_exported(family, tmp_path):
     model, tokenizer, corpus = prepared(family)
     batch = jax.device_put(corpus.batch(range(8)))
     threat = attacks.ThreatModel(eps=EPS, steps=2, words=1)
-    attack = attacks.compiled(partial(attacks.sga, scales=(0.5,)), model, threat=threat)
+    attack = attacks.compile_attack(
+        partial(attacks.sga_attack, scales=(0.5,)), model, threat=threat
+    )
     adv = attack(batch, jax.random.key(0))
     assert np.abs(adv.images - batch.images).max() <= EPS + 1e-6
     assert (adv.tokens.ids != batch.tokens.ids).any(axis=-1).mean() > 0.5
@@ -66,7 +69,7 @@ def test_attacked_trained_and_exported(family, tmp_path):
     layout, weights = state.flatten(model)
     start = state.create(weights, optimizer, defense.trains, 0)
     step = compile_step(layout, defense, optimizer, mesh.make(1), start)
-    end, metrics = step(start, None, next(data.pipeline(corpus, batch_size=8, seed=0)))
+    end, metrics = step(start, None, next(data.training_batches(corpus, batch_size=8, seed=0)))
     assert np.isfinite(metrics["loss"]) and metrics["captions_changed"] > 0
     trained = layout.model({**end.trained, **end.frozen})
     moved = {n for n, leaf in weights.items() if not np.array_equal(leaf, end.trained[n])}

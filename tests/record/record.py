@@ -23,7 +23,7 @@ import optax
 
 import mat_jax
 from mat_jax import attacks, data, defenses, models
-from mat_jax.bench import Bench, Victim
+from mat_jax.evaluate.gallery import Bench, Victim
 
 FILE = Path(__file__).with_name("record.json")
 IMAGES, STEPS, BATCH = 20, 20, 8
@@ -35,7 +35,9 @@ def machine() -> dict[str, str]:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        names = [line.split(":")[1] for line in info.read_text().splitlines() if "model name" in line]
+        names = [
+            line.split(":")[1] for line in info.read_text().splitlines() if "model name" in line
+        ]
         cpu = names[0].strip() if names else cpu
     return {"cpu": cpu, "jax": jax.__version__, "numpy": np.__version__}
 
@@ -51,7 +53,9 @@ def digest(*arrays: Any) -> str:
 def every_attack(name: str, image_size: int) -> dict[str, Any]:
     """Every attack of the suite on 20 scenes, in batches of 8."""
     model, tokenizer = models.load(name)
-    corpus = data.Corpus.prepare(data.scenes("test", limit=IMAGES), tokenizer, image_size=image_size)
+    corpus = data.Corpus.prepare(
+        data.scenes("test", limit=IMAGES), tokenizer, image_size=image_size
+    )
     corpus = corpus.with_words(data.Substitutes(mlm="scenes-bert").build(corpus, tokenizer))
     victim = Victim(model, tokenizer, corpus)
     bench = Bench(
@@ -65,7 +69,7 @@ def every_attack(name: str, image_size: int) -> dict[str, Any]:
         quiet=True,
     )
     found = {}
-    for attack, of in attacks.SUITE.items():
+    for attack, of in attacks.ATTACKS.items():
         if of.fuses and not hasattr(model, "match_logits"):
             continue
         ((row, points),) = bench.measure(attack, THREAT)
@@ -104,7 +108,7 @@ def every_defense() -> dict[str, Callable[[], Any]]:
         "mat": lambda: mat,
         "mat_replays": lambda: defenses.MAT(eps=eps, steps=1, words=1, replays=3),
         "mat_plus": lambda: defenses.MATPlus(mat, use="positives", texts=2),
-        "masked_words": defenses.MaskedWords,
+        "masked_words": lambda: defenses.MaskedWords.of(models.load("scenes-bert")[1]),
     }
 
 

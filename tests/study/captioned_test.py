@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 
+from experiments.study import captioned, saved, studies
+from experiments.study.carry import carry_out
+from experiments.study.claims import Side
+from experiments.study.plan import Run
 from mat_jax import Evaluation, data, models
-from mat_jax.data.world import is_true
-from mat_jax.data.world.oracle import agreement
-from mat_jax.study import captioned, saved, studies
-from mat_jax.study.carry import carry_out
-from mat_jax.study.claims import Side
-from mat_jax.study.plan import Run
+from mat_jax.data.scenes import is_true
+from mat_jax.data.scenes.oracle import agreement
 
 ASKED = Evaluation(
     data=data.scenes("val", limit=12),
@@ -95,7 +95,7 @@ def test_a_run_of_the_study_is_measured_and_kept(tmp_path):
 def test_what_trains_a_captioner_is_carried_out_by_the_study_alone():
     for run in studies.captioning():
         assert run.task == "captioning"
-        assert "mat_jax.study --only captioning/" in run.command
+        assert "experiments.study --only captioning/" in run.command
 
 
 def test_what_cannot_caption_or_be_captioned_is_refused(captioner):

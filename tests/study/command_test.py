@@ -11,11 +11,12 @@ import jax
 import numpy as np
 import pytest
 
-from mat_jax import evaluate, loop, models
-from mat_jax import run as runs
+from experiments.study import carry, command, saved, studies
+from experiments.study.plan import Run
+from mat_jax import evaluate, models
 from mat_jax.augment.__main__ import main as augment
-from mat_jax.study import carry, command, saved, studies
-from mat_jax.study.plan import Run
+from mat_jax.train import loop
+from mat_jax.train import run as runs
 
 TOY = Path(__file__).parent / "toy_study.py"
 NONE = Run(study="main", name="toy-none", title="none", config=TOY, trained=False, minutes=1.0)
@@ -40,7 +41,7 @@ class Counted:
                 raise KeyboardInterrupt
             return measure(evaluation, *args, **kwargs)
 
-        monkeypatch.setattr("mat_jax.run.loop.train", counting_train)
+        monkeypatch.setattr("mat_jax.train.run.loop.train", counting_train)
         monkeypatch.setattr(evaluate, "measure", counting_measure)
 
 

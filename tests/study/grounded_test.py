@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
+from experiments.study import grounded, ours, saved, studies
+from experiments.study.carry import carry_out
+from experiments.study.claims import Side
+from experiments.study.plan import Run
 from mat_jax import Evaluation, data, models
-from mat_jax.study import grounded, ours, saved, studies
-from mat_jax.study.carry import carry_out
-from mat_jax.study.claims import Side
-from mat_jax.study.plan import Run
 
 ASKED = Evaluation(
     data=data.Phrases(data.scenes("val", limit=6)),

@@ -3,8 +3,8 @@
 import json
 from dataclasses import replace
 
-from mat_jax.study import studies
-from mat_jax.study.setting import ATTACKS
+from experiments.study import studies
+from experiments.study.setting import ATTACKS
 
 
 def keep(folder, key, values, *, seed=0, trained=True, images=100, **more):

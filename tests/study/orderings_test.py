@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mat_jax.study import orderings, saved, studies
-from mat_jax.study.claims import Side, compare, difference, gains, graded
-from mat_jax.study.noise import by_chance, paired, rank_correlation, usual
+from experiments.study import orderings, saved, studies
+from experiments.study.claims import Side, compare, difference, gains, graded
+from experiments.study.noise import by_chance, paired, rank_correlation, usual
 from tests.study.kept import keep
 
 AHEAD = "clip, Co-Attack and SGA: MAT > TeCoA-ITR"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mat_jax.study import command, found, ours, plot, saved, studies, tables
-from mat_jax.study.plan import home
-from mat_jax.study.saved import spread
+from experiments.study import command, found, ours, plot, saved, studies, tables
+from experiments.study.plan import RESULTS
+from experiments.study.saved import spread
 from tests.study.kept import asked, keep
 
 
@@ -43,7 +43,9 @@ def test_one_command_draws_all_again_and_the_same(results, capsys):
     assert "| none | 1 |" in page and "scenes/test: 100 images, 500 captions" in page
     assert "linf 6/255, 10 steps, 1 word of 10 candidates" in page
     # Of three defences, seven runs of 3 minutes' training and 2 of evaluation, one without seeds.
-    told = "`python -m mat_jax.study --only main --seeds 3`: 7 of its runs, 21 min of training and"
+    told = (
+        "`python -m experiments.study --only main --seeds 3`: 7 of its runs, 21 min of training and"
+    )
     assert f"{told} 14 min of evaluation. On A Processor" in page
     # What is ours stands beside what is published, and among itself where it was chosen.
     own = page[page.index("## Settings of our own") :]
@@ -105,7 +107,7 @@ def test_machines_are_named_once_each(results):
 
 def test_the_page_and_the_figures_of_this_repository_are_those_of_its_files(tmp_path, monkeypatch):
     """Neither is older than the results, and no figure is left of what is no longer drawn."""
-    kept = home() / "results"
+    kept = RESULTS
     for file in kept.rglob("*.json"):
         copy = tmp_path / file.relative_to(kept)
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import pytest
 
+from experiments.study import augmented, carry, ours, studies
+from experiments.study.setting import ATTACKS
+from experiments.study.tables import unique
 from mat_jax import data
-from mat_jax import experiment as experiments
-from mat_jax.data.world import Scenes
+from mat_jax.data.scenes import Scenes
 from mat_jax.defenses.cost import passes
-from mat_jax.optimizers import average_of
-from mat_jax.study import augmented, carry, ours, studies
-from mat_jax.study.setting import ATTACKS
-from mat_jax.study.tables import unique
+from mat_jax.train import experiment as experiments
+from mat_jax.train.optimizers import average_of
 
 # Of the settings of our own, and of what they are measured by; the others' are 200.
 STEPS = {
@@ -251,9 +251,9 @@ def test_what_is_on_both_models_differs_by_the_model_alone(built):
 
 
 def test_first_captions_are_the_first():
-    from mat_jax.study.plan import home
+    from experiments.study.plan import RUNS
 
-    module = experiments.load(home() / "budget.py").__globals__
+    module = experiments.load(RUNS / "budget.py").__globals__
     few = module["FirstCaptions"](
         SimpleNamespace(name="x", captions=lambda index: ("a", "b", "c")), 2
     )

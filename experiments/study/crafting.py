@@ -1,0 +1,53 @@
+"""What the measurements beside retrieval share: what they may be asked, and pictures of attacks."""
+
+from typing import Any
+
+from flax import nnx
+
+from mat_jax import evaluate
+from mat_jax.attacks import ThreatModel
+from mat_jax.evaluate.config import Evaluation
+from mat_jax.evaluate.gallery import Bench, Victim
+from mat_jax.evaluate.protocol import check_request
+
+
+def one_threat(asked: Evaluation, task: str) -> ThreatModel:
+    """What the adversary may do.
+
+    Raises:
+        ValueError: several eps.
+    """
+    threat, *others = asked.threats
+    if others:
+        raise ValueError(f"{task} is measured at one eps, {len(others) + 1} were given")
+    return threat
+
+
+def require(task: str, part: str, of: Any, needed: str, advice: str) -> None:
+    """Refuse a model or data without what a task needs.
+
+    Raises:
+        ValueError: it has no attribute `needed`.
+    """
+    if not hasattr(of, needed):
+        found = getattr(of, "name", type(of).__name__)
+        raise ValueError(
+            f"{task} cannot use the {part} {found!r}, which has no {needed}: give {advice}"
+        )
+
+
+def bench_of(asked: Evaluation, model: nnx.Module, tokenizer: Any, *, quiet: bool) -> Bench:
+    """A bench that attacks a model's retrieval of the data, and keeps all its pictures."""
+    corpus = evaluate.prepare(asked, model, tokenizer, quiet=quiet)
+    check_request(asked.attacks, model, corpus, asked.threats)
+    victim, preset = Victim(model, tokenizer, corpus), asked.preset
+    return Bench(
+        crafter=victim,
+        targets=(victim,),
+        preset=preset,  # type: ignore[arg-type]  # one of the two, as `Evaluation` made sure
+        batch_size=min(asked.batch_size or 32, len(corpus)),
+        shortlist=asked.shortlist,
+        seed=asked.seed,
+        shown=len(corpus),  # a bench keeps the pictures that it shows
+        quiet=quiet,
+    )

@@ -1,0 +1,49 @@
+"""Which findings on grounding and captioning the saved results confirm."""
+
+from experiments.study import studies
+from experiments.study.captioned import WHITE_BOX
+from experiments.study.claims import JOINT, Claim, Side, compare, named
+from experiments.study.published import DEFENSES
+from experiments.study.saved import Shelf
+
+
+def grounding(shelf: Shelf) -> list[Claim]:
+    """J: phrases grounded, MAT and MAT+ before defences of the image.
+
+    And of A what is said of grounding: there Co-Attack is the stronger one.
+    """
+    pairs = [("mat", other) for other in ("tecoa", "tecoa_itr", "fare", "none")]
+    pairs += [("mat_plus", "tecoa_itr"), ("mat_plus", "fare"), ("mava", "none")]
+    titles = {run.name: run.title for run in studies.grounding()}
+    found = []
+    for words in studies.WORDS:
+
+        def side(name: str, attacks: tuple[str, ...], words: str = words) -> Side:
+            title = titles[f"{words}-{name}"] if len(attacks) > 1 else named(attacks)
+            return Side(title, (f"grounding/{words}-{name}",), attacks)
+
+        # Ours, where MAT is behind: does it heed words less because it learnt against false ones?
+        own = [("mat_truthful", other) for other in ("mat", "none")] if words == "true" else []
+        for pair in (*pairs, *own):
+            more, less = (side(name, JOINT) for name in pair)
+            text = f"albef grounds phrases, {named(JOINT)} with {words} words"
+            found.append(compare("J", f"{text}: {more.name} > {less.name}", shelf, more, less))
+        text = f"albef, undefended, grounds phrases with {words} words: SGA leaves more than"
+        weaker, stronger = side("none", ("sga",)), side("none", ("co_attack",))
+        found.append(compare("A", f"{text} Co-Attack", shelf, weaker, stronger))
+    return found
+
+
+def captioning(shelf: Shelf) -> list[Claim]:
+    """J: scenes described, MAT before FARE and MAT+ before MAT. I: what MAVA gains there."""
+    found = []
+    for letter, attacks, what, pairs in (
+        ("J", WHITE_BOX, "attacks on it", (("mat", "fare"), ("mat", "none"), ("mat_plus", "mat"))),
+        ("J", JOINT, "pictures that attack ALBEF", (("mat", "fare"), ("mat", "none"))),
+        ("I", ("sga",), "pictures by which SGA attacks ALBEF", (("mava", "none"),)),
+    ):
+        for pair in pairs:
+            more, less = (Side(DEFENSES[name], (f"captioning/{name}",), attacks) for name in pair)
+            text = f"blip describes scenes under {what}: {more.name} > {less.name}"
+            found.append(compare(letter, text, shelf, more, less))
+    return found

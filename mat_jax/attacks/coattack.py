@@ -1,0 +1,74 @@
+"""Co-Attack (Zhang et al. 2022): the captions first, then the image away from both."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Key
+
+from mat_jax.attacks.embeddings import embed_images, unchanged
+from mat_jax.attacks.images import attack_embeds, with_image_counts
+from mat_jax.attacks.optimizers.early_stopping import Gallery, lost_in
+from mat_jax.attacks.sep import (
+    attack_captions,
+    attackable_words,
+    plan_captions,
+    with_captions,
+)
+from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
+from mat_jax.attacks.words.substitution import kl
+from mat_jax.types.arrays import Adversarial, Batch
+
+ALPHA = 3.0
+
+
+def co_attack(
+    model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
+    alpha: float = ALPHA,
+    gallery: Gallery | None = None,
+) -> Adversarial:
+    """BERT-Attack on the captions, then PGD on the image, which maximises
+
+    `KL(softmax(e) || softmax(e')) + alpha * mean_i KL(softmax(t_i') || softmax(e'))`
+
+    with e the clean and e' the adversarial image embedding and t_i' those of the image's
+    adversarial captions, all on the unit sphere (Co-Attack equations 5 to 7, unimodal case).
+
+    `official`: the released loop attacks an image once for each of its captions and keeps the
+    last, so the image is attacked against its last caption only; one-sided start, last iterate.
+
+    Args:
+        alpha: weight of the captions.
+        gallery: stop at an image that is lost in it (`early.lost_in`); None takes every step.
+
+    Raises:
+        ValueError: the batch carries no words to substitute.
+    """
+    require_preset(preset)
+    words = attackable_words(batch, threat)
+    prepared = plan_captions(model, batch, words, preset)
+    found = attack_captions(model, batch, words, threat, prepared, kl, prepared.clean)
+
+    clean = embed_images(model, batch.images)
+    weights = last_caption(batch.present) if preset == "official" else batch.present
+    weights = weights.astype(jnp.float32)
+    weights = weights / jnp.maximum(jnp.sum(weights, axis=-1, keepdims=True), 1.0)
+
+    def value(embeds: Array, rows: Array) -> Array:
+        texts = found.unit[rows]
+        across = kl(texts, jnp.broadcast_to(embeds[:, None], texts.shape))
+        return kl(clean[rows], embeds) + alpha * jnp.sum(weights[rows] * across, axis=-1)
+
+    lost = lost_in(gallery, found.unit, batch.present, batch.ids)
+    images, gradients = attack_embeds(model, value, batch, key, threat, preset, lost_fn=lost)
+    result = unchanged(batch)._replace(images=images)
+    result = with_image_counts(result, threat, preset, gradients=gradients)
+    return with_captions(result, batch, words, prepared, found)
+
+
+def last_caption(present: Array) -> Array:
+    """True at the last real caption of each image."""
+    after = jnp.cumsum(present[:, ::-1].astype(jnp.int32), axis=1)[:, ::-1]
+    return present & (after == 1)

@@ -1,0 +1,40 @@
+"""How an attack sees a model: unit embeddings in float32, and a batch not yet attacked."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mat_jax.types.arrays import Adversarial, Batch, Tokens, unit
+
+
+def embed_images(
+    model, images: Float[Array, "batch height width 3"]
+) -> Float[Array, "batch embed"]:
+    """Image embeddings on the unit sphere, in float32 whatever the model computes in."""
+    return unit(model.encode_image(images).embed.astype(jnp.float32))
+
+
+def embed_texts(
+    model, tokens: Tokens, shift: Float[Array, "captions length width"] | None = None
+) -> Float[Array, "*lead embed"]:
+    """Text embeddings on the unit sphere, in float32. Any leading axes.
+
+    `shift` is added to what the tokens' ids are embedded as, and needs a model that takes it.
+    """
+    lead = tokens.ids.shape[:-1]
+    flat = Tokens(*(x.reshape(-1, x.shape[-1]) for x in tokens))
+    features = model.encode_text(flat) if shift is None else model.encode_text(flat, shift)
+    embed = features.embed.astype(jnp.float32)
+    return unit(embed).reshape(*lead, embed.shape[-1])
+
+
+def unchanged(batch: Batch) -> Adversarial:
+    """The batch as the result of an attack that did nothing."""
+    if batch.words is None:
+        return Adversarial(batch.images, batch.tokens, None, {})
+    choice = jnp.full(batch.words.lengths.shape, -1, jnp.int32)
+    attackable = jnp.any(batch.words.substitute_lengths > 0, axis=-1)
+    stats = {
+        "attackable": jnp.sum(attackable, axis=-1, dtype=jnp.int32),
+        "changed": jnp.zeros(batch.present.shape, jnp.int32),
+    }
+    return Adversarial(batch.images, batch.tokens, choice, stats)

@@ -1,0 +1,209 @@
+"""The worst case over several attacks, cheap to dear, each only on what still stands.
+
+A threat model says what an adversary may do; an attack is one way to do it. What a model withstands
+is what it withstands of all of them (Croce & Hein, ICML 2020, section 6, for one image and its
+label). Retrieval has queries in the place of labels: Q_i is image i with its captions as answers,
+and each of its captions with the image as answer. And it has a gallery G, an adversarial point
+(image and captions) for each image, in which every query q has a rank r_q(G).
+
+With G_0 the clean gallery and b_i the point kept of image i, attack m = 1, 2, ... sees
+
+    w_q  = max_{n < m} r_q(G_n)                      the worst rank of a query so far
+    S_m  = { i : w_q = 1 for some q in Q_i }         the images of which a query still stands
+    G_m  = { attack_m(i) : i in S_m } and { b_i : i not in S_m }
+
+and then, of image i's points, b_i is the one under which most of its queries had fallen, ties by
+the sum of their ranks: the largest (#{q in Q_i : r_q(G) > 1}, sum_q r_q(G)) over the galleries G
+it was in. The worst-case R@k is the share of queries with w_q <= k over all galleries. It is never
+above the R@k of any of them. The adversary may so choose another gallery for each query; what is
+left where all queries meet in the one gallery of the b_i is reported beside it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from mat_jax.attacks.registry import ATTACKS
+from mat_jax.attacks.threat import ThreatModel
+
+
+class Member(NamedTuple):
+    """An attack of an ensemble and how hard it tries; what it may do, the threat model says."""
+
+    attack: str
+    steps: int = 10
+    restarts: int = 1
+
+    def threat(self, threat: ThreatModel) -> ThreatModel:
+        """The same threat with the member's steps, and each attack's own step size.
+
+        For an attack on captions alone eps is 0: one compiled program serves every eps.
+        """
+        eps = threat.eps if ATTACKS[self.attack].on_images else 0.0
+        return replace(threat, eps=eps, steps=self.steps, restarts=self.restarts, step_size=None)
+
+
+# Cheap to dear, as `cost.passes` counts. The fused ones are left out where a model does not fuse.
+ENSEMBLES: dict[str, tuple[Member, ...]] = {
+    "quick": (
+        Member("bert_attack"),
+        Member("co_attack", 10),
+        Member("match", 10),
+        Member("exhaustive", 10),
+        Member("sga", 10),
+    ),
+    "standard": (
+        Member("bert_attack"),
+        Member("co_attack", 20),
+        Member("match", 20),
+        Member("exhaustive", 20),
+        Member("apgd", 50),
+        Member("apgd_margin", 50),
+        Member("sga", 20),
+    ),
+    "thorough": (
+        Member("bert_attack"),
+        Member("co_attack_fused", 50),
+        Member("co_attack", 50, 2),
+        Member("match", 50, 2),
+        Member("exhaustive", 50, 2),
+        Member("vlp_attack", 20),
+        Member("dra", 20),
+        Member("sa_aet", 20),
+        Member("apgd", 100, 3),
+        Member("apgd_margin", 100, 3),
+        Member("sga", 50, 2),
+        Member("square", 100),
+    ),
+}
+
+
+def require_suite(suite: str) -> None:
+    """One clear sentence for a suite that does not exist."""
+    if suite not in ENSEMBLES:
+        raise ValueError(f"unknown suite {suite!r}; choose from {', '.join(ENSEMBLES)}")
+
+
+def members(suite: str, *, norm: str, fuses: bool) -> tuple[Member, ...]:
+    """The members of a suite that there are in a norm, for a model that fuses or does not.
+
+    Raises:
+        ValueError: a suite that does not exist.
+    """
+    require_suite(suite)
+    return tuple(
+        member
+        for member in ENSEMBLES[suite]
+        if norm in ATTACKS[member.attack].norms and (fuses or not ATTACKS[member.attack].fuses)
+    )
+
+
+Damage = Int[np.ndarray, "images 2"]
+
+
+def standing(
+    tr: Int[np.ndarray, " images"],
+    ir: Int[np.ndarray, " captions"],
+    owner: Int[np.ndarray, " captions"],
+) -> Bool[np.ndarray, " images"]:
+    """Images of which a query still has rank 1: the image itself, or a caption of it.
+
+    Args:
+        tr: the worst rank of each image's best caption so far.
+        ir: the worst rank of each caption's image so far.
+        owner: the image each caption belongs to.
+    """
+    captions = np.bincount(owner, weights=ir == 1, minlength=len(tr))
+    return (tr == 1) | (captions > 0)
+
+
+def damage(
+    tr: Int[np.ndarray, " images"],
+    ir: Int[np.ndarray, " captions"],
+    owner: Int[np.ndarray, " captions"],
+) -> Damage:
+    """What a gallery does to each image: how many of its queries fall, and the sum of ranks."""
+
+    def total(of_images: np.ndarray, of_captions: np.ndarray) -> np.ndarray:
+        sums = np.bincount(owner, weights=of_captions, minlength=len(tr))
+        return of_images + sums.astype(np.int64)
+
+    return np.stack([total(tr > 1, ir > 1), total(tr.astype(np.int64), ir)], axis=1)
+
+
+def worse(one: Damage, other: Damage) -> Bool[np.ndarray, " images"]:
+    """For which images one damage is the larger: more queries fall, or as many and deeper."""
+    equal = one[:, 0] == other[:, 0]
+    return (one[:, 0] > other[:, 0]) | (equal & (one[:, 1] > other[:, 1]))
+
+
+class State(NamedTuple):
+    """The worst case so far: the worst rank of every query, and the point kept of each image.
+
+    `points` is whatever the caller keeps of a gallery; it is only handed back.
+    """
+
+    tr: Int[np.ndarray, " images"]
+    ir: Int[np.ndarray, " captions"]
+    points: Any
+    damage: Damage
+
+
+# `merge(points, others, rows) -> points` with those of the images `rows` taken from `others`.
+Merge = Callable[[Any, Any, Int[np.ndarray, " rows"]], Any]
+
+
+def updated(
+    state: State | None,
+    points: Any,
+    tr: np.ndarray,
+    ir: np.ndarray,
+    owner: np.ndarray,
+    merge: Merge,
+) -> State:
+    """The worst case after one more gallery, of these points, in which queries had these ranks."""
+    now = damage(tr, ir, owner)
+    if state is None:
+        return State(tr, ir, points, now)
+    more = worse(now, state.damage)
+    return State(
+        np.maximum(state.tr, tr),
+        np.maximum(state.ir, ir),
+        merge(state.points, points, np.flatnonzero(more)),
+        np.where(more[:, None], now, state.damage),
+    )
+
+
+def in_turn(
+    members: Sequence[Member],
+    state: State,
+    owner: Int[np.ndarray, " captions"],
+    *,
+    craft: Callable[[Member, np.ndarray, Any], Any],
+    judge: Callable[[Any], tuple[np.ndarray, np.ndarray]],
+    merge: Merge,
+) -> tuple[State, tuple[int, ...]]:
+    """Run attacks one after another, each on the images of which a query still stands.
+
+    Args:
+        members: in their order.
+        state: where to start: the clean gallery, and what else was measured (`updated`).
+        owner: the image each caption belongs to.
+        craft: `(member, rows, points) -> points`, those of the images `rows` made anew.
+        judge: `points -> (tr, ir)`, the ranks in the gallery of these points.
+        merge: see `Merge`.
+
+    Returns:
+        The worst case after the last member, and how many images each had to attack.
+    """
+    attacked = []
+    for member in members:
+        rows = np.flatnonzero(standing(state.tr, state.ir, owner))
+        attacked.append(len(rows))
+        if len(rows):
+            gallery = craft(member, rows, state.points)
+            state = updated(state, gallery, *judge(gallery), owner, merge)
+    return state, tuple(attacked)

@@ -1,0 +1,116 @@
+"""The attacks by name, with what an evaluation must know of each."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from mat_jax.attacks import images
+from mat_jax.attacks.characters import leaf_attack
+from mat_jax.attacks.coattack import co_attack
+from mat_jax.attacks.dra import dra_attack
+from mat_jax.attacks.exhaustive import exhaustive_attack
+from mat_jax.attacks.fused import co_attack_fused, match_attack
+from mat_jax.attacks.sa_aet import sa_aet_attack
+from mat_jax.attacks.sep import bert_attack, sep_attack
+from mat_jax.attacks.sga import sga_attack, sga_plain_attack
+from mat_jax.attacks.sga import step_size as sga_step_size
+from mat_jax.attacks.threat import ThreatModel
+from mat_jax.attacks.vlp import step_size as vlp_step_size
+from mat_jax.attacks.vlp import vlp_attack
+from mat_jax.types.arrays import Adversarial
+
+
+class Attack(NamedTuple):
+    """An attack of the suite.
+
+    Attributes:
+        function: `(model, batch, key, *, threat, preset) -> Adversarial`.
+        title: as papers write it.
+        on_images: it moves pictures, within `eps`.
+        on_text: it changes words, so a corpus needs candidates.
+        contains: attacks that it should do at least the damage of.
+        step_size: of its image part, unless the threat says; None: its own, and not to be set.
+        steps: of its image part; of a search, its proposals.
+        usual: measured unless the attacks are named.
+        characters: it changes characters, so a corpus needs a table of those edits.
+        fuses: it needs a model that reads image and text together.
+        norms: in which it works.
+        stops: handed a `gallery` (`early.Gallery`), it leaves images that are lost in it.
+        gallery: it needs one.
+        searches: it takes no gradient: what others call steps are its proposals.
+    """
+
+    function: Callable[..., Adversarial]
+    title: str
+    on_images: bool = False
+    on_text: bool = False
+    contains: tuple[str, ...] = ()
+    step_size: images.StepSize | None = images.step_size
+    steps: Callable[[ThreatModel], int] = lambda threat: threat.steps
+    usual: bool = True
+    characters: bool = False
+    fuses: bool = False
+    norms: tuple[str, ...] = ("linf", "l2")
+    stops: bool = False
+    gallery: bool = False
+    searches: bool = False
+
+
+# Those that are asked for by name; the first have step sizes of their own.
+_image = partial(Attack, on_images=True, step_size=None, usual=False)
+_both = partial(Attack, on_images=True, on_text=True, usual=False)
+
+ATTACKS = {
+    "none": Attack(images.no_attack, "clean"),
+    "pgd": Attack(images.pgd_attack, "PGD", on_images=True, stops=True),
+    "bert_attack": Attack(bert_attack, "BERT-Attack", on_text=True),
+    "sep": Attack(
+        sep_attack, "Sep-Attack", on_images=True, on_text=True, contains=("pgd", "bert_attack")
+    ),
+    "co_attack": Attack(
+        co_attack,
+        "Co-Attack",
+        on_images=True,
+        on_text=True,
+        contains=("pgd", "bert_attack"),
+        stops=True,
+    ),
+    "sga": Attack(
+        sga_attack,
+        "SGA",
+        on_images=True,
+        on_text=True,
+        contains=("pgd", "bert_attack"),
+        step_size=sga_step_size,
+        stops=True,
+    ),
+    "sga_plain": _both(
+        sga_plain_attack,
+        "SGA, no views",
+        contains=("pgd", "bert_attack"),
+        step_size=sga_step_size,
+        stops=True,
+    ),
+    "exhaustive": _both(
+        exhaustive_attack,
+        "exhaustive",
+        contains=("pgd", "bert_attack", "sga_plain"),
+        step_size=sga_step_size,
+        stops=True,
+    ),
+    "dra": _both(dra_attack, "DRA", contains=("pgd", "bert_attack"), step_size=sga_step_size),
+    "sa_aet": _both(
+        sa_aet_attack, "SA-AET", contains=("pgd", "bert_attack"), step_size=sga_step_size
+    ),
+    "vlp_attack": _both(vlp_attack, "VLP-attack", step_size=vlp_step_size),
+    "co_attack_fused": _both(co_attack_fused, "Co-Attack (fused)", fuses=True),
+    "match": _both(match_attack, "match score", step_size=sga_step_size, fuses=True),
+    "leaf": Attack(leaf_attack, "LEAF", on_text=True, usual=False, characters=True),
+    "fgsm": _image(images.fgsm_attack, "FGSM", steps=lambda threat: 1),
+    "apgd": _image(images.apgd_attack, "APGD", contains=("fgsm", "square")),
+    # It contains none: it climbs what TR asks alone, and others may do more to IR.
+    "apgd_margin": _image(images.apgd_margin_attack, "APGD (margin)", gallery=True),
+    "square": _image(
+        images.square_attack, "Square", steps=images.proposals, norms=("linf",), searches=True
+    ),
+}

@@ -1,0 +1,99 @@
+"""Images in a folder for each class: ImageNet, TinyImageNet, and many others."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from mat_jax.data.sources.labelled import TEMPLATE, Files, Labelled, plain
+
+SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+# A class folder, perhaps a number, the name: `n01443537 goldfish, Carassius auratus`.
+LINE = re.compile(r"(\S+)\s+(?:\d+\s+)?(\S.*)")
+
+
+def image_folder(
+    folder: str | Path, names: str | Path | None = None, *, template: str = TEMPLATE
+) -> Labelled:
+    """Read `folder/class/any/depth/picture.jpeg`: labels are the class folders in order of name.
+
+    Args:
+        folder: ImageNet's `train`, say; of TinyImageNet `train` too, since its `val` has no class
+            folders as it is published.
+        names: what the classes are called, a line for each folder: `n01443537 goldfish, Carassius
+            auratus`. The first of several names counts, and a number between folder and name (the
+            class files of TeCoA's code) does not; lines of other folders do no harm. ImageNet's
+            `LOC_synset_mapping.txt` and TinyImageNet's `words.txt` are of this form. None calls
+            classes by their folders.
+        template: of a class's prompt, with {} for its name.
+
+    Raises:
+        FileNotFoundError: the folder or the file of names is not there.
+        ValueError: there are no class folders, one holds no picture, or one has no name.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"no image folder {str(root)!r}; give the folder that holds a folder of pictures for "
+            "each class"
+        )
+    classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+    if not classes:
+        raise ValueError(
+            f"{str(root)!r} holds no folders; expected one for each class, with its pictures in it"
+        )
+    known = {} if names is None else class_names(names)
+    missing = [name for name in classes if names is not None and name not in known]
+    if missing:
+        raise ValueError(
+            f"{str(names)!r} has no line for the class folder {missing[0]!r} of {str(root)!r}; "
+            "expected the folder and its name, 'n01443537 goldfish' for example"
+        )
+    found = [pictures(root, name) for name in classes]
+    return Labelled(
+        name=f"{root.parent.name}/{root.name}",
+        images=Files(root, tuple(name for files in found for name in files)),
+        labels=np.repeat(np.arange(len(found), dtype=np.int32), [len(files) for files in found]),
+        classes=tuple(known.get(name, plain(name)) for name in classes),
+        template=template,
+    )
+
+
+def pictures(root: Path, name: str) -> list[str]:
+    """The paths of a class's pictures, at any depth, from `root` and in order."""
+    found = [
+        os.path.relpath(os.path.join(place, file), root)
+        for place, _, files in os.walk(root / name)
+        for file in files
+        if file.lower().endswith(SUFFIXES)
+    ]
+    if not found:
+        raise ValueError(
+            f"the class folder {str(root / name)!r} holds no picture ({', '.join(SUFFIXES)}); "
+            "fill it or remove it"
+        )
+    return sorted(found)
+
+
+def class_names(path: str | Path) -> dict[str, str]:
+    """The name of each class folder, of a file with a line for each."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"no file of class names {str(path)!r}; give one with a line for each class folder, "
+            "or none to call classes by their folders"
+        ) from None
+    found = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        match = LINE.fullmatch(line.strip())
+        if match is None:
+            raise ValueError(
+                f"{str(path)!r}, line {number} is {line!r}; expected a class folder and its name, "
+                "'n01443537 goldfish' for example"
+            )
+        found[match[1]] = plain(match[2].split(",")[0])
+    return found

@@ -1,0 +1,1 @@
+"""The inner maximisation of training: images, captions, and in which order."""

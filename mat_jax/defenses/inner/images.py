@@ -1,0 +1,99 @@
+"""The inner maximisation by pixels: the adversarial images a defence trains on, and what climbs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mat_jax.attacks.embeddings import embed_images, embed_texts
+from mat_jax.attacks.objectives import squared_distance
+from mat_jax.attacks.optimizers.projected_gradient import NoisyLoss, example_keys, pgd
+from mat_jax.attacks.threat import Norm
+from mat_jax.attacks.words.substitution import away, kl
+from mat_jax.defenses.losses.pair_loss import compare, encode_texts
+from mat_jax.types.arrays import Batch, ImageFeatures, Tokens
+
+# One value an image [batch], which PGD climbs.
+ImageValues = Callable[[ImageFeatures], Array]
+# `objective(model, batch, tokens)`: against these captions, the batch being clean.
+ImageObjective = Callable[[Any, Batch, Tokens], ImageValues]
+
+
+def attack_images(
+    loss_fn: Callable[[Array], Array],
+    batch: Batch,
+    key: PRNGKeyArray,
+    *,
+    eps: float,
+    steps: int,
+    step_size: float | None,
+    norm: Norm,
+    climb_fn: NoisyLoss | None = None,
+) -> Float[Array, "batch height width 3"]:
+    """PGD from a random start, each image's randomness from its id; the last iterate is kept.
+
+    `step_size` None is `1.25 eps / steps`: all steps together go a quarter farther than from the
+    middle of the ball to its edge (our choice; the paper does not say). `climb_fn` is an objective
+    with its own noise: see `pgd`.
+    """
+    return pgd(
+        loss_fn,
+        batch.images,
+        example_keys(key, batch.ids),
+        eps=eps,
+        step_size=1.25 * eps / max(steps, 1) if step_size is None else step_size,
+        steps=steps,
+        norm=norm,
+        climb_fn=climb_fn,
+    )
+
+
+def against_texts(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+    """The loss of the images with these captions, which are encoded once; the mean over them.
+
+    It is InfoNCE. A pair's loss also counts its image among the negatives of the others' captions;
+    the sum over the batch, which PGD climbs, is the batch's whole contrastive loss. Of a captioner
+    it is its surprise at the captions.
+    """
+    texts = encode_texts(model, tokens)
+    return lambda image: compare(model, [image], texts, batch.ids, together=False)
+
+
+def away_from_texts(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+    r"""$-\cos(f(x'), g(t'))$, the mean over the captions (SGA, Lu et al. 2023)."""
+    target = jnp.mean(embed_texts(model, tokens), axis=1)
+    return lambda image: away(image.unit.astype(jnp.float32), target)
+
+
+def kl_from_clean(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+    r"""$KL(softmax(f(x)) \| softmax(f(x')))$ on the unit sphere; no caption matters (Co-Attack)."""
+    clean = embed_images(model, batch.images)
+    return lambda image: kl(clean, image.unit.astype(jnp.float32))
+
+
+def far_from_clean(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+    r"""$\|f(x') - f(x)\|_2^2$ of the projected vectors; no caption matters (FARE's distance)."""
+    clean = model.encode_image(batch.images).embed
+    return lambda image: squared_distance(image.embed, clean)
+
+
+@dataclass(frozen=True)
+class WithCleanTexts:
+    """An objective of the attacked captions, and of the clean ones besides, in equal parts."""
+
+    objective: ImageObjective = against_texts
+
+    def __post_init__(self) -> None:
+        if self.objective in (kl_from_clean, far_from_clean):
+            raise ValueError(
+                f"{self.objective.__name__} heeds no caption, so clean ones add nothing: take it "
+                "alone, or against_texts or away_from_texts here"
+            )
+
+    def __call__(self, model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+        """The sum of both."""
+        attacked = self.objective(model, batch, tokens)
+        clean = self.objective(model, batch, batch.tokens)
+        return lambda image: attacked(image) + clean(image)

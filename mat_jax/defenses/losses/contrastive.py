@@ -1,0 +1,75 @@
+"""Contrastive losses with several right answers, and figures to watch.
+
+The loss with one right answer, CLIP's, is `attacks.objectives.info_nce`: PGD climbs it too.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from mat_jax.types.arrays import Batch, unit
+
+
+def multi_positive(
+    logits: Float[Array, "rows columns"], positive: Bool[Array, "rows columns"]
+) -> Float[Array, " rows"]:
+    r"""InfoNCE where a row may have several right columns, one value a row, in nats.
+
+    With $P_i$ the right columns of row i, of which there is one at least, and $N_i$ all others,
+
+    $$L_i = \frac{1}{|P_i|} \sum_{p \in P_i}
+            -\log \frac{e^{s_{ip}}}{e^{s_{ip}} + \sum_{n \in N_i} e^{s_{in}}}$$
+
+    It is the mean over right columns of SupCon (Khosla et al. 2020, equation 2), but the other
+    right columns are left out of the sum below: they are no negatives (our choice, as in
+    `info_nce`). With one right column a row it is InfoNCE in one direction.
+    """
+    # Not -inf: a row without negatives must not give nan.
+    floor = jnp.asarray(jnp.finfo(logits.dtype).min / 4, logits.dtype)
+    below = jax.nn.logsumexp(jnp.where(positive, floor, logits), axis=1, keepdims=True)
+    each = jnp.where(positive, jax.nn.softplus(below - logits), 0)
+    return jnp.sum(each, axis=1) / jnp.sum(positive, axis=1, dtype=logits.dtype)
+
+
+def many_to_many(
+    image_embed: Float[Array, "batch pictures embed"],
+    text_embed: Float[Array, "batch captions embed"],
+    scale: Float[Array, ""],
+    ids: Int[Array, " batch"],
+) -> Float[Array, " batch"]:
+    r"""`multi_positive` in both directions between all pictures and all texts, in nats.
+
+    With $V$ pictures and $M$ texts an example,
+
+    $$L_i = \tfrac12 \frac1V \sum_n L_{x_{in} \to t} + \tfrac12 \frac1M \sum_m L_{t_{im} \to x}$$
+
+    All texts of an example are right for each of its pictures, and all its pictures for each of
+    its texts; so are those of an example of the same id elsewhere in the batch.
+
+    Args:
+        image_embed: projected vectors of each example's pictures, any length; normalised here.
+        text_embed: projected vectors of its texts, any length; normalised here.
+        scale: exp(logit_scale).
+        ids: image ids.
+    """
+    batch, pictures, embed = image_embed.shape
+    captions = text_embed.shape[1]
+    images = unit(image_embed).reshape(batch * pictures, embed)
+    texts = unit(text_embed).reshape(batch * captions, embed)
+    logits = scale * (images @ texts.T)
+    positive = jnp.repeat(ids, pictures)[:, None] == jnp.repeat(ids, captions)[None, :]
+    from_images = multi_positive(logits, positive).reshape(batch, pictures)
+    from_texts = multi_positive(logits.T, positive.T).reshape(batch, captions)
+    return 0.5 * (jnp.mean(from_images, axis=1) + jnp.mean(from_texts, axis=1))
+
+
+def recall(image_embed: Array, text_embed: Array, ids: Int[Array, " batch"]) -> Array:
+    """Share of images that a caption of theirs is nearest to in the batch: to watch, 0 to 1."""
+    cosine = unit(image_embed) @ unit(text_embed).T
+    return jnp.mean(ids[jnp.argmax(cosine, axis=1)] == ids, dtype=cosine.dtype)
+
+
+def share_changed(batch: Batch, batch_adv: Batch) -> Array:
+    """Share of captions that an attack has changed, 0 to 1."""
+    changed = jnp.any(batch.tokens.ids != batch_adv.tokens.ids, axis=-1)
+    return jnp.mean(changed, dtype=jnp.float32)

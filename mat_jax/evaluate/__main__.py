@@ -1,0 +1,218 @@
+"""Evaluate a model: retrieval clean and under attack, with a report.
+
+python -m mat_jax.evaluate --model scenes-clip --data scenes --limit 300 --eps 2/255,4/255 --out DIR
+python -m mat_jax.evaluate --model runs/mat/export --data test.json --images flickr30k \\
+    --mlm google-bert/bert-base-uncased --attacks none --suite standard --out DIR
+python -m mat_jax.evaluate --surrogate scenes-clip,scenes-albef --model scenes-clip,scenes-albef \\
+    --out DIR
+
+Several models stand side by side. With surrogates, each attack is crafted once on each surrogate
+and measured on every model: a matrix, white box where the two are the same. Then the attacks of
+--suite run one after another, each on the images that still stand; its cost is printed first. The
+last row is the worst case of each query over everything that was measured.
+
+Writes DIR/results.json (every number with its protocol), DIR/ranks.npz (the rank of every query)
+and DIR/index.html (one page with tables, pictures and neighbours). The table is printed last.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from mat_jax import models
+from mat_jax.attacks import ATTACKS
+from mat_jax.attacks.ensembles import ENSEMBLES
+from mat_jax.evaluate.comparison import compare, measure, prepare, shared_settings
+from mat_jax.evaluate.config import TASKS, USUAL_ATTACKS, Evaluation
+from mat_jax.evaluate.invariants import Broken
+from mat_jax.evaluate.results import Matrix
+from mat_jax.evaluate.runner import Victim
+from mat_jax.evaluate.tables import format_cautions, format_matrix, format_table
+from mat_jax.evaluate.transfer import cells, columns, measure_transfer
+from mat_jax.models.features import matches_pairs
+from mat_jax.utils.command_line import Parser
+from mat_jax.utils.files import writable
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit status; a mistake is one sentence and status 2."""
+    try:
+        print(_run(_parser().parse_args(arguments)))
+    except (ValueError, OSError, Broken) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(given: argparse.Namespace) -> str:
+    out = writable(Path(given.out))
+    attacks = tuple(dict.fromkeys(("none", *_list(given.attacks))))
+    evaluation = Evaluation(
+        data=given.data,
+        images=given.images,
+        attacks=attacks,
+        suite=_suite(given, attacks),
+        eps=tuple(_number("--eps", text) for text in _list(given.eps)),
+        norm=given.norm,
+        steps=given.steps,
+        step_size=None if given.step_size is None else _number("--step-size", given.step_size),
+        words=given.words,
+        candidates=given.candidates,
+        mlm=given.mlm,
+        constraint=given.constraint,
+        similarity=given.similarity,
+        encoder=given.encoder,
+        preset=given.preset,
+        limit=given.limit,
+        shortlist=given.shortlist,
+        batch_size=given.batch_size,
+        seed=given.seed,
+        checks=given.checks,
+        stop_beyond=given.stop_beyond,
+    )
+    targets, surrogates = _list(given.model), _list(given.surrogate or "")
+    if surrogates and evaluation.suite is not None:
+        raise ValueError(
+            f"the suite {evaluation.suite!r} attacks what still stands of the model itself: leave "
+            "out --suite, or --surrogate"
+        )
+    if surrogates and evaluation.stop_beyond is not None:
+        raise ValueError(
+            "what is lost on a surrogate need not be lost on the model: leave out --stop-beyond, "
+            "or --surrogate"
+        )
+    names = _names([*targets, *surrogates])
+    attacked = surrogates or targets
+    without = replace(evaluation, attacks=("none",))
+    victims = {
+        name: _victim(path, evaluation if path in attacked else without, given.dtype)
+        for path, name in names.items()
+    }
+    fusing = [name for name, victim in victims.items() if matches_pairs(victim.model)]
+    if fusing and evaluation.stop_beyond is not None:
+        raise ValueError(
+            f"{fusing[0]} ranks by its matching head, not by the cosine that attacks stop by: "
+            "leave out --stop-beyond"
+        )
+    found: Matrix | None = None
+    if surrogates:
+        found = measure_transfer(
+            {names[path]: victims[names[path]] for path in surrogates},
+            {names[path]: victims[names[path]] for path in targets},
+            threats=evaluation.threats,
+            attacks=evaluation.attacks,
+            checks=evaluation.checks,
+            **shared_settings(evaluation, len(next(iter(victims.values())).corpus)),
+        )
+        results = columns(found)
+    else:
+        results = {
+            name: measure(evaluation, model, tokenizer, name=name, corpus=corpus)
+            for name, (model, tokenizer, corpus) in victims.items()
+        }
+    path = compare(results, out, matrix=found)
+    every = results if found is None else cells(found)
+    tables = format_table(results)
+    if found is not None and len(every) > 1:
+        tables = f"{tables}\n\n{format_matrix(found)}"
+    return f"{format_cautions(every)}report: {path}\n\n{tables}"
+
+
+def _suite(given: argparse.Namespace, attacks: Sequence[str]) -> str | None:
+    """The suite asked for; the cheap one where words are attacked anyway, on the model itself."""
+    if given.suite is not None:
+        return None if given.suite == "none" else given.suite
+    words = any(name in ATTACKS and ATTACKS[name].on_text for name in attacks)
+    return "quick" if words and not given.surrogate else None
+
+
+def _names(given: Sequence[str]) -> dict[str, str]:
+    """What models are called: the last part of their path, or all of it where two are alike."""
+    paths = dict.fromkeys(given)
+    short = [Path(path).name or path for path in paths]
+    return {
+        path: name if short.count(name) == 1 else path
+        for path, name in zip(paths, short, strict=True)
+    }
+
+
+def _victim(path: str, evaluation: Evaluation, dtype: str | None) -> Victim:
+    """A model, loaded, with its gallery."""
+    model, tokenizer = models.load(path, dtype=dtype)
+    models.require_encoders(model, path)
+    return Victim(model, tokenizer, prepare(evaluation, model, tokenizer))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m mat_jax.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "--model",
+        required=True,
+        help="folder in Hugging Face layout, shipped name or hub id; or several: a,b",
+    )
+    add("--surrogate", help="craft the attacks on this model, or several, and measure on --model")
+    add("--task", choices=TASKS, default="retrieval")
+    add(
+        "--attacks",
+        default=",".join(USUAL_ATTACKS),
+        help=f"comma-separated, of {', '.join(ATTACKS)}",
+    )
+    add(
+        "--suite",
+        help=f"then attack what still stands: {', '.join(ENSEMBLES)}, or none; default: quick "
+        "words are attacked",
+    )
+    add("--eps", default="2/255", help="radius, or several: 2/255,4/255")
+    add("--norm", default="linf", choices=("linf", "l2"))
+    add("--steps", type=int, default=10, help="steps of the image attacks")
+    add("--step-size", help="of the image attacks; default: each attack's own")
+    add("--words", type=int, default=1, help="words of a caption that may change")
+    add("--candidates", type=int, default=10, help="substitutes tried for a word")
+    add(
+        "--mlm", help="masked language model: folder, shipped name, hub id; for scenes: scenes-bert"
+    )
+    add("--constraint", default="none", choices=("none", "truthful", "similar"))
+    add("--similarity", type=float, default=0.8, help="least cosine, for --constraint similar")
+    add("--encoder", help="text model that judges similarity: folder, shipped name, hub id")
+    add("--preset", default="strict", choices=("strict", "official"))
+    add("--data", default="scenes", help="scenes, or a retrieval JSON file")
+    add("--images", help="image root of the JSON file")
+    add("--limit", type=int, help="only the first so many images")
+    add("--shortlist", type=int, default=128, help="how many ALBEF, TCL and BLIP put in order")
+    add("--dtype", choices=("float32", "bfloat16"), help="what models compute in")
+    add("--batch-size", type=int, help="images attacked at once; default: 32")
+    add("--seed", type=int, default=0)
+    add("--checks", type=int, default=16, help="images that are checked first; 0 for none")
+    add(
+        "--stop-beyond",
+        type=int,
+        help="fast mode: leave images whose queries all have so many clean others before them",
+    )
+    add("--out", required=True, help="folder for results.json, ranks.npz and index.html")
+    return parser
+
+
+def _list(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{name} must be a number, 4/255 for example, got {text!r}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""Whether the adversary knew what it was up against (Tramèr et al., 2020)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mat_jax.attacks import ATTACKS
+from mat_jax.evaluate.checks.sample import judged, open_question
+from mat_jax.evaluate.results import Check
+from mat_jax.models.features import matches_pairs
+
+
+def check_adversary(model: Any, attacks: Sequence[str]) -> Check:
+    """The score attacked is the score that ranks: for ALBEF, TCL and BLIP the matching head's."""
+    name = "attacked score is ranked score"
+    real = [attack for attack in attacks if attack != "none"]
+    if not real:
+        return open_question(name, "Nothing was attacked.")
+    if not matches_pairs(model):
+        return judged(name, True, "Pairs are ranked by the cosine, and that is what is attacked.")
+    aware = [attack for attack in real if ATTACKS[attack].fuses]
+    if aware:
+        said = f"Pairs are ranked by the matching head, and {' and '.join(aware)} attacked it."
+    else:
+        said = (
+            "Pairs are ranked by the matching head, but every attack was on the cosine: add "
+            "match or co_attack_fused to --attacks before calling the model robust."
+        )
+    return judged(name, bool(aware), said, attacks=aware)
+
+
+def white_box(surrogate: bool) -> Check:
+    """The adversary had the weights that are measured."""
+    if surrogate:
+        said = (
+            "The attacks were made on another model: this measures how they transfer, and is no "
+            "measure of robustness; a white-box attack would leave less."
+        )
+    else:
+        said = "The attacks were made on the very model that is measured."
+    return judged("white box", not surrogate, said)

@@ -1,0 +1,136 @@
+"""Results as files: `results.json`, `ranks.npz` and the page, each whole or not at all."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mat_jax.evaluate.results import WORST_CASE, Matrix, Result, Row
+from mat_jax.evaluate.tasks.retrieval import DEPTHS
+from mat_jax.utils.files import writing
+
+
+def as_json(results: Mapping[str, Result], matrix: Matrix | None = None) -> dict[str, Any]:
+    """The content of `results.json`: a list of models, each with its rows and their protocol.
+
+    `headline` of a model is its worst case at each eps; `transfer`, where attacks were crafted on
+    surrogates, has R@1 by attack, metric, surrogate and target.
+    """
+    content = {
+        "task": "retrieval",
+        "unit": "percent",
+        "intervals": "95 %: Wilson for recall and asr, bootstrap over images for drop and lost",
+        "definitions": {
+            "tr@k": "share of images with an own caption among the first k",
+            "ir@k": "share of captions with their image among the first k",
+            "asr@k": "SGA: share of the queries right when clean that fail under attack",
+            "drop@k": "Co-Attack: clean minus adversarial recall, in points",
+            "lost@k": "share of the clean recall that is gone",
+            "worst_case": "the largest rank of each query over clean and its members",
+        },
+        "models": [
+            {
+                "model": name,
+                "protocol": dict(result.protocol),
+                "flags": list(result.flags),
+                "notes": list(result.notes),
+                "headline": [
+                    _headline_json(row) for row in result.rows if row.attack == WORST_CASE
+                ],
+                "checks": [asdict(check) for check in result.checks],
+                "rows": [_row_json(name, result, row) for row in result.rows],
+            }
+            for name, result in results.items()
+        ],
+    }
+    if matrix is not None:
+        content["transfer"] = _matrix_json(matrix)
+    return content
+
+
+def _headline_json(row: Row) -> dict[str, Any]:
+    """The number to quote, with what it is the worst of."""
+    found = {f"{d}@1": 100 * row.ranks.recall(d, 1) for d in ("tr", "ir")}
+    return {"attack": row.attack, "eps": row.eps, **found, "protocol": dict(row.protocol)}
+
+
+def _matrix_json(matrix: Matrix) -> list[dict[str, Any]]:
+    """R@1 of every attack and eps: metric -> surrogate -> target -> percent."""
+    first = next(iter(next(iter(matrix.values())).values()))
+    return [
+        {
+            "attack": row.attack,
+            "eps": row.eps,
+            **{
+                f"{direction}@1": {
+                    surrogate: {
+                        target: 100 * result.rows[index].ranks.recall(direction, 1)
+                        for target, result in own.items()
+                    }
+                    for surrogate, own in matrix.items()
+                }
+                for direction in ("tr", "ir")
+            },
+        }
+        for index, row in enumerate(first.rows)
+    ]
+
+
+def _row_json(name: str, result: Result, row: Row) -> dict[str, Any]:
+    content = {
+        "attack": row.attack,
+        "protocol": {**result.protocol, **row.protocol},
+        "figures": result.figures(row),
+        "captions_changed": 100 * row.changed,
+        "language": dict(row.language),
+        "seconds": row.seconds,
+        "checks": dict(row.checks),
+        "ranks": [f"{ranks_key(name, row)}_tr", f"{ranks_key(name, row)}_ir"],
+    }
+    if row.rounded is not None:
+        content["figures_8bit"] = {
+            f"{d}@{k}": 100 * row.rounded.recall(d, k) for d in ("tr", "ir") for k in DEPTHS
+        }
+    return content
+
+
+def ranks_key(name: str, row: Row) -> str:
+    """Start of a row's names in `ranks.npz`: model, attack and eps without blanks or slashes."""
+    return "_".join(f"{name} {row.name}".replace("/", "-").split())
+
+
+def save(
+    results: Mapping[str, Result], folder: Path, page: str, matrix: Matrix | None = None
+) -> None:
+    """Write `results.json`, `ranks.npz` and `index.html`, each whole or not at all.
+
+    Raises:
+        OSError: with one sentence, if the folder cannot be written.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for name, result in results.items():
+        arrays[f"{'_'.join(name.replace('/', '-').split())}_owner"] = result.clean.ranks.owner
+        for row in result.rows:
+            arrays[f"{ranks_key(name, row)}_tr"] = row.ranks.tr
+            arrays[f"{ranks_key(name, row)}_ir"] = row.ranks.ir
+    text = json.dumps(_finite(as_json(results, matrix)), indent=1, allow_nan=False)
+    with writing(folder / "ranks.npz") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    with writing(folder / "results.json") as file:
+        file.write(text.encode())
+    with writing(folder / "index.html") as file:
+        file.write(page.encode())
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: numbers that do not exist become null, others keep a few digits."""
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, float | np.floating):
+        return float(f"{float(value):.6g}") if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value

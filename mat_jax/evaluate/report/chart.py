@@ -1,0 +1,74 @@
+"""Bars of R@1: attacks side by side, models beside each other, whiskers for the intervals."""
+
+from collections.abc import Mapping
+
+from mat_jax.evaluate.report.wording import safe, title
+from mat_jax.evaluate.results import Result
+
+WIDTH, HEIGHT = 520.0, 280.0
+LEFT, RIGHT, TOP, BOTTOM = 34.0, 6.0, 14.0, 34.0
+
+
+def draw_chart(results: Mapping[str, Result], eps: float | None, direction: str) -> str:
+    """One SVG of R@1 in one direction, `tr` or `ir`, for all attacks at one eps."""
+    first = next(iter(results.values()))
+    rows = first.at(eps)
+    floor, span = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP
+    slot = (WIDTH - LEFT - RIGHT) / len(rows)
+    bar = min(0.8 * slot / len(results), 40.0)
+    word = "Text" if direction == "tr" else "Image"
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" '
+        f'aria-label="{word} retrieval R@1 in percent under each attack">'
+    ]
+    for mark in (0, 25, 50, 75, 100):
+        y = floor - span * mark / 100
+        parts.append(
+            f'<line class="grid" x1="{LEFT:.0f}" x2="{WIDTH - RIGHT:.0f}" y1="{y:.1f}" '
+            f'y2="{y:.1f}"/>'
+            f'<text class="tick" x="{LEFT - 6:.0f}" y="{y + 4:.1f}" text-anchor="end">{mark}</text>'
+        )
+    for i, row in enumerate(rows):
+        middle = LEFT + slot * (i + 0.5)
+        for j, (name, result) in enumerate(results.items()):
+            found = result.figures(result.row(row.attack, eps))[f"{direction}@1"]
+            x = middle + (j - len(results) / 2) * bar
+            parts.append(_bar(x, bar, floor, span, found, name, title(row.attack), j))
+        parts.append(
+            f'<text class="name" x="{middle:.1f}" y="{HEIGHT - 12:.0f}" text-anchor="middle">'
+            f"{safe(title(row.attack))}</text>"
+        )
+    parts.append("</svg>")
+    return f"<figure><figcaption>{word} retrieval, R@1 in %</figcaption>{''.join(parts)}</figure>"
+
+
+def _bar(
+    x: float,
+    width: float,
+    floor: float,
+    span: float,
+    found: Mapping[str, float],
+    name: str,
+    attack: str,
+    series: int,
+) -> str:
+    value, low, high = (found[key] for key in ("value", "low", "high"))
+    height = max(span * value / 100, 0.75)  # so that 0 % is seen to be there
+    top, bottom = floor - span * high / 100, floor - span * low / 100
+    centre = x + width / 2
+    label = f"{name}, {attack}: {value:.1f} % (95 %: {low:.1f} to {high:.1f})"
+    return (
+        f'<g><title>{safe(label)}</title><rect class="s{series % 4}" x="{x + 1:.1f}" '
+        f'y="{floor - height:.1f}" width="{width - 2:.1f}" height="{height:.2f}" rx="2"/>'
+        f'<line class="whisker" x1="{centre:.1f}" x2="{centre:.1f}" y1="{top:.1f}" '
+        f'y2="{bottom:.1f}"/><text class="value" x="{centre:.1f}" y="{top - 4:.1f}" '
+        f'text-anchor="middle">{value:.0f}</text></g>'
+    )
+
+
+def legend(results: Mapping[str, Result]) -> str:
+    """Which colour is which model."""
+    items = "".join(
+        f'<span><i class="s{j % 4}"></i>{safe(name)}</span>' for j, name in enumerate(results)
+    )
+    return f'<p class="legend">{items}</p>'

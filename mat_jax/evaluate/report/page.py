@@ -1,0 +1,195 @@
+"""The page put together: headline, tables, charts, pictures, protocol."""
+
+from collections.abc import Mapping
+
+from mat_jax.evaluate.report.chart import draw_chart, legend
+from mat_jax.evaluate.report.checks import checked
+from mat_jax.evaluate.report.matrix import transfers
+from mat_jax.evaluate.report.pictures import attacked, neighbours
+from mat_jax.evaluate.report.style import CSS
+from mat_jax.evaluate.report.wording import headline, number, safe, title, worst_case
+from mat_jax.evaluate.results import WORST_CASE, Matrix, Result, Row, eps_text
+from mat_jax.evaluate.tables import headline_protocol
+from mat_jax.evaluate.tasks.retrieval import DEPTHS
+
+
+def draw_page(results: Mapping[str, Result], matrix: Matrix | None = None) -> str:
+    """One HTML page that needs no other file.
+
+    Args:
+        results: model name -> its measurements, in the order of the columns.
+        matrix: of transfers, if attacks were crafted on surrogates.
+    """
+    first = next(iter(results.values()))
+    radii: tuple[float | None, ...] = first.radii or (None,)
+    said = headline(results)
+    body = [
+        f'<header><p class="kind">Retrieval under attack</p><h1>{safe(said)}</h1>'
+        f'<p class="protocol">{safe(headline_protocol(first, radii[0]))}</p></header>'
+    ]
+    body += [_tables(results, eps, several=len(radii) > 1) for eps in radii]
+    if matrix is not None and sum(len(own) for own in matrix.values()) > 1:
+        body.append(transfers(matrix))
+    body += [attacked(results), neighbours(results), _sentences(results), checked(results)]
+    body += [_protocol(results)]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{safe(said)}</title><style>{CSS}</style></head>"
+        f"<body><main>{''.join(body)}<footer>Written by mat_jax. Every number with its protocol "
+        "is in results.json, the rank of every query in ranks.npz.</footer></main></body></html>\n"
+    )
+
+
+def _tables(results: Mapping[str, Result], eps: float | None, *, several: bool) -> str:
+    first = next(iter(results.values()))
+    heads = "".join(
+        f'<th class="model start" colspan="3"><i class="s{j % 4}"></i>{safe(name)}</th>'
+        for j, name in enumerate(results)
+    )
+    columns = '<th class="start">TR@1</th><th>IR@1</th><th>lost</th>' * len(results)
+    rows = []
+    for row in first.at(eps):
+        cells = "".join(_cells(result, result.row(row.attack, eps)) for result in results.values())
+        kind = ' class="worst"' if row.attack == WORST_CASE else ""
+        rows.append(f"<tr{kind}><td>{safe(title(row.attack))}</td>{cells}</tr>")
+    name = f"Retrieval at eps {eps_text(eps)}" if several else "Retrieval, clean and attacked"
+    return (
+        f"<section><h2>{safe(name)}</h2><p>TR@1: share of pictures whose nearest caption is one of "
+        "their own; IR@1: share of captions whose nearest picture is their own; in percent, with "
+        "95 % intervals. Lost: share of the clean TR@1 / IR@1 that is gone. Under attack, queries "
+        f"and gallery are all adversarial.</p>"
+        f'<div class="scroll"><table><thead><tr><th></th>{heads}</tr>'
+        f"<tr><th>attack</th>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"{_worst(results, eps)}"
+        f'<div class="charts">{draw_chart(results, eps, "tr")}'
+        f"{draw_chart(results, eps, 'ir')}</div>"
+        f"{legend(results) if len(results) > 1 else ''}{_details(results, eps)}</section>"
+    )
+
+
+def _worst(results: Mapping[str, Result], eps: float | None) -> str:
+    """What the last row is the worst of; said once if it is the same for all models."""
+    told: dict[str, list[str]] = {}
+    for name, result in results.items():
+        row = result.worst(eps)
+        if row is not None:
+            told.setdefault(worst_case(row), []).append(name)
+    lines = []
+    for text, names in told.items():
+        whose = "" if len(names) == len(results) else f"{safe(', '.join(names))}: "
+        lines.append(
+            f"<p><small>{whose}The worst case of a query is its largest rank over "
+            f"{safe(text)}.</small></p>"
+        )
+    return "".join(lines)
+
+
+def _cells(result: Result, row: Row) -> str:
+    found = result.figures(row)
+    cells = []
+    for n, name in enumerate(("tr@1", "ir@1")):
+        one = found[name]
+        start = ' class="start"' if n == 0 else ""
+        cells.append(
+            f"<td{start}>{number(one['value'])}<small>{one['low']:.0f}–{one['high']:.0f}</small></td>"
+        )
+    lost = "–"
+    if "tr_lost@1" in found:
+        lost = " / ".join(number(found[f"{d}_lost@1"]["value"], 0) for d in ("tr", "ir")) + " %"
+    return "".join(cells) + f"<td>{lost}</td>"
+
+
+def _details(results: Mapping[str, Result], eps: float | None) -> str:
+    """Everything else that was measured, folded away."""
+    depth = [f"{d}@{k}" for d in ("tr", "ir") for k in DEPTHS]
+    more = [f"{d}_{name}@1" for name in ("asr", "drop") for d in ("tr", "ir")]
+    names = [*(x.upper() for x in depth), "ASR TR", "ASR IR", "drop TR", "drop IR"]
+    head = "".join(f"<th>{name}</th>" for name in [*names, "8-bit", "captions", "time"])
+    rows = []
+    for name, result in results.items():
+        for row in result.at(eps):
+            found = result.figures(row)
+            values = [found[key]["value"] if key in found else float("nan") for key in depth + more]
+            cells = "".join(f"<td>{number(value)}</td>" for value in values)
+            rounded = "–"
+            if row.rounded is not None:
+                rounded = " / ".join(number(100 * row.rounded.recall(d, 1)) for d in ("tr", "ir"))
+            rows.append(
+                f"<tr><td>{safe(name)}, {safe(title(row.attack))}</td>{cells}<td>{rounded}</td>"
+                f"<td>{_language(row)}</td><td>{row.seconds:.0f} s</td></tr>"
+            )
+    return (
+        "<details><summary>All depths, success rates and costs</summary><p>ASR: share of the "
+        "queries right when clean that fail (SGA). Drop: clean minus adversarial R@1 in points "
+        "(Co-Attack). 8-bit: TR@1 / IR@1 with the pictures rounded to 8 bits. Captions: share "
+        "that was changed; words changed in one, likeness to the clean one, share that is true."
+        '</p><div class="scroll"><table><thead><tr><th></th>'
+        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></details>"
+    )
+
+
+def _language(row: Row) -> str:
+    """What became of the captions: `97 %, 1.0 words, 0.91 alike, 40 % true`."""
+    found = [f"{100 * row.changed:.0f} %"]
+    for name, form in (("words_changed", "{:.1f} words"), ("similarity", "{:.2f} alike")):
+        if name in row.language:
+            found.append(form.format(row.language[name]))
+    if "true" in row.language:
+        found.append(f"{100 * row.language['true']:.0f} % true")
+    return ", ".join(found)
+
+
+def _sentences(results: Mapping[str, Result]) -> str:
+    """What was checked and what asks for care; a sentence all models share is said once."""
+    items = []
+    for kind in ("flags", "notes"):
+        who: dict[str, list[str]] = {}
+        for name, result in results.items():
+            for sentence in getattr(result, kind):
+                who.setdefault(sentence, []).append(name)
+        for sentence, names in who.items():
+            all_of_them = len(names) == len(results)
+            prefix = "" if all_of_them else f"<b>{safe(', '.join(names))}:</b> "
+            mark = ' class="flag"' if kind == "flags" else ""
+            items.append(f"<li{mark}>{prefix}{safe(sentence)}</li>")
+    if not items:
+        return ""
+    return (
+        "<section><h2>Can these numbers be trusted?</h2>"
+        f'<ul class="said">{"".join(items)}</ul></section>'
+    )
+
+
+def _protocol(results: Mapping[str, Result]) -> str:
+    first = next(iter(results.values()))
+    common = {key: value for key, value in first.protocol.items() if key != "model"}
+    parts = [_list(common)]
+    for row in first.rows[1:]:
+        where = title(row.attack) + (f" at {eps_text(row.eps)}" if row.eps is not None else "")
+        threat = {k: v for k, v in row.protocol.items() if k not in ("attack", "eps_text")}
+        parts.append(f"<h3>{safe(where)}</h3>{_list(threat)}")
+    return (
+        "<section><h2>Protocol</h2><p>What was measured, and what the adversary was allowed."
+        f"</p>{parts[0]}<details><summary>Each attack</summary>{''.join(parts[1:])}</details>"
+        "</section>"
+    )
+
+
+def _list(facts: Mapping[str, object]) -> str:
+    rows = "".join(
+        f"<dt>{safe(key.replace('_', ' '))}</dt><dd>{safe(_text(key, value))}</dd>"
+        for key, value in facts.items()
+        if value is not None
+    )
+    return f"<dl>{rows}</dl>"
+
+
+def _text(key: str, value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k.replace('_', ' ')} {_text(k, v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return "; ".join(_text(key, one) for one in value)
+    if isinstance(value, float):
+        return f"{eps_text(value)} = {value:.6f}" if key == "eps" else f"{value:.4g}"
+    return str(value)

@@ -1,0 +1,96 @@
+"""How things are called on the page, and text that is safe to put into it."""
+
+import difflib
+import html
+from collections.abc import Mapping
+
+from mat_jax.attacks import ATTACKS
+from mat_jax.evaluate.results import Result, Row, eps_text
+
+
+def title(attack: str) -> str:
+    """An attack's name as papers write it."""
+    return ATTACKS[attack].title if attack in ATTACKS else attack.replace("_", " ")
+
+
+def safe(text: object) -> str:
+    """Text for the page, whatever signs it holds."""
+    return html.escape(str(text), quote=True)
+
+
+def marked(before: str, after: str) -> str:
+    """A caption with what was taken out in `<del>` and what was put in in `<ins>`."""
+    old, new = before.split(), after.split()
+    parts = []
+    matcher = difflib.SequenceMatcher(a=old, b=new, autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "equal":
+            parts.append(safe(" ".join(old[a:b])))
+            continue
+        if a < b:
+            parts.append(f"<del>{safe(' '.join(old[a:b]))}</del>")
+        if c < d:
+            parts.append(f"<ins>{safe(' '.join(new[c:d]))}</ins>")
+    return " ".join(parts)
+
+
+def number(value: float, digits: int = 1) -> str:
+    """A number in percent, or a dash where there is none."""
+    return "–" if value != value else f"{value:.{digits}f}"
+
+
+def featured(results: Mapping[str, Result]) -> Row:
+    """The attack the pictures show: the most harmful one to the first model at its first eps."""
+    first = next(iter(results.values()))
+    eps = min(first.radii, default=None)
+
+    def left(row: Row) -> float:
+        return row.ranks.recall("tr", 1) + row.ranks.recall("ir", 1)
+
+    # A worst case over several galleries has no pictures of its own.
+    seen = [row for row in reversed(first.at(eps)) if row.sights is not None]
+    return min(seen, key=left, default=first.clean)
+
+
+def headline(results: Mapping[str, Result]) -> str:
+    """The finding in one sentence: the worst case, if there is one."""
+    first = next(iter(results.values()))
+    worst = first.worst()
+    if worst is not None:
+        told = [
+            f"{name} has {_pair(result, result.row(worst.attack, worst.eps))} right"
+            for name, result in results.items()
+        ]
+        where = "" if worst.eps is None else f" at {eps_text(worst.eps)}"
+        return f"{'; '.join(told)} in the worst case{where}."
+    row = featured(results)
+    if row.attack == "none":
+        told = [f"{name} has {_pair(result, row)} right" for name, result in results.items()]
+        return f"Without attack, {'; '.join(told)}."
+    where = title(row.attack) + (f" at {eps_text(row.eps)}" if row.eps is not None else "")
+    told = []
+    for name, result in results.items():
+        lost = _pair(result, result.row(row.attack, row.eps), "{}_lost@1")
+        told.append(f"{name} loses {lost}")
+    return f"Under {where}, {'; '.join(told)}."
+
+
+def worst_case(row: Row) -> str:
+    """What a worst case is the worst of: `clean, PGD on 300 images, SGA on 12 images`."""
+    members = [
+        f"{title(one['attack'])} on {one['attacked']} images" for one in row.protocol["members"]
+    ]
+    told = ", ".join(["clean", *members])
+    if row.protocol["suite"] is None:
+        return told
+    tr, ir = (number(row.protocol["in_one_gallery"][f"{d}@1"]) for d in ("tr", "ir"))
+    return (
+        f"{told} (suite {row.protocol['suite']}: each attack sees the images of which a query "
+        f"still stands; with every image's most harmful point in one gallery, {tr} / {ir} are left)"
+    )
+
+
+def _pair(result: Result, row: Row, name: str = "{}@1") -> str:
+    numbers = result.figures(row)
+    text, image = (number(numbers[name.format(d)]["value"], 0) for d in ("tr", "ir"))
+    return f"{text} % of its text and {image} % of its image retrieval"

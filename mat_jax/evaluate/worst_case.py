@@ -1,0 +1,226 @@
+"""The headline number of an evaluation: the worst case of each query, as a row like the others."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mat_jax.attacks import ATTACKS, ThreatModel
+from mat_jax.attacks.cost import passes
+from mat_jax.attacks.ensembles import Member, Merge, State, in_turn, members, updated
+from mat_jax.attacks.threat import Preset
+from mat_jax.evaluate.gallery import Bench
+from mat_jax.evaluate.points import Points, of_images, replaced
+from mat_jax.evaluate.protocol import protocol_of
+from mat_jax.evaluate.results import WORST_CASE, Row, eps_text
+from mat_jax.evaluate.tasks.retrieval import worst
+from mat_jax.models.features import matches_pairs
+
+# Of its protocol, what is told of a member of a worst case.
+TOLD = ("steps", "proposals", "restarts", "passes_per_image")
+
+
+def worst_of(measured: Sequence[Row], threat: ThreatModel) -> Row:
+    """The worst case over the rows of one table: the largest rank of each query in any of them.
+
+    It costs nothing: every attack was measured on all images anyway. The captions are, for each
+    image, those of the row that did it the most damage; there is no one gallery of all of them,
+    so there are no sights.
+
+    Args:
+        measured: the clean row, and those of the attacks at one eps or on captions only.
+        threat: under which they were.
+    """
+    owner = measured[0].ranks.owner
+
+    def merge(captions: np.ndarray, others: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        return np.where(np.isin(owner, chosen), others, captions)
+
+    state = None
+    for row in measured:
+        words = np.array(row.captions, object)
+        state = updated(state, words, row.ranks.tr, row.ranks.ir, owner, merge)
+    assert state is not None
+    told = [_as_member(row) for row in measured[1:]]
+    saved = [row.rounded or row.ranks for row in measured]
+    return Row(
+        attack=WORST_CASE,
+        eps=next((row.eps for row in measured if row.eps is not None), None),
+        protocol={
+            **_allowed([row.attack for row in measured], threat),
+            "suite": None,
+            "members": told,
+            "passes_per_image": _total(told, len(state.tr)),
+        },
+        ranks=worst([row.ranks for row in measured]),
+        rounded=worst(saved) if any(row.rounded is not None for row in measured) else None,
+        captions=tuple(state.points),
+        changed=float(np.mean(state.points != np.array(measured[0].captions, object))),
+        seconds=sum(row.seconds for row in measured),
+        checks={"largest_delta": _farthest(measured)},
+    )
+
+
+def kept(state: State | None, row: Row, points: Points) -> State:
+    """The points to start a suite from, after one more attack was measured in full."""
+    owner = row.ranks.owner
+    return updated(state, points, row.ranks.tr, row.ranks.ir, owner, _merge(owner))
+
+
+def worst_of_suite(
+    bench: Bench, suite: str, threat: ThreatModel, measured: Sequence[Row], state: State
+) -> Row:
+    """The worst case after a suite, each attack of it only on the images that still stand.
+
+    See `attacks.ensembles`. The galleries are those of the rows measured in full, one for each
+    member that had images left, and at last the one of the points kept. A member that was measured
+    in full with the same settings is not run again.
+
+    Args:
+        bench: of the one model, which is crafter and target.
+        suite: name in `attacks.ensembles.ENSEMBLES`.
+        threat: what all members may do.
+        measured: the clean row, and those of attacks measured in full at this eps.
+        state: of these rows, from `kept`.
+    """
+    start = time.perf_counter()
+    (target,), owner = bench.targets, bench.owner
+    judged = [(row.ranks, row.rounded or row.ranks) for row in measured]
+    used: list[dict[str, int]] = []
+    checks: dict[str, Any] = {"largest_delta": _farthest(measured)}
+    every = members(suite, norm=threat.norm, fuses=matches_pairs(target.model))
+    left = [one for one in every if not _measured(one, threat, bench.preset, measured)]
+
+    def craft(member: Member, chosen: np.ndarray, points: Points) -> Points:
+        label = f"{suite} {eps_text(threat.eps)}: {member.attack}"
+        found = bench.craft(member.attack, member.threat(threat), chosen, label=label)
+        for name, value in found.checks.items():
+            both = (checks.get(name, 0), value)
+            checks[name] = max(both) if name.startswith(("largest", "most")) else sum(both)
+        used.append(found.passes)
+        return replaced(points, found.points[0], chosen, owner)
+
+    def judge(points: Points) -> tuple[np.ndarray, np.ndarray]:
+        ranks = bench.ranks(target, points.images, points.texts)
+        saved = bench.ranks(target, points.rounded, points.texts)
+        judged.append((ranks, saved))
+        return ranks.tr, ranks.ir
+
+    state, attacked = in_turn(left, state, owner, craft=craft, judge=judge, merge=_merge(owner))
+    judge(state.points)
+    last = judged[-1][0]
+    captions = tuple(state.points.captions)
+    told = [_as_member(row) for row in measured[1:]]
+    # Members that nothing was left for are the last ones.
+    used += [{}] * (len(left) - len(used))
+    each = zip(left, attacked, used, strict=True)
+    told += [_told(*one, threat, bench.preset) for one in each]
+    return Row(
+        attack=WORST_CASE,
+        eps=threat.eps,
+        protocol={
+            **_allowed([one["attack"] for one in told], threat),
+            "suite": suite,
+            "members": told,
+            "passes_per_image": _total(told, len(bench.corpus)),
+            "in_one_gallery": {f"{d}@1": 100 * last.recall(d, 1) for d in ("tr", "ir")},
+        },
+        ranks=worst([ranks for ranks, _ in judged]),
+        rounded=worst([saved for _, saved in judged]),
+        captions=captions,
+        changed=bench.changed(captions),
+        language=bench.language(captions),
+        seconds=sum(row.seconds for row in measured) + time.perf_counter() - start,
+        checks=checks,
+        sights=bench.sights(state.points),
+    )
+
+
+def forecast(bench: Bench, suite: str, threat: ThreatModel) -> str:
+    """What a suite costs at most, as a few lines to be read before it starts."""
+    table: Any = bench.corpus.table
+    open_words = float(np.mean(table.attackable)) if hasattr(table, "attackable") else 0.0
+    captions = len(bench.owner) / len(bench.corpus)
+    preset: Any = bench.preset
+    lines = [
+        f"suite {suite}, for each eps: passes for an image with its {captions:.1f} captions, of "
+        f"{open_words:.1f} open words each, while a query of it stands",
+        f"{'':16}{'image':>17}{'text':>9}",
+        f"{'attack':16}{'forward':>8}{'backward':>9}{'about':>9}",
+    ]
+    totals = np.zeros(3)
+    fuses = matches_pairs(bench.crafter.model)
+    for member in members(suite, norm=threat.norm, fuses=fuses):
+        cost = passes(
+            member.attack,
+            member.threat(threat),
+            preset=preset,
+            captions=captions,
+            open_words=open_words,
+        )
+        totals += cost
+        lines.append(f"{member.attack:16}{cost[0]:8d}{cost[1]:9d}{cost[2]:9.0f}")
+    lines.append(f"{'at most':16}{totals[0]:8.0f}{totals[1]:9.0f}{totals[2]:9.0f}")
+    return "\n".join(lines)
+
+
+def _merge(owner: np.ndarray) -> Merge:
+    """Points of a gallery with some images' taken from another gallery."""
+
+    def merge(points: Points, others: Points, chosen: np.ndarray) -> Points:
+        return replaced(points, of_images(others, chosen, owner), chosen, owner)
+
+    return merge
+
+
+def _farthest(measured: Sequence[Row]) -> float:
+    return max(row.checks.get("largest_delta", 0.0) for row in measured)
+
+
+def _allowed(attacks: Iterable[str], threat: ThreatModel) -> dict[str, Any]:
+    """What the adversary was allowed in these attacks together."""
+    found: dict[str, Any] = {"attack": WORST_CASE}
+    of = [ATTACKS[attack] for attack in attacks]
+    if any(one.on_images for one in of):
+        found |= {"norm": threat.norm, "eps": threat.eps, "eps_text": eps_text(threat.eps)}
+    if any(one.on_text for one in of):
+        found |= {"words": threat.words, "candidates": threat.candidates}
+        found["constraint"] = threat.constraint
+    return found
+
+
+def _measured(member: Member, threat: ThreatModel, preset: Preset, rows: Sequence[Row]) -> bool:
+    """Whether one of the rows is this member, on all images."""
+    same = protocol_of(member.attack, member.threat(threat), preset, 1, {})
+    return any({**row.protocol, **same} == row.protocol for row in rows)
+
+
+def _as_member(row: Row) -> dict[str, Any]:
+    """A row measured in full, as a member of the worst case."""
+    return {
+        "attack": row.attack,
+        "attacked": len(row.ranks.tr),
+        **{name: row.protocol[name] for name in TOLD if name in row.protocol},
+    }
+
+
+def _told(
+    member: Member, attacked: int, passes: Mapping[str, int], threat: ThreatModel, preset: Preset
+) -> dict[str, Any]:
+    """A member of a suite, as `_as_member` has it."""
+    same = protocol_of(member.attack, member.threat(threat), preset, attacked, passes)
+    return {
+        "attack": member.attack,
+        "attacked": attacked,
+        **{name: same[name] for name in TOLD if name in same},
+    }
+
+
+def _total(told: Sequence[Mapping[str, Any]], images: int) -> dict[str, float]:
+    """Passes of all members, for an image of the gallery."""
+    found: dict[str, float] = {}
+    for one in told:
+        for name, each in one.get("passes_per_image", {}).items():
+            found[name] = found.get(name, 0.0) + each * one["attacked"] / images
+    return found

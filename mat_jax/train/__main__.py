@@ -1,0 +1,87 @@
+"""`python -m mat_jax.train`: run an experiment from the command line.
+
+Exit codes: 0 done; 2 something in the command, the data or the disk is not right (one sentence
+says what); 128 + n stopped by signal n after saving (143 for SIGTERM, 130 for SIGINT): the same
+command goes on.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mat_jax.evaluate.invariants import Broken
+from mat_jax.train import experiment as experiments
+from mat_jax.train import loop, mesh, run
+from mat_jax.utils.command_line import Parser
+
+USAGE = """python -m mat_jax.train [--config FILE] [--mesh 8] [--steps N] [--set lr=3e-5 eps=4/255]
+                        [--workdir DIR] [--resume auto|never|anyway] [--help]"""
+
+
+def parser() -> Parser:
+    """The command line."""
+    line = Parser(prog="python -m mat_jax.train", usage=USAGE, add_help=False, allow_abbrev=False)
+    line.add_argument("--config", type=Path, help="experiment file; the quickstart if not given")
+    line.add_argument("--mesh", default="auto", help="devices: 8, data=4,model=2, or auto")
+    line.add_argument("--steps", help="the same as --set steps=N")
+    line.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE")
+    line.add_argument("--workdir", type=Path, help="the run's folder; default runs/<experiment>")
+    line.add_argument(
+        "--resume",
+        default="auto",
+        choices=("auto", "never", "anyway"),
+        help="auto: go on with the run in workdir, if its settings are these; never: start over; "
+        "anyway: go on with changed settings",
+    )
+    line.add_argument("--help", action="store_true", help="this, and the experiment's settings")
+    return line
+
+
+def quickstart() -> Path:
+    """The quickstart's file: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parents[1]
+    for folder in (package.parent / "experiments", package / "experiments"):
+        if (folder / "quickstart.py").is_file():
+            return folder / "quickstart.py"
+    raise FileNotFoundError("the quickstart is not installed: give an experiment with --config")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        line = parser()
+        given = line.parse_args(arguments)
+        config = given.config or quickstart()
+        function = experiments.load(config)
+        if given.help:
+            print(f"{line.format_help()}\n{config}:\n\n{experiments.describe(function)}")
+            return 0
+        chosen = [*given.set, *([f"steps={given.steps}"] if given.steps else [])]
+        settings = experiments.bind(function, chosen)
+        # Before the experiment is built: it may touch JAX, and then devices cannot be made.
+        devices = mesh.make(given.mesh)
+        workdir = given.workdir or Path("runs") / config.stem
+        run.fit(
+            function(**settings),
+            workdir,
+            mesh=devices,
+            resume=given.resume,
+            settings=settings,
+            config=config,
+        )
+    except loop.Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.exit_code
+    except (ValueError, OSError, ArithmeticError, Broken) as error:
+        if "\n" in str(error):  # our sentences are one line: this is a fault, not a mistake
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,297 @@
+"""A whole run: prepare the data, measure, train, export, measure again; `mat_jax.fit`."""
+
+import dataclasses
+import errno
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+from jax.sharding import Mesh
+
+from mat_jax import data, models
+from mat_jax.evaluate.protocol import version
+from mat_jax.train import loop
+from mat_jax.train import mesh as meshes
+from mat_jax.train.checkpoint import OtherModel
+from mat_jax.train.experiment import Evaluation, Experiment, differences
+from mat_jax.utils.files import alone, there, writable, write_text
+from mat_jax.utils.memo import remembered
+
+PACKAGES = ("mat-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+Resume = Literal["auto", "never", "anyway"]
+
+
+def fit(
+    experiment: Experiment,
+    workdir: str | Path = "runs/experiment",
+    *,
+    mesh: str | int | Mesh = "auto",
+    resume: Resume | bool = "auto",
+    settings: Mapping[str, Any] | None = None,
+    config: str | Path | None = None,
+    quiet: bool = False,
+) -> Any:
+    """Run an experiment and return the trained model.
+
+    Leaves in `workdir`: `settings.json`, `train.experiment.py` (if `config` names the file),
+    `train.logging.jsonl`, `checkpoints/`, `export/` (the model in Hugging Face layout, with its
+    tokenizer) and, with an evaluation, `report/`. Running the same again goes on where it stopped,
+    with the same numbers, bit for bit on the same devices. Where another run is at work in
+    `workdir`, this one waits for it.
+
+    Args:
+        experiment: what to run.
+        workdir: the run's folder, made if need be.
+        mesh: devices: a number, "data=4,model=2", "auto" for all, or a `jax.sharding.Mesh`.
+        resume: "auto" (or True) goes on with the run in `workdir` and refuses if its settings
+            differ (all of them, `steps` too: learning-rate schedules hang on it); "anyway" goes on
+            with the new settings; "never" (or False) removes that run and starts over, also
+            one it has waited for.
+        settings: the arguments `experiment` was made from, for `settings.json`.
+        config: the experiment's file, to be copied.
+        quiet: print nothing.
+
+    Raises:
+        ValueError: a setting that cannot be, a batch that does not divide over the mesh, a run or
+            checkpoint of something else in `workdir`.
+        OSError: `workdir` cannot be written, or its disk is full.
+        loop.Stopped: on SIGTERM or SIGINT, after saving.
+    """
+    workdir = Path(workdir)
+    policy: str = {True: "auto", False: "never"}.get(resume, resume)  # type: ignore[call-overload]
+    devices = meshes.make(mesh)
+    meshes.check_batch_size(devices, experiment.batch_size)
+    source = experiment.data() if callable(experiment.data) else experiment.data
+    facts = json.loads(
+        json.dumps({**(settings or {}), **_facts(experiment, source)}, default=_text)
+    )
+    # All that may fail comes before anything is written.
+    _changes(workdir, policy, facts)
+    writable(workdir)
+    model, tokenizer = experiment.model.build(experiment.seed)
+    experiment = _with_prompts(experiment, tokenizer)
+    _check_kind(experiment, model)
+    _check_room(workdir, experiment, model)
+    corpus = _corpus(experiment, source, model, tokenizer, quiet)
+    batches = data.training_batches(
+        corpus,
+        batch_size=experiment.batch_size,
+        seed=experiment.seed,
+        captions=getattr(experiment.defense, "texts", 1),
+        images=getattr(experiment.defense, "images", 0),
+    )
+    with alone(workdir):
+        changes = _changes(workdir, policy, facts)  # another run may have begun there meanwhile
+        if policy == "never":
+            _remove_run(workdir)
+        if changes and not quiet:
+            print(f"going on with other settings: {'; '.join(changes)}", file=sys.stderr)
+
+        def measure(name: str, model: Any) -> Any:
+            return _measure(experiment, name, model, tokenizer, workdir, quiet)
+
+        measured = {}
+        if experiment.evaluation is not None:
+            measured["before"] = measure("before", model)
+        file = workdir / "settings.json"
+        earlier = file.read_text() if file.exists() else None
+        try:
+            _begin(workdir, policy, facts, config, quiet)
+            trained = loop.train(experiment, model, batches, workdir, devices, quiet=quiet)
+            # One device holds the result: what follows (export, evaluation) needs no mesh.
+            trained = jax.device_put(trained, devices.devices.flat[0])
+            models.save(trained, tokenizer, workdir / "export")
+        except OtherModel:  # this run never began, so the folder is still the other one's
+            if earlier is not None:
+                write_text(file, earlier)
+            raise
+        except OSError as error:
+            if error.errno is None:  # one of our own, which says already what to do
+                raise
+            raise unwritable(workdir, error) from error
+        if not quiet:
+            print(f"the trained model is in {workdir / 'export'}", file=sys.stderr)
+        if experiment.evaluation is not None:
+            from mat_jax import evaluate
+
+            measured["after"] = measure("after", trained)
+            page = evaluate.compare(measured, workdir / "report")
+            if not quiet:
+                cautions = evaluate.format_cautions(measured)
+                print(f"{cautions}report: {page}\n\n{evaluate.format_table(measured)}")
+        return trained
+
+
+def _with_prompts(experiment: Experiment, tokenizer: Any) -> Experiment:
+    """The experiment with the defence's class prompts as the model reads them, if it has some."""
+    if not hasattr(experiment.defense, "tokenized"):
+        return experiment
+    return dataclasses.replace(experiment, defense=experiment.defense.tokenized(tokenizer))
+
+
+def _corpus(
+    experiment: Experiment, source: Any, model: Any, tokenizer: Any, quiet: bool
+) -> data.Corpus:
+    """The training corpus, with substitution candidates where the defence attacks text."""
+    defense = experiment.defense
+    looks = getattr(defense, "looks", True) and getattr(defense, "encodes", True)
+    if looks and getattr(source, "blank", False):
+        raise ValueError(
+            f"{source.name!r} has captions without pictures, and {type(defense).__name__} looks at "
+            "pictures: give a source that has them"
+        )
+    size = getattr(model.config, "image_size", 1) if looks else 1
+    fit = model.pixels.fit if hasattr(model, "pixels") else "crop"
+    # Partners of the data are for those who train from one to many, `defenses.MATPlus`.
+    partners = getattr(experiment.defense, "partners", False)
+    corpus = data.Corpus.prepare(source, tokenizer, image_size=size, fit=fit, partners=partners)
+    substitutes = experiment.substitutes if experiment.defense.words else None
+    if hasattr(experiment.defense, "prompts"):
+        experiment.defense.prompts.require(corpus.labels, source.name)
+    return data.attackable(corpus, substitutes, tokenizer, progress=not quiet)
+
+
+def _measure(
+    experiment: Experiment, name: str, model: Any, tokenizer: Any, workdir: Path, quiet: bool
+) -> Any:
+    """One model under the experiment's evaluation, or what an earlier start found of it."""
+    from mat_jax import evaluate
+
+    asked, decides = question(experiment)
+    return remembered(
+        workdir / "report" / f"{name}.pickle",
+        decides,
+        model,
+        lambda: evaluate.measure(asked, model, tokenizer, name=name, quiet=quiet),
+    )
+
+
+def question(experiment: Experiment) -> tuple[Evaluation, tuple[Any, ...]]:
+    """The evaluation with nothing left open, and all but the weights that decides its numbers."""
+    asked = experiment.evaluation
+    assert asked is not None
+    asked = dataclasses.replace(
+        asked,
+        mlm=asked.mlm or getattr(experiment.substitutes, "mlm", None),
+        batch_size=asked.batch_size or experiment.batch_size,
+    )
+    return asked, (_text(asked), {package: version(package) for package in PACKAGES}, commit())
+
+
+def _check_kind(experiment: Experiment, model: Any) -> None:
+    """Refuse a model that the defence or the evaluation cannot use."""
+    name = getattr(experiment.model, "name", "the experiment's model")
+    captioner = hasattr(model, "caption_logits") and experiment.evaluation is None
+    if captioner and getattr(experiment.defense, "captioners", False):
+        return
+    if experiment.evaluation is not None or getattr(experiment.defense, "encodes", True):
+        models.require_encoders(model, name)
+    else:
+        models.require_language_model(model, name)
+
+
+def _changes(workdir: Path, policy: str, settings: dict[str, Any]) -> list[str]:
+    """In what a run that is to go on differs from the one in the folder.
+
+    Raises:
+        ValueError: in anything, and it was not said that this is meant.
+    """
+    if policy not in ("auto", "never", "anyway"):
+        raise ValueError(f"--resume is auto, never or anyway, got {policy!r}")
+    file = workdir / "settings.json"
+    begun = (workdir / "checkpoints").exists() and file.exists()
+    if policy == "never" or not begun:
+        return []
+    changes = differences(json.loads(file.read_text())["settings"], settings)
+    if changes and policy == "auto":
+        raise ValueError(
+            f"the run in {workdir} has other settings: {'; '.join(changes)}. Use another "
+            "--workdir, or --resume never to start over, or --resume anyway to go on"
+        )
+    return changes
+
+
+def _remove_run(workdir: Path) -> None:
+    """Remove an earlier run's files, and nothing else of the folder."""
+    for name in ("checkpoints", "export", "report"):
+        shutil.rmtree(workdir / name, ignore_errors=True)
+    for name in ("metrics.jsonl", "settings.json", "experiment.py"):
+        (workdir / name).unlink(missing_ok=True)
+
+
+def _begin(
+    workdir: Path, policy: str, settings: dict[str, Any], config: str | Path | None, quiet: bool
+) -> None:
+    """Write down what runs in the folder."""
+    versions = {name: version(name) for name in PACKAGES}
+    facts = {"settings": settings, "versions": versions, "commit": commit()}
+    write_text(workdir / "settings.json", json.dumps(facts, indent=2) + "\n")
+    if config is not None:
+        copy = workdir / "experiment.py"
+        text = Path(config).read_text(encoding="utf-8")
+        if copy.exists() and copy.read_text() != text and policy == "auto" and not quiet:
+            print(f"note: {config} was edited since this run began", file=sys.stderr)
+        write_text(copy, text)
+
+
+def unwritable(workdir: Path, error: OSError) -> OSError:
+    """The same error in a sentence that says what to do."""
+    if error.errno == errno.ENOSPC:
+        text = f"the disk of {workdir} is full: free some space and run the same command again"
+    else:
+        text = f"cannot write in {workdir} ({error.strerror}): give a --workdir you may write to"
+    return OSError(text)
+
+
+def _check_room(workdir: Path, experiment: Experiment, model: Any) -> None:
+    """Refuse to begin what the disk cannot hold: checkpoints, one more while it is written, and
+    the export."""
+    state = jax.eval_shape(lambda model: loop.begin(experiment, model)[1], model)
+    checkpoint, weights = (
+        sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+        for tree in (state, model)
+    )
+    need = checkpoint * (experiment.keep + 1) + weights
+    free = shutil.disk_usage(there(workdir)).free
+    if free < need:
+        raise OSError(
+            f"the disk of {workdir} has {free / 1e6:.0f} MB free and the run needs about "
+            f"{need / 1e6:.0f} MB for checkpoints and export: free some space, or give another "
+            "--workdir"
+        )
+
+
+def _facts(experiment: Experiment, source: Any) -> dict[str, Any]:
+    """What of an experiment can be told from its objects, and decides its numbers."""
+    return {
+        "model": _text(experiment.model),
+        "data": f"{getattr(source, 'name', type(source).__name__)} ({len(source)} images)",
+        "defense": _text(experiment.defense),
+        "substitutes": _text(experiment.substitutes),
+        "lora": _text(experiment.lora),
+        "steps": experiment.steps,
+        "batch_size": experiment.batch_size,
+        "seed": experiment.seed,
+    }
+
+
+def _text(thing: Any) -> Any:
+    if dataclasses.is_dataclass(thing) or isinstance(thing, Path | tuple):
+        return re.sub(r" at 0x[0-9a-f]+", "", str(thing))  # an address is no setting
+    return thing if thing is None or isinstance(thing, str) else type(thing).__name__
+
+
+def commit() -> str | None:
+    """Which version of the code this is, where it is a checkout of git."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None

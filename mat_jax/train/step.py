@@ -1,0 +1,128 @@
+"""The training step: text attack, image attack, loss and update in one compiled, donated call."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from mat_jax.defenses.one_to_many import all_images, with_images
+from mat_jax.train import mesh as meshes
+from mat_jax.train.lora import Merging
+from mat_jax.train.state import Layout, State, Weights
+from mat_jax.types.arrays import Batch
+
+Metrics = dict[str, jax.Array]
+Step = Callable[[State, Weights | None, Batch], tuple[State, Metrics]]
+
+MAX_LOG_SCALE = 4.605170185988092  # ln 100: CLIP's clamp (Radford et al. 2021, section 2.5)
+MIN_TEMP = 0.001  # ALBEF's clamp
+VIEWS = 2**31 - 1  # folds the key of `extend`; no example and no turn of `perturb` has it
+
+
+def compile_step(
+    layout: Layout | Merging,
+    defense: Any,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    state: State,
+    schedule: Callable[[Any], Any] | None = None,
+) -> Step:
+    """One update, compiled once: `step(state, reference, batch) -> (state, metrics)`.
+
+    A defence that has `extend(batch, key'')` is first asked for more of the batch, views of its
+    images for example. Then comes the inner maximisation
+    `batch' = defense.perturb(model, reference, batch, key)`, whose gradients are taken with respect
+    to the pixels only; then the gradient of `mean(defense.loss(model, reference, batch, batch',
+    key'))` with respect to the trained weights, and the optimizer's update. Weights are arguments,
+    never constants; the state is donated, so its memory is used again. The key of a step is folded
+    from the run's key and the step's number.
+
+    A defence with `replays` above 1 makes so many updates with the batch, and between two of them
+    `images' = defense.climb(batch, images', slope)`, with the slope of the loss along the pixels
+    from the backward pass of the update before (see `MAT`); `images'` are `all_images` of `batch'`.
+
+    Metrics are those of the defence plus `loss`, `grad_norm` and, with a schedule, `lr`; of
+    several updates, the last one's.
+    """
+    replays = getattr(defense, "replays", 1)
+
+    def step(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
+        # Lets a defence work device by device where it has no need of the whole batch.
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return update(state, reference, batch)
+
+    def update(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+        original = None if reference is None else layout.model(reference)
+        extend = getattr(defense, "extend", None)
+        batch = batch if extend is None else extend(batch, jax.random.fold_in(key, VIEWS))
+        with jax.named_scope("perturb"):
+            model = layout.model({**state.trained, **state.frozen})
+            batch_adv = jax.lax.stop_gradient(defense.perturb(model, original, batch, key))
+        key = jax.random.fold_in(key, 1)
+
+        def objective(trained: Weights, images: jax.Array, key: jax.Array) -> Any:
+            model = layout.model({**trained, **state.frozen})
+            attacked = with_images(batch_adv, images)
+            losses, metrics = defense.loss(model, original, batch, attacked, key)
+            return jnp.mean(losses), metrics
+
+        def learn(
+            trained: Weights, memory: Any, images: jax.Array, key: jax.Array, count: jax.Array
+        ) -> tuple[Weights, Any, Metrics, jax.Array]:
+            """The update after `count` others, and the loss's slope along the pixels.
+
+            Where nobody asks for the slope, it is not computed.
+            """
+            with jax.named_scope("gradient"):
+                value_and_grad = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
+                (loss, metrics), (gradient, slope) = value_and_grad(trained, images, key)
+            metrics = {"loss": loss, **metrics, "grad_norm": optax.tree.norm(gradient)}
+            # Optimizers are the user's, and Optax's own need JAX's usual promotion of types.
+            with jax.numpy_dtype_promotion("standard"), jax.named_scope("optimizer"):
+                updates, memory = optimizer.update(gradient, memory, trained)
+                updated: Any = optax.apply_updates(trained, updates)
+                trained = clamp_scale(updated)
+                if schedule is not None:
+                    metrics["lr"] = jnp.asarray(schedule(count))
+            return trained, memory, metrics, slope
+
+        def replay(carry: tuple[Weights, Any, jax.Array], index: jax.Array) -> Any:
+            trained, memory, images = carry
+            once = jax.random.fold_in(key, index)
+            trained, memory, metrics, slope = learn(
+                trained, memory, images, once, state.step * replays + index
+            )
+            return (trained, memory, defense.climb(batch, images, slope)), metrics
+
+        start = state.trained, state.optimizer, all_images(batch_adv)
+        if replays == 1:
+            trained, memory, metrics, _ = learn(*start, key, state.step)
+        else:
+            (trained, memory, _), each = jax.lax.scan(replay, start, jnp.arange(replays))
+            metrics = jax.tree.map(lambda x: x[-1], each)
+        return State(state.step + 1, state.key, trained, state.frozen, memory), metrics
+
+    return jax.jit(
+        step,
+        donate_argnums=0,
+        out_shardings=(meshes.state_shardings(mesh, state), meshes.replicated(mesh)),
+    )
+
+
+def clamp_scale(weights: Weights) -> Weights:
+    """Keep the scale of the contrastive loss in bounds, as the families were trained.
+
+    CLIP's `logit_scale` is the logarithm of the scale, ALBEF's `temp` its inverse.
+    """
+
+    def clamped(name: str, leaf: jax.Array) -> jax.Array:
+        last = name.split(".")[-1]
+        if last == "logit_scale":
+            return jnp.minimum(leaf, jnp.asarray(MAX_LOG_SCALE, leaf.dtype))
+        return jnp.maximum(leaf, jnp.asarray(MIN_TEMP, leaf.dtype)) if last == "temp" else leaf
+
+    return {name: clamped(name, leaf) for name, leaf in weights.items()}

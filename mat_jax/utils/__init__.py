@@ -1,0 +1,1 @@
+"""Tools that know nothing of models: files, command lines, progress, the cache, safe pickles."""

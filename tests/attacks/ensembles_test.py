@@ -1,0 +1,195 @@
+"""The worst case on galleries made by hand, and what the suites cost."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mat_jax import attacks
+from mat_jax.attacks import ThreatModel, cost
+from mat_jax.attacks.ensembles import (
+    ENSEMBLES,
+    Member,
+    State,
+    damage,
+    in_turn,
+    members,
+    standing,
+    updated,
+    worse,
+)
+from tests.attacks.toy import Toy, gallery_of, toy_batch
+
+OWNER = np.array([0, 0, 1, 2, 2])  # captions of three images
+
+
+def ranks(*numbers):
+    return np.array(numbers, np.int32)
+
+
+def merge(points, others, rows):
+    """Points are numbers here: of the gallery an image's point was made for."""
+    points = points.copy()
+    points[rows] = others[rows]
+    return points
+
+
+def test_an_image_stands_while_any_query_of_it_does():
+    assert standing(ranks(1, 2, 2), ranks(3, 3, 3, 3, 1), OWNER).tolist() == [True, False, True]
+    assert standing(ranks(2, 2, 2), ranks(2, 1, 1, 2, 2), OWNER).tolist() == [True, True, False]
+
+
+def test_damage_is_queries_fallen_then_the_sum_of_ranks():
+    found = damage(ranks(1, 5, 2), ranks(1, 3, 1, 2, 7), OWNER)
+    assert found.tolist() == [[1, 1 + 1 + 3], [1, 5 + 1], [3, 2 + 2 + 7]]
+    one, other = np.array([[1, 9], [2, 5], [2, 6]]), np.array([[2, 3], [2, 5], [2, 5]])
+    assert worse(one, other).tolist() == [False, False, True]
+
+
+# Ranks in the gallery of each attack: (tr of three images, ir of five captions).
+GALLERIES = {
+    # Image 0 falls with both captions; image 1 in one of two queries; image 2 not at all.
+    "first": (ranks(4, 2, 1), ranks(2, 9, 1, 1, 1)),
+    # Image 1 falls wholly, but its caption only just; a caption of image 2 falls.
+    "second": (ranks(1, 3, 1), ranks(1, 1, 2, 1, 3)),
+    # Only image 2 is left. Image 1, not attacked any more, would be hurt less here.
+    "third": (ranks(9, 1, 2), ranks(9, 9, 1, 2, 1)),
+    "fourth": (ranks(1, 1, 1), ranks(1, 1, 1, 1, 1)),
+}
+
+
+def test_each_attack_sees_what_stands_and_the_worst_point_is_kept():
+    asked, galleries = [], []
+
+    def craft(member, rows, points):
+        asked.append((member.attack, rows.tolist()))
+        made = points.copy()
+        made[rows] = list(GALLERIES).index(member.attack) + 1
+        return made
+
+    def judge(points):
+        galleries.append(points.tolist())
+        return GALLERIES[asked[-1][0]]
+
+    clean = State(ranks(1, 1, 1), ranks(1, 1, 1, 1, 1), np.zeros(3, int), np.zeros((3, 2), int))
+    clean = updated(None, clean.points, clean.tr, clean.ir, OWNER, merge)
+    named = [Member(name) for name in GALLERIES]
+    found, attacked = in_turn(named, clean, OWNER, craft=craft, judge=judge, merge=merge)
+    # After the third, of image 2: tr 1 1 2, ir (1 1 2) and (1 3 1): nothing stands.
+    assert asked == [("first", [0, 1, 2]), ("second", [1, 2]), ("third", [2])]
+    assert attacked == (3, 2, 1, 0)
+    # In the second gallery image 0 has its first point, in the third image 1 its second.
+    assert galleries == [[1, 1, 1], [1, 2, 2], [1, 2, 3]]
+    assert found.tr.tolist() == [9, 3, 2] and found.ir.tolist() == [9, 9, 2, 2, 3]
+    # Image 2: one query fell under the second (ranks 1 1 3), two under the third.
+    assert found.points.tolist() == [1, 2, 3]
+    assert found.damage.tolist() == [[3, 27], [2, 5], [2, 5]]
+
+
+def test_with_as_many_queries_fallen_the_deeper_point_is_kept():
+    first, second = (ranks(2, 1, 1), ranks(2, 1, 1, 1, 1)), (ranks(1, 2, 1), ranks(3, 3, 1, 1, 1))
+    third = (ranks(1, 1, 1), ranks(2, 2, 1, 1, 1))
+    state = None
+    for number, (tr, ir) in enumerate((first, second, third)):
+        state = updated(state, np.full(3, number), tr, ir, OWNER, merge)
+    # Image 0: two of its queries fall each time, ranks in sum 5, 7 and 5. Image 1: 0, 1, 0 fall.
+    assert state.points.tolist() == [1, 1, 0]
+
+
+gallery = st.lists(st.integers(1, 4), min_size=8, max_size=8).map(lambda x: np.array(x, np.int32))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(gallery, min_size=1, max_size=5))
+def test_no_gallery_is_worse_than_the_worst_case(galleries):
+    state = None
+    for number, one in enumerate(galleries):
+        state = updated(state, np.full(3, number), one[:3], one[3:], OWNER, merge)
+    for one in galleries:
+        for k in (1, 2, 3):
+            assert ((state.tr <= k) <= (one[:3] <= k)).all()
+            assert ((state.ir <= k) <= (one[3:] <= k)).all()
+    # And every point kept is one under which no fewer queries of its image fell than elsewhere.
+    fallen = np.array([damage(one[:3], one[3:], OWNER)[:, 0] for one in galleries])
+    assert (fallen[state.points, np.arange(3)] == fallen.max(axis=0)).all()
+
+
+@pytest.mark.parametrize("suite", ENSEMBLES)
+def test_suites_go_from_cheap_to_dear_and_name_an_attack_once(suite):
+    threat = ThreatModel()
+    weights = [cost.passes(one.attack, one.threat(threat)).weight for one in ENSEMBLES[suite]]
+    assert weights == sorted(weights)
+    names = [one.attack for one in ENSEMBLES[suite]]
+    assert len(set(names)) == len(names) and set(names) <= set(attacks.ATTACKS)
+
+
+def test_members_are_those_that_a_model_and_a_norm_allow():
+    def names(**given):
+        return {one.attack for one in members("thorough", **given)}
+
+    assert names(norm="linf", fuses=True) - names(norm="linf", fuses=False) == {
+        "match",
+        "co_attack_fused",
+    }
+    assert names(norm="linf", fuses=True) - names(norm="l2", fuses=True) == {"square"}
+    with pytest.raises(ValueError, match="unknown suite 'all'; choose from quick, standard"):
+        members("all", norm="linf", fuses=True)
+
+
+def test_a_member_tries_as_hard_as_it_says_within_the_same_threat():
+    threat = ThreatModel(eps=4 / 255, steps=3, step_size=0.1, words=2)
+    assert Member("sga", 20, 2).threat(threat) == ThreatModel(
+        eps=4 / 255, steps=20, restarts=2, words=2
+    )
+    # Captions are the same attack at every eps, and so one compilation.
+    assert Member("bert_attack").threat(threat) == Member("bert_attack").threat(
+        ThreatModel(eps=0.5, words=2)
+    )
+
+
+USED = sorted(
+    {one.attack for suite in ENSEMBLES.values() for one in suite} | {"pgd", "sep", "fgsm"}
+)
+
+
+@pytest.mark.parametrize(
+    "attack, preset, restarts",
+    [
+        *((attack, "strict", 2) for attack in USED),
+        *((attack, "official", 1) for attack in ("pgd", "sga", "exhaustive", "dra", "vlp_attack")),
+    ],
+)
+def test_image_passes_are_those_the_attack_reports(attack, preset, restarts):
+    threat = ThreatModel(eps=0.1, steps=3, restarts=restarts)
+
+    more = gallery_of(toy_batch()) if attacks.ATTACKS[attack].gallery else {}
+
+    # The counts hang on no pixel: what would compute the rest is not compiled.
+    @jax.jit
+    def counts(batch, key):
+        of = attacks.ATTACKS[attack]
+        found = of.function(Toy(), batch, key, threat=threat, preset=preset, **more)
+        names = ("image_forwards", "image_backwards")
+        return [found.stats.get(name, jnp.zeros(4, jnp.int32)) for name in names]
+
+    expected = cost.passes(attack, threat, preset=preset)
+    for count, name in zip(counts(toy_batch(), jax.random.key(0)), expected._fields, strict=False):
+        assert np.unique(count).tolist() == [getattr(expected, name)], name
+
+
+@pytest.mark.parametrize("attack, words", [("bert_attack", 2), ("match", 1), ("exhaustive", 1)])
+def test_text_passes_are_those_of_a_caption_that_its_first_words_harm(attack, words):
+    batch = toy_batch()
+    full = batch.words._replace(substitute_lengths=np.ones_like(batch.words.substitute_lengths))
+    batch = batch._replace(words=full, present=np.ones_like(batch.present))
+    threat = ThreatModel(eps=0.1, steps=1, words=words, candidates=3)
+    call = attacks.compile_attack(attacks.ATTACKS[attack].function, Toy(), threat=threat)
+    stats = call(batch, jax.random.key(0)).stats
+    expected = cost.passes(attack, threat, captions=1.0, open_words=4.0).text_forwards
+    assert int(stats["text_forwards"].min()) == expected
+    if attack == "bert_attack":  # where a word was visited in vain, more
+        least = np.asarray(stats["visited"]) == words
+        assert least.sum() > 6
+        assert ((np.asarray(stats["text_forwards"]) == expected) == least).all()

@@ -1,0 +1,127 @@
+"""The world on disk: made once, read without TensorFlow, mended when broken."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mat_jax.data.scenes import builder, make, scenes
+from mat_jax.data.scenes.draw import render
+from mat_jax.data.scenes.oracle import is_true
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A world of 40 training scenes."""
+    before = builder.SPLITS.copy()
+    builder.SPLITS.update(val=10, test=10)
+    yield tmp_path_factory.mktemp("world"), 40
+    builder.SPLITS.update(before)
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(root.rglob("*.array_record*"))
+
+
+def test_what_is_read_is_what_was_drawn(small):
+    root, train = small
+    source = scenes("train", train=train, directory=root)
+    assert len(source) == train and "tensorflow" not in sys.modules
+    seen = set()
+    for i in range(train):
+        image, captions, image_id, scene = source[i]
+        facts, texts = make("train", image_id - builder._FIRST["train"])
+        assert (scene, captions) == (facts, texts)
+        np.testing.assert_array_equal(image, render(facts))
+        assert source.captions(i) == texts
+        assert source.oracle(i)(texts[0]) == is_true(texts[0], facts)
+        seen.add(image_id)
+    assert len(seen) == train
+
+
+def test_splits_share_no_scene(small):
+    root, train = small
+    ids = [
+        {scenes(s, train=train, directory=root)[i].image_id for i in range(10)}
+        for s in builder.SPLITS
+    ]
+    assert not (ids[0] & ids[1]) | (ids[1] & ids[2]) | (ids[0] & ids[2])
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "missing", "unsealed"])
+def test_damage_is_noticed_and_mended(small, damage, capsys):
+    root, train = small
+    whole = scenes("test", train=train, directory=root)[3]
+    victim = next(f for f in files(root) if "test" in f.name)
+    content = victim.read_bytes()
+    if damage == "cut":
+        victim.write_bytes(content[: len(content) // 2])
+    elif damage == "changed":
+        victim.write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
+    elif damage == "missing":
+        victim.unlink()
+    else:
+        (victim.parent / "sealed.json").unlink()
+        shutil.copytree(victim.parent, victim.parent.parent / "incomplete.ABC_1.0.0")
+    again = scenes("test", train=train, directory=root)[3]
+    assert "making it again" in capsys.readouterr().err
+    assert again.captions == whole.captions
+    np.testing.assert_array_equal(again.image, whole.image)
+    assert not list(root.rglob("incomplete*"))
+
+
+def test_two_processes_make_it_once(tmp_path):
+    code = (
+        "from mat_jax.data.scenes import builder, scenes\n"
+        "builder.SPLITS.update(test=4)\n"
+        f"print(len(scenes('test', directory={str(tmp_path)!r})))\n"
+    )
+    script = tmp_path / "both.py"
+    script.write_text(code)
+    root = Path(__file__).resolve().parents[3]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    runs = [
+        subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment)
+        for _ in range(2)
+    ]
+    assert [run.communicate()[0].split()[-1] for run in runs] == [b"4", b"4"]
+
+
+def test_a_script_without_a_guard_draws_in_several_processes(tmp_path):
+    # Spawned processes must not run the script again: it would wait for the lock it holds.
+    script = tmp_path / "plain.py"
+    script.write_text(
+        "print('begun')\n"
+        "from mat_jax import data\n"
+        f"print(len(data.scenes('train', train=1001, directory={str(tmp_path)!r})))\n"
+    )
+    root = Path(__file__).resolve().parents[3]
+    run = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.stdout.split() == ["begun", "1001"], run.stderr
+
+
+def test_a_cache_that_cannot_be_written_is_named():
+    with pytest.raises(OSError, match="cache '/dev/null/x'.*MAT_JAX_CACHE"):
+        scenes("test", directory="/dev/null/x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"split": "dev"}, "no split 'dev'; choose one of train, val, test"),
+        ({"split": "test", "limit": 0}, "limit 0 leaves no scene"),
+    ],
+)
+def test_bad_requests_say_what_to_do(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        scenes(**arguments)

@@ -1,0 +1,72 @@
+"""What counts as similar: cosines of a text model, asked of each caption and substitute."""
+
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from mat_jax.data.substitutes.candidates import Substitutes
+from mat_jax.data.substitutes.similarity import SentenceEncoder, similar
+from mat_jax.types.arrays import TextFeatures, Tokens
+
+WORDS = ["", "red", "crimson", "blue", "ball"]
+VECTORS = np.array([[0, 0], [1, 0], [0.9, 0.1], [0, 1], [0.5, 0.5]], np.float32)
+
+
+def tokenizer(texts):
+    ids = [[WORDS.index(word) for word in text.split()] for text in texts]
+    rows = np.array([row + [0] * (3 - len(row)) for row in ids], np.int32)
+    return Tokens(rows, rows > 0)
+
+
+class Pictured(nnx.Module):
+    """The text tower of an image-text model: the sum of its words."""
+
+    def __init__(self):
+        self.table = nnx.Param(jnp.asarray(VECTORS))
+
+    def encode_text(self, tokens):
+        embed = jnp.sum(self.table[...][tokens.ids], axis=1)
+        return TextFeatures(embed[:, None], embed, tokens.mask)
+
+
+class Spoken(nnx.Module):
+    """A language model: all it has is its tokens."""
+
+    def __init__(self):
+        self.table = nnx.Param(jnp.asarray(VECTORS) + 1)
+
+    def text(self, ids, mask, at):
+        hidden = self.table[...][ids]
+        return hidden, hidden[:, 0]
+
+
+def cosine(a, b):
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+def test_cosines_are_those_of_the_embeddings_or_of_the_mean_token():
+    ones, others = ["red ball", "blue"], ["blue ball", "crimson ball"]
+    red, crimson, blue, ball = VECTORS[1:]
+    expected = [cosine(red + ball, blue + ball), cosine(blue, crimson + ball)]
+    found = SentenceEncoder(Pictured(), tokenizer).cosines(ones, others)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    # Padding has a vector here, and must not count.
+    expected = [cosine(red + ball + 2, blue + ball + 2), cosine(blue + 1, crimson + ball + 2)]
+    found = SentenceEncoder(Spoken(), tokenizer).cosines(ones, others)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_only_near_captions_are_kept():
+    corpus = SimpleNamespace(caption_list=["Red ball!", "blue ball"])
+    keep = similar(corpus, SentenceEncoder(Pictured(), tokenizer), 0.95)
+    asked = [(0, 0, "crimson"), (0, 0, "blue"), (1, 0, "red"), (1, 1, "ball")]
+    assert list(keep(asked)) == [True, False, False, True]
+    assert list(keep([])) == []
+
+
+def test_similar_without_a_judge_is_refused_in_one_sentence():
+    with pytest.raises(ValueError, match="needs a text model to judge by"):
+        Substitutes(constraint="similar")

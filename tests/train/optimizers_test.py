@@ -1,0 +1,67 @@
+"""Muon where it belongs, AdamW elsewhere; and the mean of the weights."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from mat_jax.train import optimizers
+
+
+def test_blocks_matrices_step_orthogonally_and_the_rest_as_adamw_does():
+    rng = np.random.default_rng(0)
+    weights = {
+        "vision.blocks.0.mlp.fc1.kernel": rng.normal(size=(8, 8)),
+        "vision.blocks.0.mlp.fc1.bias": rng.normal(size=8),
+        "text.tok": rng.normal(size=(6, 8)),
+        "text_proj.kernel": rng.normal(size=(8, 4)),
+    }
+    weights = {name: jnp.asarray(value, jnp.float32) for name, value in weights.items()}
+    slopes = {name: value * 0.01 for name, value in weights.items()}
+    ours = optimizers.muon_adamw(1e-2, weight_decay=0.0, clip=1e9)
+    adam = optax.adamw(1e-2, b2=0.98, weight_decay=0.0)
+    # Optax's own arithmetic needs JAX's usual promotion of types, as in the training step.
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        step, _ = ours.update(slopes, ours.init(weights), weights)
+        plain, _ = adam.update(slopes, adam.init(weights), weights)
+    matrix = "vision.blocks.0.mlp.fc1.kernel"
+    singular = np.linalg.svd(np.asarray(step[matrix]), compute_uv=False)
+    # Newton-Schulz brings all singular values near each other, whatever the gradient's are.
+    assert singular.max() / singular.min() < 2.5
+    np.testing.assert_allclose(np.sqrt(np.mean(np.square(step[matrix]))), 0.2e-2, rtol=0.3)
+    for name in set(weights) - {matrix}:
+        np.testing.assert_allclose(step[name], plain[name], rtol=1e-5, atol=1e-8)
+
+
+def test_the_average_is_that_of_the_weights_after_each_update():
+    """By its formula, from the weights themselves; updates are those of the optimizer inside."""
+    rng = np.random.default_rng(0)
+    weights = {"x": jnp.asarray(rng.normal(size=5), jnp.float32)}
+    plain, ours = optax.adam(0.1), optimizers.averaged(optax.adam(0.1), decay=0.9)
+    memory, beside, walked = ours.init(weights), plain.init(weights), []
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        for n in range(1, 5):
+            slope = {"x": jnp.asarray(rng.normal(size=5), jnp.float32)}
+            step, memory = ours.update(slope, memory, weights)
+            expected, beside = plain.update(slope, beside, weights)
+            np.testing.assert_array_equal(step["x"], expected["x"])
+            weights = optax.apply_updates(weights, step)
+            walked.append(np.asarray(weights["x"], np.float64))
+            shares = 0.1 / (1 - 0.9**n) * 0.9 ** np.arange(n - 1, -1, -1)
+            assert shares.sum() == pytest.approx(1)
+            mean = optimizers.average_of(memory)["x"]
+            np.testing.assert_allclose(mean, shares @ np.stack(walked), rtol=1e-5, atol=1e-7)
+            if n == 1:
+                np.testing.assert_array_equal(mean, weights["x"])
+
+
+def test_an_average_is_found_inside_a_chain_and_missed_where_there_is_none():
+    weights = {"x": jnp.arange(3.0)}
+    chained = optax.chain(optax.clip_by_global_norm(1.0), optimizers.averaged(optax.sgd(0.1)))
+    np.testing.assert_array_equal(optimizers.average_of(chained.init(weights))["x"], weights["x"])
+    assert optimizers.average_of(optax.adam(0.1).init(weights)) is None
+    with pytest.raises(ValueError, match="decay 1.0 must be above 0 and below 1"):
+        optimizers.averaged(optax.sgd(0.1), decay=1.0)
+    with pytest.raises(ValueError, match="call update with params"):
+        chained.update(weights, chained.init(weights))
