@@ -11,7 +11,8 @@ HEAD = """# What the studies found
 Drawn by `python -m experiments.study --redraw` from the JSON files beside this page, one a run:
 every number here stands there with its protocol, its command and its machine. R@1 in percent;
 mean and, after ±, the standard deviation over seeds. Seeds change the order of the data and the
-random starts (the first weights are the same). TR: the nearest caption of a picture is one of its own; IR: the
+random starts (the first weights are the same). TR: the nearest caption of a picture is one of
+its own; IR: the
 nearest picture of a caption is its own. Under attack queries and gallery are all adversarial."""
 
 
