@@ -21,7 +21,7 @@ from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.protocol import protocol_of, versions
 from mat_jax.evaluate.results import eps_text
-from mat_jax.models import generation
+from mat_jax.models import BLIPCaptioner, generation
 from mat_jax.types.arrays import Tokens
 
 SURROGATE = "scenes-albef"
@@ -49,7 +49,12 @@ class Captioned(NamedTuple):
 
 
 def caption(
-    asked: Evaluation, model: nnx.Module, tokenizer: Any, *, name: str, quiet: bool = False
+    asked: Evaluation,
+    model: BLIPCaptioner,
+    tokenizer: models.Tokenizer,
+    *,
+    name: str,
+    quiet: bool = False,
 ) -> Captioned:
     """Attack every picture, let the model describe it, greedily, and ask the world what is so.
 
@@ -122,9 +127,9 @@ def caption(
 
 
 def _attacked(
-    model: nnx.Module,
+    model: BLIPCaptioner,
     images: Float[np.ndarray, "pictures h w 3"],
-    tokenizer: Any,
+    tokenizer: models.Tokenizer,
     aims: Sequence[Sequence[str]],
     threat: ThreatModel,
     bench: Bench,
@@ -161,7 +166,10 @@ def _climb(
 
 
 def written(
-    model: nnx.Module, tokenizer: Any, images: Float[np.ndarray, "pictures h w 3"], batch: int
+    model: BLIPCaptioner,
+    tokenizer: models.Tokenizer,
+    images: Float[np.ndarray, "pictures h w 3"],
+    batch: int,
 ) -> list[str]:
     """The likeliest caption of each picture, word by word."""
     found = []

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from flax import nnx
-
 from mat_jax import evaluate
 from mat_jax.attacks import ThreatModel
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.gallery import Bench, Victim
 from mat_jax.evaluate.protocol import check_request
+from mat_jax.types.protocols import SizedModel, Tokenizer
 
 
 def one_threat(asked: Evaluation, task: str) -> ThreatModel:
@@ -36,7 +35,7 @@ def require(task: str, part: str, of: Any, needed: str, advice: str) -> None:
         )
 
 
-def bench_of(asked: Evaluation, model: nnx.Module, tokenizer: Any, *, quiet: bool) -> Bench:
+def bench_of(asked: Evaluation, model: SizedModel, tokenizer: Tokenizer, *, quiet: bool) -> Bench:
     """A bench that attacks a model's retrieval of the data, and keeps all its pictures."""
     corpus = evaluate.prepare(asked, model, tokenizer, quiet=quiet)
     check_request(asked.attacks, model, corpus, asked.threats)

@@ -14,6 +14,7 @@ from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.protocol import protocol_of, versions
 from mat_jax.evaluate.tasks.grounding import box_scores, grad_cam
 from mat_jax.types.arrays import Tokens
+from mat_jax.types.protocols import SizedModel, Tokenizer
 
 BATCH = 50  # phrases whose maps are made at once
 
@@ -37,7 +38,7 @@ class Grounded(NamedTuple):
 
 
 def ground(
-    asked: Evaluation, model: nnx.Module, tokenizer: Any, *, name: str, quiet: bool = False
+    asked: Evaluation, model: SizedModel, tokenizer: Tokenizer, *, name: str, quiet: bool = False
 ) -> Grounded:
     """Attack every phrase with its picture, and ask the model for the box that it means.
 
@@ -88,8 +89,8 @@ def ground(
 
 
 def chosen(
-    model: nnx.Module,
-    tokenizer: Any,
+    model: SizedModel,
+    tokenizer: Tokenizer,
     pictures: Float[np.ndarray, "phrases h w 3"],
     captions: list[str],
     boxes: Float[np.ndarray, "phrases boxes 4"],

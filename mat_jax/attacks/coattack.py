@@ -15,12 +15,13 @@ from mat_jax.attacks.sep import (
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.substitution import kl
 from mat_jax.types.arrays import Adversarial, Batch
+from mat_jax.types.protocols import Model
 
 ALPHA = 3.0
 
 
 def co_attack(
-    model,
+    model: Model,
     batch: Batch,
     key: Key[Array, ""],
     *,

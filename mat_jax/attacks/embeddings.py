@@ -1,20 +1,22 @@
 """How an attack sees a model: unit embeddings in float32, and a batch not yet attacked."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mat_jax.types.arrays import Adversarial, Batch, Tokens, unit
+from mat_jax.types.protocols import EmbedsWords, Model
 
 
 def embed_images(
-    model, images: Float[Array, "batch height width 3"]
+    model: Model, images: Float[Array, "batch height width 3"]
 ) -> Float[Array, "batch embed"]:
     """Image embeddings on the unit sphere, in float32 whatever the model computes in."""
     return unit(model.encode_image(images).embed.astype(jnp.float32))
 
 
 def embed_texts(
-    model, tokens: Tokens, shift: Float[Array, "captions length width"] | None = None
+    model: Model, tokens: Tokens, shift: Float[Array, "captions length width"] | None = None
 ) -> Float[Array, "*lead embed"]:
     """Text embeddings on the unit sphere, in float32. Any leading axes.
 
@@ -25,6 +27,20 @@ def embed_texts(
     features = model.encode_text(flat) if shift is None else model.encode_text(flat, shift)
     embed = features.embed.astype(jnp.float32)
     return unit(embed).reshape(*lead, embed.shape[-1])
+
+
+def word_embeddings(model: Model) -> Float[Array, "vocabulary width"]:
+    """What each id is embedded as, in float32, without a gradient.
+
+    Raises:
+        TypeError: the model does not show its word embeddings.
+    """
+    if not isinstance(model, EmbedsWords):
+        raise TypeError(
+            f"{type(model).__name__} does not show its word embeddings as `text.tok`, by which "
+            "substitutes are chosen here: take another search, 'important' for example"
+        )
+    return jax.lax.stop_gradient(model.text.tok[...].astype(jnp.float32))
 
 
 def unchanged(batch: Batch) -> Adversarial:

@@ -21,10 +21,11 @@ from mat_jax.attacks.sga import step_size
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.substitution import Embed, kl
 from mat_jax.types.arrays import Adversarial, Batch, Tokens, unit
+from mat_jax.types.protocols import FusesPairs, MatchesPairs, Model
 
 
 def co_attack_fused(
-    model,
+    model: Model,
     batch: Batch,
     key: Array,
     *,
@@ -46,9 +47,9 @@ def co_attack_fused(
         ValueError: the batch carries no words to substitute, or the model does not fuse.
     """
     require_preset(preset)
-    require_fusion(model)
+    reader = require_fusion(model)
     words = attackable_words(batch, threat)
-    embed_fn = pair_encoder(model, batch.images, batch.present.shape[1])
+    embed_fn = pair_encoder(reader, batch.images, batch.present.shape[1])
     prepared = plan_captions(model, batch, words, preset, embed_fn=embed_fn)
     found = attack_captions(
         model, batch, words, threat, prepared, kl, prepared.clean, embed_fn=embed_fn
@@ -58,7 +59,7 @@ def co_attack_fused(
     shares = shares / jnp.maximum(jnp.sum(shares, axis=-1, keepdims=True), 1.0)
 
     def loss(images: Array) -> Array:
-        fused = _pairs(model, images, found.tokens)
+        fused = _pairs(reader, images, found.tokens)
         each = kl(found.unit, fused) + alpha * kl(prepared.clean, fused)
         return jnp.sum(shares * each, axis=-1)
 
@@ -68,7 +69,7 @@ def co_attack_fused(
 
 
 def match_attack(
-    model,
+    model: Model,
     batch: Batch,
     key: Array,
     *,
@@ -90,21 +91,21 @@ def match_attack(
         ValueError: the batch carries no words to substitute, or the model does not fuse.
     """
     require_preset(preset)
-    require_fusion(model)
+    reader = require_fusion(model)
     words = attackable_words(batch, threat)
     captions = batch.present.shape[1]
 
     def objective(image: Array, pair: Array) -> Array:
         """Minus the score of pairs [..., fused + embed] with image embeddings [..., embed]."""
         fused, text = jnp.split(pair, [pair.shape[-1] - image.shape[-1]], axis=-1)
-        logits = model.match_logits(fused.reshape(-1, 1, fused.shape[-1]))[:, 1]
+        logits = reader.match_logits(fused.reshape(-1, 1, fused.shape[-1]))[:, 1]
         return -logits.astype(jnp.float32).reshape(pair.shape[:-1]) - jnp.sum(image * text, -1)
 
     def attacked(images: Array):
         seen = unit(model.encode_image(images).embed.astype(jnp.float32))
         reference = jnp.broadcast_to(seen[:, None], (*batch.present.shape, seen.shape[-1]))
         flat = reference.reshape(-1, seen.shape[-1])
-        embed_fn = pair_encoder(model, images, captions, with_text=True)
+        embed_fn = pair_encoder(reader, images, captions, with_text=True)
         prepared = plan_captions(
             model,
             batch,
@@ -123,7 +124,7 @@ def match_attack(
 
     def loss(images: Array) -> Array:
         seen = unit(model.encode_image(images).embed.astype(jnp.float32))
-        pairs = _pairs(model, images, before.tokens, with_text=True)
+        pairs = _pairs(reader, images, before.tokens, with_text=True)
         reference = jnp.broadcast_to(seen[:, None], (*pairs.shape[:2], seen.shape[-1]))
         return jnp.sum(real * objective(reference, pairs), axis=-1)
 
@@ -139,7 +140,11 @@ def match_attack(
 
 
 def pair_encoder(
-    model, images: Float[Array, "batch height width 3"], captions: int, *, with_text: bool = False
+    model: FusesPairs,
+    images: Float[Array, "batch height width 3"],
+    captions: int,
+    *,
+    with_text: bool = False,
 ) -> Embed:
     """Texts read with the images of their captions: the first token after fusion, in float32.
 
@@ -161,17 +166,18 @@ def pair_encoder(
     return embed
 
 
-def require_fusion(model) -> None:
-    """One clear sentence for a model that does not read image and text together."""
-    if not (hasattr(model, "fuse") and hasattr(model, "match_logits")):
+def require_fusion(model: Model) -> MatchesPairs:
+    """The model, or one clear sentence if it does not read image and text together."""
+    if not isinstance(model, MatchesPairs):
         raise ValueError(
             f"this attack reads image and text fused, which {type(model).__name__} does not do: "
             "take an ALBEF, TCL or BLIP, or another attack, sga for example"
         )
+    return model
 
 
 def _pairs(
-    model, images: Array, tokens: Tokens, *, with_text: bool = False
+    model: FusesPairs, images: Array, tokens: Tokens, *, with_text: bool = False
 ) -> Float[Array, "batch captions features"]:
     """Every caption [batch, captions, length] with its image."""
     lead = tokens.ids.shape[:2]

@@ -14,10 +14,16 @@ from mat_jax.attacks.optimizers.projected_gradient import Loss, NoisyLoss, examp
 from mat_jax.attacks.optimizers.square_search import square
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.types.arrays import Adversarial, Batch
+from mat_jax.types.protocols import Model
 
 
 def no_attack(
-    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+    model: Model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
 ) -> Adversarial:
     """No attack: the batch as it is, in the form of an attack's result."""
     require_preset(preset)
@@ -25,7 +31,7 @@ def no_attack(
 
 
 def pgd_attack(
-    model,
+    model: Model,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -57,7 +63,12 @@ def pgd_attack(
 
 
 def fgsm_attack(
-    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+    model: Model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
 ) -> Adversarial:
     """Minimise the cosine to the image's captions (`away_from_captions`) in one step of `eps`."""
     require_preset(preset)
@@ -67,7 +78,12 @@ def fgsm_attack(
 
 
 def apgd_attack(
-    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+    model: Model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
 ) -> Adversarial:
     """Minimise the cosine to the image's captions (`away_from_captions`) by APGD.
 
@@ -78,7 +94,7 @@ def apgd_attack(
 
 
 def apgd_margin_attack(
-    model,
+    model: Model,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -115,7 +131,12 @@ def _by_apgd(loss_fn: Loss, batch: Batch, key: Array, threat: ThreatModel) -> Ad
 
 
 def square_attack(
-    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+    model: Model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
 ) -> Adversarial:
     """Minimise the cosine to the image's captions (`away_from_captions`) by Square, scores alone.
 
@@ -146,7 +167,7 @@ def proposals(threat: ThreatModel) -> int:
     return 50 * threat.steps
 
 
-def away_from_captions(model, batch: Batch) -> Loss:
+def away_from_captions(model: Model, batch: Batch) -> Loss:
     """`images -> -sum_i cos(e', t_i)` over the image's own captions, which are encoded once.
 
     It has a gradient at the clean image, where the distance from the clean embedding has none. No
@@ -159,7 +180,7 @@ def away_from_captions(model, batch: Batch) -> Loss:
 
 
 def gallery_margin(
-    model, texts: Float[Array, "texts embed"], positive: Bool[Array, "batch texts"]
+    model: Model, texts: Float[Array, "texts embed"], positive: Bool[Array, "batch texts"]
 ) -> Loss:
     """`images -> losses.margin` in a gallery: above 0 where an image finds no caption of its own.
 
@@ -222,7 +243,7 @@ Views = Callable[[Array, Array], Array]
 
 
 def attack_embeds(
-    model,
+    model: Model,
     value_fn: OfEmbeds,
     batch: Batch,
     key: Key[Array, ""],

@@ -17,6 +17,7 @@ from mat_jax.attacks.sep import bert_attack
 from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.attacks.words.substitution import kl
 from mat_jax.types.arrays import Adversarial, Batch
+from mat_jax.types.protocols import Model
 
 
 def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
@@ -25,7 +26,12 @@ def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
 
 
 def mmcoa_text_attack(
-    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+    model: Model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
 ) -> Adversarial:
     """BERT-Attack on every class prompt, once for all images ("text" of the paper).
 
@@ -40,7 +46,7 @@ def mmcoa_text_attack(
 
 
 def mmcoa_attack(
-    model,
+    model: Model,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -72,7 +78,7 @@ def mmcoa_attack(
 
 
 def mmcoa_joint_attack(
-    model,
+    model: Model,
     batch: Batch,
     key: Key[Array, ""],
     *,

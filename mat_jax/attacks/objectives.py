@@ -7,8 +7,6 @@ each image and not all; `is_class(labels, classes)` makes it of class labels. Of
 `mismatch`.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -16,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 from mat_jax.attacks.words.substitution import away as away
 from mat_jax.attacks.words.substitution import kl as kl
 from mat_jax.types.arrays import ImageFeatures, TextFeatures, unit
+from mat_jax.types.protocols import MatchesPairs
 
 Logits = Float[Array, "batch classes"]
 Positive = Bool[Array, "batch classes"]
@@ -112,7 +111,10 @@ def dlr_targeted(logits: Logits, positive: Positive, target: Int[Array, " batch"
 
 
 def mismatch(
-    model: Any, image: ImageFeatures, text: TextFeatures, present: Bool[Array, "batch captions"]
+    model: MatchesPairs,
+    image: ImageFeatures,
+    text: TextFeatures,
+    present: Bool[Array, "batch captions"],
 ) -> Values:
     """How sure a fusion model is that images and captions do not belong together.
 

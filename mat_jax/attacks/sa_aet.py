@@ -7,10 +7,11 @@ from mat_jax.attacks.dra import MIX, SAMPLES, guided, weights
 from mat_jax.attacks.embeddings import embed_texts
 from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.types.arrays import Adversarial, Batch
+from mat_jax.types.protocols import Model
 
 
 def sa_aet_attack(
-    model,
+    model: Model,
     batch: Batch,
     key: Key[Array, ""],
     *,

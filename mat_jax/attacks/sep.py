@@ -17,10 +17,11 @@ from mat_jax.attacks.words.substitution import (
     substitute,
 )
 from mat_jax.types.arrays import Adversarial, Batch, Words
+from mat_jax.types.protocols import Model
 
 
 def bert_attack(
-    model,
+    model: Model,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -48,7 +49,12 @@ def bert_attack(
 
 
 def sep_attack(
-    model, batch: Batch, key: Key[Array, ""], *, threat: ThreatModel, preset: Preset = "strict"
+    model: Model,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
 ) -> Adversarial:
     """Sep-Attack: `pgd_attack` on the images and `bert_attack` on the captions, independently."""
     image = pgd_attack(model, batch, key, threat=threat, preset=preset)
@@ -71,7 +77,7 @@ def attackable_words(batch: Batch, threat: ThreatModel) -> Words:
 
 
 def plan_captions(
-    model,
+    model: Model,
     batch: Batch,
     words: Words,
     preset: Preset,
@@ -104,7 +110,7 @@ def plan_captions(
 
 
 def attack_captions(
-    model,
+    model: Model,
     batch: Batch,
     words: Words,
     threat: ThreatModel,

@@ -18,6 +18,7 @@ from mat_jax.attacks.sep import (
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.substitution import away
 from mat_jax.types.arrays import Adversarial, Batch
+from mat_jax.types.protocols import Model
 
 
 def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
@@ -26,7 +27,7 @@ def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
 
 
 def sga_attack(
-    model,
+    model: Model,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -101,7 +102,7 @@ def sga_attack(
 
 
 def sga_plain_attack(
-    model,
+    model: Model,
     batch: Batch,
     key: Key[Array, ""],
     *,

@@ -28,6 +28,7 @@ from mat_jax.data.clean import clean_caption
 from mat_jax.data.scenes.oracle import is_true
 from mat_jax.data.sources.annotations import rows
 from mat_jax.data.sources.retrieval import RetrievalJson
+from mat_jax.types.protocols import Source
 from mat_jax.utils.files import alone, writable, writing
 from mat_jax.utils.progress import Progress
 
@@ -173,7 +174,7 @@ def _shifted(partner: str | np.ndarray | None, recipe: Recipe, job: Job) -> str 
 
 
 def _entries(
-    source: Any, recipe: Recipe, originals: int | None, out: Path
+    source: Source, recipe: Recipe, originals: int | None, out: Path
 ) -> tuple[list[Entry], list[int]]:
     """The images with their originals and what partners a manifest has already given them, and the
     numbers draws derive from."""

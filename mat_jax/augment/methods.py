@@ -16,9 +16,13 @@ from mat_jax.augment.recipe import Recipe
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import read_image, resize
 from mat_jax.data.scenes import caption, imagine, reimagine, rewrite
+from mat_jax.data.scenes.builder import SceneExample
 from mat_jax.data.scenes.careless import mistaken
 from mat_jax.data.scenes.draw import render
+from mat_jax.data.scenes.facts import Scene
 from mat_jax.models import generation
+from mat_jax.types.arrays import Example
+from mat_jax.types.protocols import HasCaptions, Source
 
 BATCH = 32  # pictures that a device call is for
 PHOTOGRAPHS = 256  # pixels of augmented photographs along a side
@@ -78,7 +82,7 @@ class Way(NamedTuple):
     knobs: tuple[str, ...] = ()
 
 
-def _eda(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
+def _eda(source: Source, entries: Sequence[Entry], recipe: Recipe) -> Make:
     """Synonyms from a file, from a model, or else from the world's lexicon."""
     if recipe.file is not None:
         options = synonyms.from_file(recipe.file)
@@ -96,7 +100,7 @@ def _eda(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
     return make
 
 
-def _langrw(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
+def _langrw(source: Source, entries: Sequence[Entry], recipe: Recipe) -> Make:
     """Rewrites from a file, from a language model, or else by the world's grammar."""
     if recipe.file is not None:
         known = rewriter.from_file(recipe.file)
@@ -129,7 +133,7 @@ def _langrw(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
     return lambda jobs: [rewrite(own_caption(entries, job), job.rng) for job in jobs]
 
 
-def _randaug(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
+def _randaug(source: Source, entries: Sequence[Entry], recipe: Recipe) -> Make:
     size = recipe.size or (None if _is_world(source) else PHOTOGRAPHS)
     augment = jax.jit(partial(rand_augment, ops=recipe.ops, magnitude=recipe.magnitude))
 
@@ -141,7 +145,7 @@ def _randaug(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
     return make
 
 
-def _i2t_human(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
+def _i2t_human(source: Source, entries: Sequence[Entry], recipe: Recipe) -> Make:
     """The captions that are no originals; of a scene, further writers' when they are used up."""
     if recipe.wrong and not _is_world(source):
         raise ValueError(
@@ -165,12 +169,12 @@ def _i2t_human(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
         if not _is_world(source):
             return None
         rng = job.rng
-        return caption(_seen(source[job.index].scene, recipe, rng), rng)
+        return caption(_seen(_scene_of(source[job.index]), recipe, rng), rng)
 
     return lambda jobs: [one(job) for job in jobs]
 
 
-def _i2t_cap(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
+def _i2t_cap(source: Source, entries: Sequence[Entry], recipe: Recipe) -> Make:
     """What a captioner writes of the picture."""
     if recipe.model is None:
         _scene(source, recipe, "a captioner (--model), Salesforce/blip-image-captioning-base say")
@@ -181,7 +185,7 @@ def _i2t_cap(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
         )
     name = recipe.model or "scenes-captioner"
     model, tokenizer = models.load(name)
-    if not hasattr(model, "caption_logits"):
+    if not isinstance(model, models.BLIPCaptioner):
         raise ValueError(f"{name} writes no captions; give a BLIP trained for captioning")
     words = clean_caption(recipe.prompt or "").split()
     prompt = tuple(i for word in words for i in tokenizer.parts(word))
@@ -206,7 +210,7 @@ def _i2t_cap(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
     return make
 
 
-def _t2i(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
+def _t2i(source: Source, entries: Sequence[Entry], recipe: Recipe) -> Make:
     """Other scenes that the caption is true of; or pictures from outside."""
     if recipe.file is not None or recipe.model is not None:
         return _from_outside(source, entries, recipe)
@@ -220,7 +224,7 @@ def _t2i(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
     return lambda jobs: [draw(job) for job in jobs]
 
 
-def _t_i2i(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
+def _t_i2i(source: Source, entries: Sequence[Entry], recipe: Recipe) -> Make:
     """The layout of the picture, redrawn as far as strength says; or pictures from outside."""
     if recipe.file is not None or recipe.model is not None:
         return _from_outside(source, entries, recipe, strength=recipe.strength)
@@ -228,7 +232,9 @@ def _t_i2i(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
 
     def draw(job: Job) -> Partner:
         rng, example = job.rng, source[job.index]
-        scene = reimagine(example.scene, own_caption(entries, job), rng, strength=recipe.strength)
+        scene = reimagine(
+            _scene_of(example), own_caption(entries, job), rng, strength=recipe.strength
+        )
         scene = _seen(scene, recipe, rng)
         return Drawn(render(scene, len(example.image)), scene)
 
@@ -236,7 +242,7 @@ def _t_i2i(source: Any, entries: Sequence[Entry], recipe: Recipe) -> Make:
 
 
 def _from_outside(
-    source: Any, entries: Sequence[Entry], recipe: Recipe, *, strength: float | None = None
+    source: Source, entries: Sequence[Entry], recipe: Recipe, *, strength: float | None = None
 ) -> Make:
     """Pictures of a folder or a list, or of a diffusion model."""
     if recipe.wrong:
@@ -279,9 +285,9 @@ def own_caption(entries: Sequence[Entry], job: Job) -> str:
     return captions[job.number % len(captions)]
 
 
-def _captions(source: Any, index: int) -> tuple[str, ...]:
+def _captions(source: Source, index: int) -> tuple[str, ...]:
     """The captions of an image, by the cheapest way the source offers."""
-    if hasattr(source, "captions"):
+    if isinstance(source, HasCaptions):
         return tuple(source.captions(index))
     return tuple(source[index].captions)
 
@@ -291,11 +297,16 @@ def _seen(scene: Any, recipe: Recipe, rng: np.random.Generator) -> Any:
     return mistaken(scene, rng, wrong=recipe.wrong, ground=recipe.wrong) if recipe.wrong else scene
 
 
-def _is_world(source: Any) -> bool:
-    return hasattr(source[0], "scene")
+def _is_world(source: Source) -> bool:
+    return isinstance(source[0], SceneExample)
 
 
-def _scene(source: Any, recipe: Recipe, instead: str) -> None:
+def _scene_of(example: Example | SceneExample) -> Scene:
+    assert isinstance(example, SceneExample)
+    return example.scene
+
+
+def _scene(source: Source, recipe: Recipe, instead: str) -> None:
     if not _is_world(source):
         raise ValueError(
             f"{recipe.how} knows what scenes hold, but not what photographs do: give {instead}"

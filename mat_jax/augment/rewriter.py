@@ -6,7 +6,7 @@ The model is any text model of transformers, which needs torch for it.
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mat_jax.data.clean import clean_caption
 
@@ -123,13 +123,25 @@ def gumbel(seeds: Sequence[int]) -> Callable:
     return add
 
 
+class ChatTokenizer(Protocol):
+    """What is asked of the tokenizer of a transformers model that chats."""
+
+    chat_template: str | None
+
+    def apply_chat_template(
+        self, said: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool
+    ) -> str:
+        """The conversation as the model was trained to read it."""
+        ...
+
+
 def first_line(text: str) -> str:
     """The first line with words in it, without quotation marks; empty if there is none."""
     lines = [line.strip().strip('"').strip() for line in text.splitlines()]
     return next((line for line in lines if clean_caption(line)), "")
 
 
-def _prompt(caption: str, ask: str, tokenizer: Any, reads: bool) -> str:
+def _prompt(caption: str, ask: str, tokenizer: ChatTokenizer, reads: bool) -> str:
     if reads:
         return f"{ask} {caption}"
     if tokenizer.chat_template:

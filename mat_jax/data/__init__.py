@@ -10,8 +10,6 @@ from mat_jax.data.preparation import attackable as attackable
 from mat_jax.data.scenes import Kinds as Kinds
 from mat_jax.data.scenes import Phrases as Phrases
 from mat_jax.data.scenes import scenes as scenes
-from mat_jax.data.sources.base import Example as Example
-from mat_jax.data.sources.base import Source as Source
 from mat_jax.data.sources.captions import Texts as Texts
 from mat_jax.data.sources.captions import texts as texts
 from mat_jax.data.sources.cifar_pickles import cifar as cifar
@@ -26,4 +24,6 @@ from mat_jax.data.substitutes.characters import CharacterTable as CharacterTable
 from mat_jax.data.substitutes.characters import Typos as Typos
 from mat_jax.data.substitutes.characters import build_characters as build_characters
 from mat_jax.data.substitutes.similarity import SentenceEncoder as SentenceEncoder
+from mat_jax.types.arrays import Example as Example
+from mat_jax.types.protocols import Source as Source
 from mat_jax.types.text_format import TextFormat as TextFormat

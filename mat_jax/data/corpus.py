@@ -11,8 +11,8 @@ from jaxtyping import Float, Int, UInt8
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import Fit
 from mat_jax.data.pixels import Originals, Partners
-from mat_jax.data.sources.base import Source
 from mat_jax.types.arrays import Batch, Tokens, Words
+from mat_jax.types.protocols import HasLabels, HasPartnerCaptions, HasPartnerImages, Source
 from mat_jax.types.text_format import TextFormat
 
 CACHE_BYTES = 1 << 30  # decoded images are kept in memory up to this much
@@ -239,10 +239,10 @@ class Corpus:
 
 
 def _with_partners(
-    source: Any, texts: tuple[tuple[str, ...], ...]
+    source: Source, texts: tuple[tuple[str, ...], ...]
 ) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[int, ...], ...] | None]:
     """Captions with the partners behind them, and where partners are; None if there are none."""
-    if not hasattr(source, "partner_captions"):
+    if not isinstance(source, HasPartnerCaptions):
         return texts, None
     joined = [_joined(own, source.partner_captions(i)) for i, own in enumerate(texts)]
     places = tuple(found for _, found in joined)
@@ -266,9 +266,9 @@ def _joined(
     return tuple(texts), tuple(dict.fromkeys(places))
 
 
-def _pictures(source: Any, size: int, fit: Fit, room: int) -> Partners | None:
+def _pictures(source: Source, size: int, fit: Fit, room: int) -> Partners | None:
     """The partner pictures of a source, if it has some."""
-    found = Partners(source, size, fit, room) if hasattr(source, "partner_images") else None
+    found = Partners(source, size, fit, room) if isinstance(source, HasPartnerImages) else None
     return found if found is not None and found.counts.any() else None
 
 
@@ -284,9 +284,9 @@ def _checked(captions: tuple[str, ...], index: int, name: str) -> tuple[str, ...
     return captions
 
 
-def _labels(source: Any) -> Int[np.ndarray, " images"] | None:
+def _labels(source: Source) -> Int[np.ndarray, " images"] | None:
     """The class of every image, if the source has classes."""
-    if not hasattr(source, "label"):
+    if not isinstance(source, HasLabels):
         return None
     return np.array([source.label(i) for i in range(len(source))], np.int32)
 

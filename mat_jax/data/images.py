@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-# How an image becomes a square: see `resize`.
-Fit = Literal["crop", "press", "align"]
+from mat_jax.types.protocols import Fit as Fit
 
 
 @dataclass(frozen=True)

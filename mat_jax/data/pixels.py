@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from mat_jax.data.images import Fit, resize
+from mat_jax.types.protocols import HasCaptions, HasPartnerImages, Source
 
 Pixels = UInt8[np.ndarray, "height width 3"]
 
@@ -47,7 +48,7 @@ class Store:
 class Originals:
     """The images of a source and their ids."""
 
-    def __init__(self, source: Any, size: int, fit: Fit, room: int) -> None:
+    def __init__(self, source: Source, size: int, fit: Fit, room: int) -> None:
         self.source = source
         self.store = Store(len(source), size, fit, room)
         self.ids: dict[int, int] = {}
@@ -59,7 +60,7 @@ class Originals:
 
     def captions(self, index: int) -> tuple[str, ...]:
         """Captions of an image, by the cheapest way the source offers."""
-        if hasattr(self.source, "captions"):
+        if isinstance(self.source, HasCaptions):
             return tuple(self.source.captions(index))
         example = self.source[index]
         if self.store.kept:  # the image came along, so keep it
@@ -76,7 +77,7 @@ class Originals:
 class Partners:
     """The partner pictures of a source, `counts[i]` of them for image i."""
 
-    def __init__(self, source: Any, size: int, fit: Fit, room: int) -> None:
+    def __init__(self, source: HasPartnerImages, size: int, fit: Fit, room: int) -> None:
         self.source = source
         self.counts = np.array([len(source.partner_images(i)) for i in range(len(source))])
         self.first = np.cumsum(self.counts) - self.counts

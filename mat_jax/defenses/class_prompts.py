@@ -1,7 +1,6 @@
 """Class prompts: what defences made for classification compare an image with."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ from jaxtyping import Array, Float, Int
 from mat_jax.attacks.embeddings import embed_texts
 from mat_jax.attacks.objectives import cross_entropy, is_class
 from mat_jax.types.arrays import Batch, ImageFeatures, Tokens
+from mat_jax.types.protocols import Model, Tokenizer
 
 Logits = Float[Array, "batch classes"]
 
@@ -32,7 +32,7 @@ class Prompts:
                 f"{len(self.texts)} prompts make no choice: give one a class, 2 or more"
             )
 
-    def tokenized(self, tokenizer: Any) -> "Prompts":
+    def tokenized(self, tokenizer: Tokenizer) -> "Prompts":
         """The same with their tokens, cut to the longest: shorter texts cost less to encode."""
         tokens = tokenizer(self.texts)
         longest = int(np.asarray(tokens.mask).sum(axis=1).max())
@@ -53,7 +53,7 @@ class Prompts:
                 f"{len(self.texts)} prompts: give one a class, in the order of the labels"
             )
 
-    def units(self, model: Any) -> Float[Array, "classes embed"]:
+    def units(self, model: Model) -> Float[Array, "classes embed"]:
         """Their embeddings on the unit sphere."""
         if self.tokens is None:
             raise ValueError(
@@ -63,7 +63,9 @@ class Prompts:
         return embed_texts(model, jax.tree.map(jnp.asarray, self.tokens))
 
 
-def class_logits(model: Any, image: ImageFeatures, units: Float[Array, "classes embed"]) -> Logits:
+def class_logits(
+    model: Model, image: ImageFeatures, units: Float[Array, "classes embed"]
+) -> Logits:
     """`scale cos(f(x), t_c)`, whose softmax is what zero-shot classification believes."""
     return model.scale * (image.unit @ units.T)
 

@@ -1,7 +1,6 @@
 """FARE: unsupervised adversarial fine-tuning of the image tower (Schlarmann et al., ICML 2024)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +11,7 @@ from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.inner.images import attack_images
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch
+from mat_jax.types.protocols import EncodesImages
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class FARE:
     def __post_init__(self) -> None:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(
+        self, model: EncodesImages, reference: EncodesImages, batch: Batch, key: PRNGKeyArray
+    ) -> Batch:
         """Images whose embedding has been driven from the original's."""
         target = reference.encode_image(batch.images).embed
 
@@ -66,7 +68,12 @@ class FARE:
         return batch._replace(images=images)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: EncodesImages,
+        reference: EncodesImages,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """Squared distance of each attacked image's embedding to the original's clean one."""
         target = jax.lax.stop_gradient(reference.encode_image(batch.images).embed)

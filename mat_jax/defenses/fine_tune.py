@@ -1,13 +1,13 @@
 """Plain contrastive training: no adversary. The control of every comparison."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.defenses.losses.pair_loss import pair_losses
 from mat_jax.defenses.trainable_parts import Part, belongs, require_part
 from mat_jax.types.arrays import Batch
+from mat_jax.types.protocols import Model
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,19 @@ class FineTune:
     def __post_init__(self) -> None:
         require_part(self.part)
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(
+        self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray
+    ) -> Batch:
         """The batch as it is."""
         return batch
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model | None,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """The loss of each clean pair, in nats."""
         return pair_losses(model, batch, key)

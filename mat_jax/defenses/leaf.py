@@ -1,7 +1,6 @@
 """LEAF: robust text towers, against typing errors (Rocamora et al., NeurIPS 2025)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ from mat_jax.defenses.fare import FARE
 from mat_jax.defenses.losses.contrastive import share_changed
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch
+from mat_jax.types.protocols import Model
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class LEAF:
         if self.positions < 1:
             raise ValueError(f"positions {self.positions} must be 1 or more")
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """Captions with the typing error that leads farthest from the original's embedding."""
         found = leaf_attack(
             model,
@@ -65,7 +65,12 @@ class LEAF:
         return batch._replace(tokens=found.tokens)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """Squared distance of each mistyped caption's embedding to the original's clean one."""
         target = jax.lax.stop_gradient(_targets(reference, batch))
@@ -109,13 +114,18 @@ class FARELEAF:
         """LEAF's."""
         return self.leaf.typos
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """Attacked images and mistyped captions, apart from each other."""
         images = self.fare.perturb(model, reference, batch, key).images
         return self.leaf.perturb(model, reference, batch, key)._replace(images=images)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """The sum of both distances."""
         image, of_image = self.fare.loss(model, reference, batch, batch_adv, key)
@@ -127,6 +137,6 @@ class FARELEAF:
         return self.fare.trains(path) or self.leaf.trains(path)
 
 
-def _targets(reference: Any, batch: Batch) -> Float[Array, "batch embed"]:
+def _targets(reference: Model, batch: Batch) -> Float[Array, "batch embed"]:
     """Where the original puts the clean captions."""
     return reference.encode_text(batch.first).embed

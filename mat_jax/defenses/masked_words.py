@@ -4,13 +4,14 @@ It trains the model that proposes substitutes (`data.Substitutes(mlm=...)`), wit
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mat_jax.models import Tokenizer
 from mat_jax.types.arrays import Batch, Tokens
+from mat_jax.types.protocols import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,19 @@ class MaskedWords:
     words = 0
 
     @classmethod
-    def of(cls, tokenizer: Any) -> "MaskedWords":
+    def of(cls, tokenizer: Tokenizer) -> "MaskedWords":
         """For the vocabulary of a BERT tokenizer, its special tokens standing first."""
-        ids = tokenizer.backend.token_to_id
-        return cls(mask=ids("[MASK]"), first=ids("[MASK]") + 1, vocabulary=tokenizer.vocab_size)
+        mask = tokenizer.backend.token_to_id("[MASK]")
+        if mask is None:
+            raise ValueError(
+                "the tokenizer has no [MASK], which masked language modelling puts in the place "
+                "of words: take a BERT's"
+            )
+        return cls(mask=mask, first=mask + 1, vocabulary=tokenizer.vocab_size)
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(
+        self, model: LanguageModel, reference: LanguageModel | None, batch: Batch, key: PRNGKeyArray
+    ) -> Batch:
         """Hide tokens; the mask of the result is True where a token is to be guessed."""
         ids, inside = batch.tokens
         one, two, three = jax.random.split(key, 3)
@@ -48,7 +56,12 @@ class MaskedWords:
         return batch._replace(tokens=Tokens(hidden, chosen))
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: LanguageModel,
+        reference: LanguageModel | None,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """Mean surprise over the chosen tokens of the batch, in nats, for each caption."""
         hidden, chosen = (x[:, 0] for x in batch_adv.tokens)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, get_args
+from typing import get_args
 
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
@@ -22,6 +22,7 @@ from mat_jax.defenses.losses.pair_loss import Pairs, mixed_losses, require_one_c
 from mat_jax.defenses.one_to_many import all_images
 from mat_jax.defenses.trainable_parts import Part, belongs, require_part
 from mat_jax.types.arrays import Batch, Tokens
+from mat_jax.types.protocols import Model
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,9 @@ class MAT:
         moves = max(self.steps + self.replays - 1, 1)
         return 1.25 * self.eps / moves if self.step_size is None else self.step_size
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(
+        self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray
+    ) -> Batch:
         """The adversarial pairs, move by move of the strategy."""
         texts = partial(self.attack_texts, model) if self.words else None
 
@@ -155,7 +158,7 @@ class MAT:
 
         return self.strategy.play(batch, key, images, texts)
 
-    def attack_texts(self, model: Any, batch: Batch, keys: Key[Array, " batch"]) -> Tokens:
+    def attack_texts(self, model: Model, batch: Batch, keys: Key[Array, " batch"]) -> Tokens:
         """The word attack on all captions of a batch, against its images."""
         return attack_texts(
             model,
@@ -193,7 +196,12 @@ class MAT:
         return project(moved, all_images(clean), self.eps, self.norm)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model | None,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """The weighted losses of each image's pairs, in nats."""
         require_one_caption(batch)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ from mat_jax.defenses.one_to_many import (
     with_images,
 )
 from mat_jax.types.arrays import Batch, Tokens
+from mat_jax.types.protocols import Model
 
 Use = Literal["pairs", "average", "positives"]
 # `augment(images, key) -> images`, all in [0, 1].
@@ -141,7 +142,9 @@ class MATPlus:
             made = jnp.concatenate([batch.partner_images, made], axis=1)
         return batch._replace(partner_images=made)
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(
+        self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray
+    ) -> Batch:
         """The attacked pictures and texts; with `pairs` one example a pair, |S| times as many."""
         clean, together = self._examples(batch), self.use == "positives"
         count = pictures(clean)
@@ -177,7 +180,12 @@ class MATPlus:
         return self.mat.strategy.play(clean, key, move_images, texts, numbers=numbers)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model | None,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """The loss of each example with its partners, in nats."""
         clean = self._examples(batch)

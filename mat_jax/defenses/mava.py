@@ -1,7 +1,7 @@
 """MAVA: multi-granularity aligned visual adversarial fine-tuning (Wang et al., 2025)."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.inner.images import attack_images
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch, unit
+from mat_jax.types.protocols import Model
 
 Neighbours = Literal["uniform", "trajectory"]
 Attack = Literal["pgd", "nesterov"]
@@ -125,7 +126,7 @@ class MAVA:
         """The length of a PGD step."""
         return self.eps / 2 if self.step_size is None else self.step_size
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """Images driven from their captions and from where the original had them."""
         targets = self._targets(reference, batch)
 
@@ -156,7 +157,12 @@ class MAVA:
         return batch._replace(images=images)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """The weighted sum of the three terms for each image."""
         targets = jax.lax.stop_gradient(self._targets(reference, batch))
@@ -173,7 +179,7 @@ class MAVA:
         """The image tower and its projection."""
         return belongs(path, "vision")
 
-    def _targets(self, reference: Any, batch: Batch) -> Targets:
+    def _targets(self, reference: Model, batch: Batch) -> Targets:
         image = reference.encode_image(batch.images).unit
         return Targets(image, embed_texts(reference, batch.tokens) if self.cms else None)
 
@@ -196,7 +202,7 @@ class MAVA:
 
     def _terms(
         self,
-        model: Any,
+        model: Model,
         around: Float[Array, "batch count h w 3"],
         targets: Targets,
         batch: Batch,
@@ -214,7 +220,7 @@ class MAVA:
         cosines = jnp.sum(mean[:, None] * targets.texts, axis=-1)
         return -jnp.sum(present * cosines, axis=1) / jnp.sum(present, axis=1), vsse
 
-    def _inner(self, model: Any, around: Array, targets: Targets, batch: Batch) -> Array:
+    def _inner(self, model: Model, around: Array, targets: Targets, batch: Batch) -> Array:
         cms, vsse = self._terms(model, around, targets, batch)
         return cms + vsse if self.vsse else cms
 

@@ -1,7 +1,7 @@
 """MMCoA: multimodal contrastive adversarial training (Zhou et al., arXiv:2404.19287)."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -15,6 +15,7 @@ from mat_jax.defenses.inner.images import attack_images
 from mat_jax.defenses.losses.contrastive import multi_positive, share_changed
 from mat_jax.defenses.trainable_parts import Part, belongs, require_part
 from mat_jax.types.arrays import Batch, unit
+from mat_jax.types.protocols import Model, Tokenizer
 
 Targets = Literal["classes", "pairs"]
 
@@ -85,11 +86,13 @@ class MMCoA:
             raise ValueError(f"the weights {weights} learn nothing: 0 or more, one of them more")
         require_part(self.part)
 
-    def tokenized(self, tokenizer: Any) -> "MMCoA":
+    def tokenized(self, tokenizer: Tokenizer) -> "MMCoA":
         """The defence for models with this tokenizer."""
         return replace(self, prompts=self.prompts.tokenized(tokenizer))
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(
+        self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray
+    ) -> Batch:
         """Attacked images and attacked prompts, made apart from each other."""
         units, labels = self.prompts.units(model), labels_of(batch)
         tokens = batch.tokens
@@ -120,7 +123,12 @@ class MMCoA:
         return batch._replace(images=images, tokens=tokens)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model | None,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """The weighted losses of each image and of its prompt, in nats."""
         total, metrics = jnp.zeros(len(batch.ids)), {}
@@ -134,7 +142,7 @@ class MMCoA:
                 total, metrics[name] = total + weight * losses, jnp.mean(losses)
         return total, metrics | {"captions_changed": share_changed(batch, batch_adv)}
 
-    def _both_ways(self, model: Any, images: Batch, texts: Batch, labels: Array) -> Array:
+    def _both_ways(self, model: Model, images: Batch, texts: Batch, labels: Array) -> Array:
         """C(image -> text) + C(text -> image)."""
         image = model.encode_image(images.images).embed
         text = model.encode_text(texts.first).embed

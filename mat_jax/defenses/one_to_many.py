@@ -6,7 +6,7 @@ original: each text with $x_0$, each partner picture with $t_0$. A partner was m
 original, so of two partners nobody can say how well they go together.
 """
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from mat_jax.types.arrays import Batch, ImageFeatures, Words
+from mat_jax.types.protocols import EncodesImages
 
 Image = TypeVar("Image")
 Text = TypeVar("Text")
@@ -53,7 +54,7 @@ def of_each(features: ImageFeatures, count: int) -> list[ImageFeatures]:
     return [jax.tree.map(lambda x, n=n: x[:, n], found) for n in range(count)]
 
 
-def encode_images(model: Any, batch: Batch) -> list[ImageFeatures]:
+def encode_images(model: EncodesImages, batch: Batch) -> list[ImageFeatures]:
     """All pictures of a batch, encoded at once, by place."""
     return of_each(model.encode_image(all_images(batch)), pictures(batch))
 

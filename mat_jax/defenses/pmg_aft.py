@@ -1,7 +1,6 @@
 """PMG-AFT: pre-trained model guided adversarial fine-tuning (Wang et al., CVPR 2024)."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +18,7 @@ from mat_jax.defenses.class_prompts import (
 from mat_jax.defenses.tecoa import TeCoA
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch
+from mat_jax.types.protocols import Model, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,23 @@ class PMGAFT:
         if min(self.original_weight, self.clean_weight) < 0:
             raise ValueError("original_weight and clean_weight must be 0 or more")
 
-    def tokenized(self, tokenizer: Any) -> "PMGAFT":
+    def tokenized(self, tokenizer: Tokenizer) -> "PMGAFT":
         """The defence for models with this tokenizer."""
         return replace(self, prompts=self.prompts.tokenized(tokenizer))
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """TeCoA's adversarial images."""
         step = self.eps / 2 if self.step_size is None else self.step_size
         inner = TeCoA(self.prompts, self.eps, self.steps, step, self.norm)
         return inner.perturb(model, reference, batch, key)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """Cross-entropy and both divergences of each attacked image, in nats."""
         labels = labels_of(batch)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -13,6 +12,7 @@ from mat_jax.defenses.inner.images import attack_images
 from mat_jax.defenses.losses.contrastive import multi_positive, recall
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch, ImageFeatures, unit
+from mat_jax.types.protocols import Model
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class QTAFT:
         if self.weight < 0:
             raise ValueError(f"weight {self.weight} must be 0 or more")
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """Images driven from the original's embedding and from their captions."""
         values, _ = self._values(model, reference, batch)
         images = attack_images(
@@ -69,7 +69,12 @@ class QTAFT:
         return batch._replace(images=images)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """The sum above for each attacked image."""
         values, texts = self._values(model, reference, batch)
@@ -78,7 +83,7 @@ class QTAFT:
         return values(image), metrics
 
     def _values(
-        self, model: Any, reference: Any, batch: Batch
+        self, model: Model, reference: Model, batch: Batch
     ) -> tuple[Callable[[ImageFeatures], Array], Array]:
         """What is climbed inside and lessened outside; and the captions' embeddings."""
         target = jax.lax.stop_gradient(reference.encode_image(batch.images).embed)

@@ -1,7 +1,7 @@
 """Sim-CLIP: unsupervised Siamese adversarial fine-tuning (Hossain and Imteaj, 2024)."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -11,6 +11,7 @@ from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.fare import FARE
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch
+from mat_jax.types.protocols import Model
 
 Twin = Literal["trained", "original"]
 
@@ -52,14 +53,19 @@ class SimCLIP:
         if self.twin not in get_args(Twin):
             raise ValueError(f"twin {self.twin!r} is not one of {', '.join(get_args(Twin))}")
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """FARE's adversarial images."""
         step = self.eps / 4 if self.step_size is None else self.step_size
         inner = FARE(eps=self.eps, steps=self.steps, step_size=step, norm=self.norm)
         return inner.perturb(model, reference, batch, key)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """Minus the cosine of the twins, between -1 and 1."""
         attacked = model.encode_image(batch_adv.images).unit

@@ -1,7 +1,6 @@
 """TeCoA: text-guided contrastive adversarial training (Mao et al., ICLR 2023)."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -10,6 +9,7 @@ from mat_jax.defenses.class_prompts import Prompts, accuracy, class_logits, labe
 from mat_jax.defenses.inner.images import attack_images
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch
+from mat_jax.types.protocols import Model, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,13 @@ class TeCoA:
     def __post_init__(self) -> None:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
 
-    def tokenized(self, tokenizer: Any) -> "TeCoA":
+    def tokenized(self, tokenizer: Tokenizer) -> "TeCoA":
         """The defence for models with this tokenizer."""
         return replace(self, prompts=self.prompts.tokenized(tokenizer))
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(
+        self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray
+    ) -> Batch:
         """Images driven from their classes."""
         units, labels = self.prompts.units(model), labels_of(batch)
 
@@ -70,7 +72,12 @@ class TeCoA:
         return batch._replace(images=images)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model | None,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """Cross-entropy of each attacked image, in nats."""
         units, labels = self.prompts.units(model), labels_of(batch)

@@ -1,7 +1,6 @@
 """TeCoA for image-text retrieval: the image-only defence that MAT is compared with."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -10,6 +9,7 @@ from mat_jax.defenses.inner.images import against_texts, attack_images
 from mat_jax.defenses.losses.pair_loss import pair_losses
 from mat_jax.defenses.trainable_parts import Part, belongs, require_part
 from mat_jax.types.arrays import Batch
+from mat_jax.types.protocols import Model
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ class TeCoAITR:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
         require_part(self.part)
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(
+        self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray
+    ) -> Batch:
         """Attacked images, captions as they are."""
         values = against_texts(model, batch, batch.tokens)
         images = attack_images(
@@ -63,7 +65,12 @@ class TeCoAITR:
         return batch._replace(images=images)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model | None,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """The loss of each attacked image with its clean caption, in nats."""
         return pair_losses(model, batch_adv, key)

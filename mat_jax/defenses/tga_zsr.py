@@ -1,7 +1,6 @@
 """TGA-ZSR: text-guided attention for zero-shot robustness (Yu et al., NeurIPS 2024)."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,9 @@ from mat_jax.attacks.threat import Norm, ThreatModel
 from mat_jax.defenses.class_prompts import Prompts, accuracy, class_logits, labels_of, surprise
 from mat_jax.defenses.tecoa import TeCoA
 from mat_jax.defenses.trainable_parts import belongs
+from mat_jax.models.clip import CLIP
 from mat_jax.types.arrays import Batch, ImageFeatures, unit
+from mat_jax.types.protocols import Model, Tokenizer
 
 TINY = 1e-12
 
@@ -59,17 +60,22 @@ class TGAZSR:
         if min(self.refinement, self.constraint) < 0:
             raise ValueError("refinement and constraint must be 0 or more")
 
-    def tokenized(self, tokenizer: Any) -> "TGAZSR":
+    def tokenized(self, tokenizer: Tokenizer) -> "TGAZSR":
         """The defence for models with this tokenizer."""
         return replace(self, prompts=self.prompts.tokenized(tokenizer))
 
-    def perturb(self, model: Any, reference: Any, batch: Batch, key: PRNGKeyArray) -> Batch:
+    def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """TeCoA's adversarial images."""
         inner = TeCoA(self.prompts, self.eps, self.steps, self.step_size, self.norm)
         return inner.perturb(model, reference, batch, key)
 
     def loss(
-        self, model: Any, reference: Any, batch: Batch, batch_adv: Batch, key: PRNGKeyArray
+        self,
+        model: Model,
+        reference: Model,
+        batch: Batch,
+        batch_adv: Batch,
+        key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """Cross-entropy in nats, and the weighted distances of attention, of each image."""
         labels = labels_of(batch)
@@ -94,7 +100,7 @@ class TGAZSR:
 
 
 def attention(
-    model: Any, image: ImageFeatures, texts: Float[Array, "batch embed"], size: int
+    model: Model, image: ImageFeatures, texts: Float[Array, "batch embed"], size: int
 ) -> Float[Array, "batch size size"]:
     """How much each pixel's patch looks like the image's text, 0 to 1 in each image.
 
@@ -104,7 +110,7 @@ def attention(
         texts: of each image one text, on the unit sphere.
         size: side of the images, in pixels.
     """
-    if getattr(model.vision, "style", None) != "clip":
+    if not isinstance(model, CLIP):
         raise ValueError(
             f"TGA-ZSR compares patches with texts, which {type(model).__name__} keeps in different "
             "spaces: train a CLIP"

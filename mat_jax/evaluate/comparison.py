@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flax import nnx
-
 from mat_jax import data, models
 from mat_jax.evaluate import report
 from mat_jax.evaluate.config import Evaluation
@@ -14,10 +12,11 @@ from mat_jax.evaluate.gallery import Victim
 from mat_jax.evaluate.results import Matrix, Result
 from mat_jax.evaluate.runner import evaluate
 from mat_jax.evaluate.transfer import cells
+from mat_jax.types.protocols import SizedModel, Tokenizer
 
 
 def prepare(
-    evaluation: Evaluation, model: Any, tokenizer: Any, *, quiet: bool = False
+    evaluation: Evaluation, model: SizedModel, tokenizer: Tokenizer, *, quiet: bool = False
 ) -> data.Corpus:
     """The gallery of an evaluation for one model, with candidates if an attack changes words."""
     substitutes = evaluation.substitutes if evaluation.on_text else None
@@ -33,8 +32,8 @@ def prepare(
 
 def measure(
     evaluation: Evaluation,
-    model: nnx.Module,
-    tokenizer: Any,
+    model: SizedModel,
+    tokenizer: Tokenizer,
     *,
     name: str,
     corpus: data.Corpus | None = None,

@@ -8,6 +8,7 @@ from mat_jax import data
 from mat_jax.attacks import ATTACKS, ThreatModel
 from mat_jax.attacks.ensembles import ENSEMBLES, require_suite
 from mat_jax.attacks.threat import require_preset
+from mat_jax.types.protocols import Source
 
 USUAL_ATTACKS = tuple(name for name, attack in ATTACKS.items() if attack.usual)
 TASKS = ("retrieval",)
@@ -173,7 +174,7 @@ class Evaluation:
         return source if self.limit is None else First(source, min(self.limit, len(source)))
 
 
-def _embedded(source: Any) -> bool:
+def _embedded(source: Source) -> bool:
     """Whether the embedded world is meant, whose words `scenes-bert` knows."""
     return str(getattr(source, "name", source)).split("/")[0] == "scenes"
 
@@ -181,7 +182,7 @@ def _embedded(source: Any) -> bool:
 class First:
     """The first `count` images of a source, and whatever else the source can tell."""
 
-    def __init__(self, source: Any, count: int) -> None:
+    def __init__(self, source: Source, count: int) -> None:
         self._source, self._count = source, count
 
     def __len__(self) -> int:

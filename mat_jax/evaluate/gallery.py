@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from mat_jax import attacks as suite
 from mat_jax.attacks import ThreatModel
@@ -32,14 +31,15 @@ from mat_jax.models.features import (
     rows,
 )
 from mat_jax.types.arrays import Adversarial
+from mat_jax.types.protocols import SizedModel, Tokenizer
 from mat_jax.utils.progress import Progress
 
 
 class Victim(NamedTuple):
     """A model with what it reads: its tokenizer, and the gallery at its image size."""
 
-    model: nnx.Module
-    tokenizer: Any
+    model: SizedModel
+    tokenizer: Tokenizer
     corpus: Corpus
 
 
@@ -264,7 +264,7 @@ def _strings(corpus: Corpus, index: int, adv: Adversarial, b: int) -> list[str]:
 
 
 def _reread(
-    tokenizer: Any, strings: Sequence[Sequence[str]], adv: Adversarial, checks: dict[str, Any]
+    tokenizer: Tokenizer, strings: Sequence[Sequence[str]], adv: Adversarial, checks: dict[str, Any]
 ) -> None:
     """Count the captions whose text is tokenized otherwise than what the attack put together."""
     tokens = tokenizer([text for captions in strings for text in captions])

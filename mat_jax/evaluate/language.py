@@ -1,15 +1,15 @@
 """What an attack did to the language: words changed, likeness, truth."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from mat_jax.data import SentenceEncoder
+from mat_jax.data import Corpus, SentenceEncoder
+from mat_jax.types.protocols import HasOracle
 
 
 def language_of(
-    corpus: Any,
+    corpus: Corpus,
     clean: Sequence[str],
     attacked: Sequence[str],
     encoder: SentenceEncoder | None = None,
@@ -35,12 +35,11 @@ def language_of(
     }
     if encoder is not None:
         found["similarity"] = float(np.mean(encoder.cosines(clean, attacked)))
-    oracle = getattr(corpus.source, "oracle", None)
-    if oracle is not None:
+    if isinstance(corpus.source, HasOracle):
         texts = iter(attacked)
         answers = []
         for index, own in enumerate(corpus.texts):
-            true = oracle(index)
+            true = corpus.source.oracle(index)
             answers += [true(next(texts)) for _ in own]
         found["true"] = float(np.mean(answers))
     return found

@@ -11,12 +11,13 @@ from mat_jax.attacks.fused import require_fusion
 from mat_jax.attacks.threat import Preset
 from mat_jax.data import Corpus
 from mat_jax.evaluate.results import eps_text
+from mat_jax.types.protocols import Model
 
 PACKAGES = ("mat-jax", "jax", "jaxlib", "flax", "numpy")
 
 
 def check_request(
-    names: Sequence[str], model: Any, corpus: Corpus, threats: Sequence[ThreatModel]
+    names: Sequence[str], model: Model, corpus: Corpus, threats: Sequence[ThreatModel]
 ) -> None:
     """Refuse what cannot be measured before anything is computed."""
     unknown = [name for name in names if name not in suite.ATTACKS]

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-from flax import nnx
 
 from mat_jax import attacks as suites
 from mat_jax.attacks import ThreatModel
@@ -22,15 +21,16 @@ from mat_jax.evaluate.results import Check, Result, Row
 from mat_jax.evaluate.tasks.retrieval import DEPTHS
 from mat_jax.evaluate.worst_case import forecast, kept, worst_of, worst_of_suite
 from mat_jax.models.features import matches_pairs
+from mat_jax.types.protocols import SizedModel, Tokenizer
 
 __all__ = ["Bench", "Victim", "evaluate", "measured"]
 
 
 def evaluate(
-    model: nnx.Module,
+    model: SizedModel,
     corpus: Corpus,
     *,
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     threat: ThreatModel | Sequence[ThreatModel],
     attacks: Sequence[str] = USUAL_ATTACKS,
     suite: str | None = None,

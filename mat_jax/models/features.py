@@ -10,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
+from mat_jax.types.protocols import MatchesPairs, Model, Tokenizer
 
 TEXT_BATCH = 256
 MATCH_BATCH = 128  # texts that are matched with one image at once
@@ -45,16 +46,16 @@ def _scores(graph: Any, state: Any, image: ImageFeatures, texts: TextFeatures) -
 
 def matches_pairs(model: Any) -> bool:
     """Whether a model can say of a pair, read together, if it belongs together."""
-    return hasattr(model, "match_logits")
+    return isinstance(model, MatchesPairs)
 
 
-def encode_images(model: nnx.Module, images: Float[np.ndarray, "batch height width 3"]) -> Encoded:
+def encode_images(model: Model, images: Float[np.ndarray, "batch height width 3"]) -> Encoded:
     """Features of images."""
     return jax.device_get(_images(*nnx.split(model), images))
 
 
 def encode_texts(
-    model: nnx.Module, tokenizer: Any, texts: Sequence[str], *, of: int | None = None
+    model: Model, tokenizer: Tokenizer, texts: Sequence[str], *, of: int | None = None
 ) -> Encoded:
     """Features of captions, tokenized from the strings.
 
@@ -85,7 +86,7 @@ def joined(parts: Sequence[Encoded]) -> Encoded:
 
 
 def match_scores(
-    model: nnx.Module, images: Encoded, texts: Encoded, pairs: Int[np.ndarray, "pairs 2"]
+    model: Model, images: Encoded, texts: Encoded, pairs: Int[np.ndarray, "pairs 2"]
 ) -> Float[np.ndarray, " pairs"]:
     """What a model that matches makes of pairs (image row, text row).
 

@@ -8,6 +8,7 @@ from typing import Any
 from mat_jax.models.blip import SPECIALS, BLIPConfig
 from mat_jax.models.files import Config, build, load
 from mat_jax.models.formats.tokenizer import Tokenizer
+from mat_jax.types.protocols import Captions, LanguageModel, Model
 
 
 @dataclass(frozen=True)
@@ -53,20 +54,20 @@ def _fitted(config: Any, tokenizer: Tokenizer) -> Any:
     return dataclasses.replace(config, **changes)
 
 
-def require_encoders(model: Any, name: object) -> None:
+def require_encoders(model: object, name: object) -> None:
     """Refuse a model that cannot compare images with texts."""
-    if not hasattr(model, "scale"):  # of the space that images and texts share
-        kinds = {"logits": "language model", "decoder": "captioner", "cls_head": "classifier"}
-        kind = next((kinds[part] for part in kinds if hasattr(model, part)), "model")
+    if not isinstance(model, Model):
+        kinds = {LanguageModel: "language model", Captions: "captioner"}
+        kind = next((name for kind, name in kinds.items() if isinstance(model, kind)), "model")
         raise ValueError(
             f"{str(name)!r} is a {kind}, expected one of images and texts: name a CLIP, "
             "scenes-clip for example"
         )
 
 
-def require_language_model(model: Any, name: object) -> None:
+def require_language_model(model: object, name: object) -> None:
     """Refuse a model that cannot say which words may stand in a place."""
-    if not hasattr(model, "logits"):
+    if not isinstance(model, LanguageModel):
         raise ValueError(
             f"{str(name)!r} is no masked language model: name a BERT, scenes-bert for example"
         )

@@ -20,6 +20,7 @@ from mat_jax.train import loop
 from mat_jax.train import mesh as meshes
 from mat_jax.train.checkpoint import OtherModel
 from mat_jax.train.experiment import Evaluation, Experiment, differences
+from mat_jax.types.protocols import Source, Tokenizer
 from mat_jax.utils.files import alone, there, writable, write_text
 from mat_jax.utils.memo import remembered
 
@@ -128,7 +129,7 @@ def fit(
         return trained
 
 
-def _with_prompts(experiment: Experiment, tokenizer: Any) -> Experiment:
+def _with_prompts(experiment: Experiment, tokenizer: Tokenizer) -> Experiment:
     """The experiment with the defence's class prompts as the model reads them, if it has some."""
     if not hasattr(experiment.defense, "tokenized"):
         return experiment
@@ -136,7 +137,7 @@ def _with_prompts(experiment: Experiment, tokenizer: Any) -> Experiment:
 
 
 def _corpus(
-    experiment: Experiment, source: Any, model: Any, tokenizer: Any, quiet: bool
+    experiment: Experiment, source: Source, model: Any, tokenizer: Tokenizer, quiet: bool
 ) -> data.Corpus:
     """The training corpus, with substitution candidates where the defence attacks text."""
     defense = experiment.defense
@@ -158,7 +159,7 @@ def _corpus(
 
 
 def _measure(
-    experiment: Experiment, name: str, model: Any, tokenizer: Any, workdir: Path, quiet: bool
+    experiment: Experiment, name: str, model: Any, tokenizer: Tokenizer, workdir: Path, quiet: bool
 ) -> Any:
     """One model under the experiment's evaluation, or what an earlier start found of it."""
     from mat_jax import evaluate
@@ -267,7 +268,7 @@ def _check_room(workdir: Path, experiment: Experiment, model: Any) -> None:
         )
 
 
-def _facts(experiment: Experiment, source: Any) -> dict[str, Any]:
+def _facts(experiment: Experiment, source: Source) -> dict[str, Any]:
     """What of an experiment can be told from its objects, and decides its numbers."""
     return {
         "model": _text(experiment.model),

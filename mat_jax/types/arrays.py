@@ -19,7 +19,20 @@ Images are floats in [0, 1]; normalisation is the first thing a model does.
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, UInt8
+
+
+class Example(NamedTuple):
+    """One image with its captions.
+
+    `image_id` is a number no other image of the source has: random draws for this image are
+    derived from it, so that they do not depend on the batch it is in.
+    """
+
+    image: UInt8[np.ndarray, "height width 3"]
+    captions: tuple[str, ...]
+    image_id: int
 
 
 class Tokens(NamedTuple):

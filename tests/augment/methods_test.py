@@ -11,8 +11,8 @@ from mat_jax import models
 from mat_jax.augment import Recipe, methods, rand_augment
 from mat_jax.augment.manifest import Entry
 from mat_jax.augment.methods import WAYS, Job, _keys
-from mat_jax.data.sources.base import Example
 from mat_jax.models import generation
+from mat_jax.types.arrays import Example
 
 CAPTIONS = ["a red ball on sand", "two blue boxes", "one man rides a brown horse"]
 

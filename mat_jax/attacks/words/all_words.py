@@ -24,10 +24,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from mat_jax.attacks.embeddings import embed_texts
+from mat_jax.attacks.embeddings import embed_texts, word_embeddings
 from mat_jax.attacks.words.gradient_shortlist import place_of
 from mat_jax.attacks.words.substitution import embed_substitutes
 from mat_jax.types.arrays import Tokens, Words
+from mat_jax.types.protocols import Model
 from mat_jax.types.text_format import TextFormat, compose
 
 # What is raised: `score(units [captions, variants, embed]) -> [captions, variants]`.
@@ -62,7 +63,7 @@ def standing(words: Words, unit: Float[Array, "captions embed"]) -> Standing:
     return Standing(words, jnp.full(words.lengths.shape, -1, jnp.int32), unit)
 
 
-def variants(model, now: Standing) -> tuple[Variants, Int[Array, " captions"]]:
+def variants(model: Model, now: Standing) -> tuple[Variants, Int[Array, " captions"]]:
     """All one-word changes of the captions, encoded, and how many there are of each."""
     words, units = now.words, now.unit
     there = words.substitute_lengths > 0
@@ -90,7 +91,7 @@ def variants(model, now: Standing) -> tuple[Variants, Int[Array, " captions"]]:
     return Variants(found, jnp.concatenate([same, there], axis=1), place), passes
 
 
-def promising(model, now: Standing, score: Score, *, few: int) -> Variants:
+def promising(model: Model, now: Standing, score: Score, *, few: int) -> Variants:
     r"""The `few` one-word changes with the largest first-order gain, whatever their word.
 
     With $E_p$ the token embeddings of the caption and g the gradient of its score by them, the
@@ -102,10 +103,10 @@ def promising(model, now: Standing, score: Score, *, few: int) -> Variants:
     name them, `few` forward passes encode them.
 
     Raises:
-        AttributeError: a model without token embeddings at `model.text.tok`.
+        TypeError: a model that does not show its word embeddings.
     """
     words, rows = now.words, jnp.arange(len(now.unit))
-    table = jax.lax.stop_gradient(model.text.tok[...].astype(jnp.float32))
+    table = word_embeddings(model)
     tokens = compose(words.parts, words.lengths, model.text_format)
     own = table[tokens.ids]
 
@@ -164,7 +165,7 @@ def replaced(now: Standing, table: Variants, values: Float[Array, "captions vari
 
 
 def best_of_all(
-    model, now: Standing, score: Score, *, budget: int, few: int | None = None
+    model: Model, now: Standing, score: Score, *, budget: int, few: int | None = None
 ) -> Standing:
     """`budget` words replaced one by one, each the best of all words by `score`.
 

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from mat_jax.attacks.embeddings import embed_images, embed_texts
+from mat_jax.attacks.embeddings import embed_images, embed_texts, word_embeddings
 from mat_jax.attacks.words.substitution import (
     Objective,
     Plan,
@@ -36,11 +36,12 @@ from mat_jax.attacks.words.substitution import (
     substitute,
 )
 from mat_jax.types.arrays import Batch, Tokens, Words
+from mat_jax.types.protocols import Model
 from mat_jax.types.text_format import TextFormat, compose
 
 
 def shortlist(
-    model, objective: Objective, reference: Float[Array, "*lead reference"], few: int
+    model: Model, objective: Objective, reference: Float[Array, "*lead reference"], few: int
 ) -> Shortlist:
     """The `few` substitutes of a word that promise the largest `objective(reference, e')`.
 
@@ -58,7 +59,7 @@ def shortlist(
     flat = reference.reshape(-1, reference.shape[-1])
 
     def choose(words: Words, slot: Array, captions: Array | None) -> Array:
-        table = jax.lax.stop_gradient(model.text.tok[...].astype(jnp.float32))
+        table = word_embeddings(model)
         rows = jnp.arange(slot.shape[0])
         sizes = words.substitute_lengths[rows, slot]
         each = _mean(table[words.substitutes[rows, slot]], sizes)
@@ -80,7 +81,7 @@ def shortlist(
 
 
 def agreement(
-    model,
+    model: Model,
     batch: Batch,
     *,
     few: int,

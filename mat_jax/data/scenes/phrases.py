@@ -9,7 +9,7 @@ from jaxtyping import Float
 from mat_jax.data.scenes.builder import Scenes
 from mat_jax.data.scenes.facts import Thing
 from mat_jax.data.scenes.oracle import read
-from mat_jax.data.sources.base import Example
+from mat_jax.types.arrays import Example
 
 THINGS = 4  # objects of every scene
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mat_jax.data.clean import clean_caption
-from mat_jax.data.sources.base import Example
+from mat_jax.types.arrays import Example
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from mat_jax.data.images import read_image
-from mat_jax.data.sources.base import Example
+from mat_jax.types.arrays import Example
 
 TEMPLATE = "This is a photo of a {}"  # of TeCoA, and of all that compare themselves with it
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import ImageFiles, read_image
 from mat_jax.data.sources.annotations import rows
-from mat_jax.data.sources.base import Example
+from mat_jax.types.arrays import Example
 
 
 @dataclass(frozen=True, kw_only=True)

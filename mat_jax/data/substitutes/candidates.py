@@ -19,6 +19,7 @@ from mat_jax.data.substitutes.proposals import Alignment, propose
 from mat_jax.data.substitutes.similarity import SentenceEncoder, similar
 from mat_jax.data.substitutes.truth import Keep, truthful
 from mat_jax.types.arrays import Words
+from mat_jax.types.protocols import LanguageModel, ReadableTokenizer
 from mat_jax.types.text_format import TextFormat
 
 
@@ -159,8 +160,8 @@ class Substitutes:
 def build_words(
     captions: Sequence[str],
     tokenizer: WordTokenizer,
-    mlm: Any,
-    mlm_tokenizer: Any,
+    mlm: LanguageModel,
+    mlm_tokenizer: ReadableTokenizer,
     *,
     candidates: int = 10,
     alignment: Alignment = "fixed",

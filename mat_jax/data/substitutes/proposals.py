@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import islice, product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from mat_jax.data.substitutes.stop_words import STOP_WORDS
 from mat_jax.types.arrays import Tokens
+from mat_jax.types.protocols import LanguageModel, ReadableTokenizer
 from mat_jax.utils.cache import unwritable
 
 Alignment = Literal["fixed", "official"]
@@ -31,8 +32,8 @@ OFFICIAL_LOGIT = 0.3  # and the logit below which they stop reading proposals
 
 def propose(
     captions: Sequence[str],
-    mlm: Any,
-    tokenizer: Any,
+    mlm: LanguageModel,
+    tokenizer: ReadableTokenizer,
     *,
     candidates: int,
     alignment: Alignment,
@@ -69,8 +70,8 @@ def propose(
 
 def _propose(
     captions: Sequence[str],
-    mlm: Any,
-    tokenizer: Any,
+    mlm: LanguageModel,
+    tokenizer: ReadableTokenizer,
     candidates: int,
     alignment: Alignment,
     progress: bool,
@@ -105,7 +106,7 @@ class _Reader:
     Both go through one compiled call of fixed shape each, weights as arguments.
     """
 
-    def __init__(self, mlm: Any, tokenizer: Any, candidates: int) -> None:
+    def __init__(self, mlm: LanguageModel, tokenizer: ReadableTokenizer, candidates: int) -> None:
         graph, self.state = nnx.split(mlm)
         self.tokenizer, self.candidates = tokenizer, candidates
         self.top = min(candidates, tokenizer.vocab_size)
@@ -187,7 +188,11 @@ def _padded(rows: list[list[int]], count: int, length: int, pad: int) -> Tokens:
 
 
 def _fingerprint(
-    captions: Sequence[str], mlm: Any, tokenizer: Any, candidates: int, alignment: Alignment
+    captions: Sequence[str],
+    mlm: LanguageModel,
+    tokenizer: ReadableTokenizer,
+    candidates: int,
+    alignment: Alignment,
 ) -> str:
     digest = hashlib.sha256()
     settings = [1, candidates, alignment, sorted(STOP_WORDS), list(captions)]

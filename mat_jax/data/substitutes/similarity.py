@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.substitutes.truth import Keep
 from mat_jax.types.arrays import Tokens, unit
+from mat_jax.types.protocols import Model, Tokenizer
 
 BATCH = 256
 
@@ -23,11 +24,11 @@ class SentenceEncoder:
     2019); of an image-text model it is the embedding it compares with images.
     """
 
-    def __init__(self, model: nnx.Module, tokenizer: Any) -> None:
+    def __init__(self, model: Model, tokenizer: Tokenizer) -> None:
         graph, self.state = nnx.split(model)
         self.tokenizer = tokenizer
         self.known: dict[str, np.ndarray] = {}
-        shared = hasattr(model, "encode_text")
+        shared = isinstance(model, Model)
 
         @jax.jit
         def embed(state: Any, tokens: Tokens) -> Array:

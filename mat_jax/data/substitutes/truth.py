@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mat_jax.data.clean import clean_caption
+from mat_jax.types.protocols import HasOracle
 
 # `keep([(caption, word, substitute), ...])`: may that word of that caption become that?
 Keep = Callable[[Sequence[tuple[int, int, str]]], Sequence[bool]]
@@ -20,12 +21,11 @@ def truthful(corpus: Any) -> Keep | None:
     Substitutes are judged one at a time; with a budget of two words or more, two that are true
     alone may contradict the picture together.
     """
-    oracle = getattr(corpus.source, "oracle", None)
-    if oracle is None:
+    if not isinstance(corpus.source, HasOracle):
         return None
     words = [clean_caption(text).split() for text in corpus.caption_list]
     owner = np.repeat(np.arange(len(corpus)), [len(texts) for texts in corpus.texts])
-    ask = lru_cache(maxsize=1)(oracle)  # tables are built caption by caption
+    ask = lru_cache(maxsize=1)(corpus.source.oracle)  # tables are built caption by caption
 
     def keep(asked: Sequence[tuple[int, int, str]]) -> list[bool]:
         kept = []

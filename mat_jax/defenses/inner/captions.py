@@ -12,6 +12,7 @@ from mat_jax.attacks.embeddings import embed_images, embed_texts
 from mat_jax.attacks.words.all_words import best_of_all, standing
 from mat_jax.attacks.words.substitution import Objective, away, kl, plan, shuffled_plan, substitute
 from mat_jax.types.arrays import Batch, Tokens, Words
+from mat_jax.types.protocols import Model
 
 TextObjective = Literal["away", "kl"]
 Search = Literal["important", "random", "promising", "every"]
@@ -22,7 +23,7 @@ Given = TypeVar("Given")
 
 
 def attack_texts(
-    model: Any,
+    model: Model,
     batch: Batch,
     keys: Key[Array, " batch"],
     *,
@@ -60,7 +61,7 @@ def attack_texts(
             "substitutes=data.Substitutes(...)"
         )
 
-    def attack(given: tuple[Batch, Array], model: Any) -> Tokens:
+    def attack(given: tuple[Batch, Array], model: Model) -> Tokens:
         batch, keys = given
         assert batch.words is not None
         table = batch.words._replace(
@@ -84,7 +85,7 @@ def attack_texts(
 
 
 def _word_by_word(
-    model: Any, table: Words, tokens: Tokens, anchor: Anchor, keys: Array | None, *, budget: int
+    model: Model, table: Words, tokens: Tokens, anchor: Anchor, keys: Array | None, *, budget: int
 ) -> Tokens:
     """Words in the order of their importance, or with keys in random order."""
 
@@ -104,7 +105,7 @@ def _word_by_word(
 
 
 def _of_all_words(
-    model: Any, table: Words, tokens: Tokens, anchor: Anchor, *, budget: int, few: int | None
+    model: Model, table: Words, tokens: Tokens, anchor: Anchor, *, budget: int, few: int | None
 ) -> Tokens:
     """The best substitute of any word, of all or of a few."""
     clean = embed_texts(model, tokens)
@@ -122,7 +123,9 @@ def _of_all_words(
     return jax.tree.map(lambda x, old: x.reshape(old.shape), found, tokens)
 
 
-def device_by_device(function: Callable[[Given, Any], Tokens], given: Given, model: Any) -> Tokens:
+def device_by_device(
+    function: Callable[[Given, Any], Tokens], given: Given, model: Model
+) -> Tokens:
     """`function(given, model)`, on a mesh on each device's part of the batch by itself.
 
     Captions are attacked one apart from another, so no device need wait for another's walk. Left

@@ -14,6 +14,7 @@ from mat_jax.attacks.threat import Norm
 from mat_jax.attacks.words.substitution import away, kl
 from mat_jax.defenses.losses.pair_loss import compare, encode_texts
 from mat_jax.types.arrays import Batch, ImageFeatures, Tokens
+from mat_jax.types.protocols import Model
 
 # One value an image [batch], which PGD climbs.
 ImageValues = Callable[[ImageFeatures], Array]
@@ -50,7 +51,7 @@ def attack_images(
     )
 
 
-def against_texts(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+def against_texts(model: Model, batch: Batch, tokens: Tokens) -> ImageValues:
     """The loss of the images with these captions, which are encoded once; the mean over them.
 
     It is InfoNCE. A pair's loss also counts its image among the negatives of the others' captions;
@@ -61,19 +62,19 @@ def against_texts(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
     return lambda image: compare(model, [image], texts, batch.ids, together=False)
 
 
-def away_from_texts(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+def away_from_texts(model: Model, batch: Batch, tokens: Tokens) -> ImageValues:
     r"""$-\cos(f(x'), g(t'))$, the mean over the captions (SGA, Lu et al. 2023)."""
     target = jnp.mean(embed_texts(model, tokens), axis=1)
     return lambda image: away(image.unit.astype(jnp.float32), target)
 
 
-def kl_from_clean(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+def kl_from_clean(model: Model, batch: Batch, tokens: Tokens) -> ImageValues:
     r"""$KL(softmax(f(x)) \| softmax(f(x')))$ on the unit sphere; no caption matters (Co-Attack)."""
     clean = embed_images(model, batch.images)
     return lambda image: kl(clean, image.unit.astype(jnp.float32))
 
 
-def far_from_clean(model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+def far_from_clean(model: Model, batch: Batch, tokens: Tokens) -> ImageValues:
     r"""$\|f(x') - f(x)\|_2^2$ of the projected vectors; no caption matters (FARE's distance)."""
     clean = model.encode_image(batch.images).embed
     return lambda image: squared_distance(image.embed, clean)
@@ -92,7 +93,7 @@ class WithCleanTexts:
                 "alone, or against_texts or away_from_texts here"
             )
 
-    def __call__(self, model: Any, batch: Batch, tokens: Tokens) -> ImageValues:
+    def __call__(self, model: Model, batch: Batch, tokens: Tokens) -> ImageValues:
         """The sum of both."""
         attacked = self.objective(model, batch, tokens)
         clean = self.objective(model, batch, batch.tokens)

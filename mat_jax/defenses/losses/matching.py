@@ -1,17 +1,16 @@
 """The matching loss: does this text belong to this image, or to one much like it?"""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from mat_jax.types.arrays import ImageFeatures, TextFeatures
+from mat_jax.types.protocols import MatchesPairs
 
 
 def matching_loss(
-    model: Any,
+    model: MatchesPairs,
     image: ImageFeatures,
     text: TextFeatures,
     key: PRNGKeyArray,

@@ -1,7 +1,7 @@
 """The outer loss: what a model minimises on pairs, clean or attacked, by what it can do."""
 
 from dataclasses import astuple, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from mat_jax.defenses.losses.contrastive import many_to_many, recall
 from mat_jax.defenses.losses.matching import matching_loss
 from mat_jax.defenses.one_to_many import encode_images, star
 from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures, Tokens
+from mat_jax.types.protocols import Captions, MatchesPairs, Model
 
 Losses = tuple[Float[Array, " batch"], dict[str, Array]]
 
@@ -44,7 +45,7 @@ class Texts(NamedTuple):
     features: list[TextFeatures] | None  # None for a captioner, which only writes
 
 
-def pair_losses(model: Any, batch: Batch, key: PRNGKeyArray) -> Losses:
+def pair_losses(model: Model | Captions, batch: Batch, key: PRNGKeyArray) -> Losses:
     """The loss a family was made with, one value a pair, in nats; and figures to watch.
 
     - CLIP, ALIGN: InfoNCE;
@@ -71,7 +72,7 @@ def require_one_caption(batch: Batch) -> None:
 
 
 def mixed_losses(
-    model: Any,
+    model: Model | Captions,
     batch: Batch,
     batch_adv: Batch,
     key: PRNGKeyArray,
@@ -111,11 +112,11 @@ def mixed_losses(
     return total, metrics
 
 
-def encode_texts(model: Any, tokens: Tokens) -> Texts:
+def encode_texts(model: Model | Captions, tokens: Tokens) -> Texts:
     """All captions of a batch [batch, captions, length]."""
     batch, count, _ = tokens.ids.shape
     each = [jax.tree.map(lambda x, m=m: x[:, m], tokens) for m in range(count)]
-    if hasattr(model, "caption_logits"):
+    if isinstance(model, Captions):
         return Texts(each, None)
     flat = model.encode_text(jax.tree.map(lambda x: x.reshape(batch * count, -1), tokens))
     found = jax.tree.map(lambda x: x.reshape(batch, count, *x.shape[1:]), flat)
@@ -123,7 +124,7 @@ def encode_texts(model: Any, tokens: Tokens) -> Texts:
 
 
 def _losses(
-    model: Any,
+    model: Model | Captions,
     images: list[ImageFeatures],
     texts: Texts,
     ids: Array,
@@ -132,12 +133,12 @@ def _losses(
 ) -> Losses:
     """The family's loss of pictures with their texts."""
     losses = compare(model, images, texts, ids, together=together)
-    if texts.features is None:
+    if isinstance(model, Captions) or texts.features is None:
         return losses, {}
     pairs = star(images, texts.features)
     first_image, first_text = (one.embed for one in pairs[0])
     metrics = {"recall": recall(first_image, first_text, ids), "scale": model.scale}
-    if not hasattr(model, "match_logits"):
+    if not isinstance(model, MatchesPairs):
         return losses, metrics
     keys = [key, *(jax.random.fold_in(key, m) for m in range(1, len(pairs)))]
     matches = [matching_loss(model, *pair, k, ids) for pair, k in zip(pairs, keys, strict=True)]
@@ -146,14 +147,20 @@ def _losses(
 
 
 def compare(
-    model: Any, images: list[ImageFeatures], texts: Texts, ids: Array, *, together: bool
+    model: Model | Captions,
+    images: list[ImageFeatures],
+    texts: Texts,
+    ids: Array,
+    *,
+    together: bool,
 ) -> Float[Array, " batch"]:
     """How badly pictures and texts find each other, one value an example; what PGD climbs too.
 
     InfoNCE, or of a captioner its surprise at the texts: the mean over the pairs of the `star`, or
     with `together` one `many_to_many`, which a captioner does not have.
     """
-    if texts.features is None:
+    if isinstance(model, Captions) or texts.features is None:
+        assert isinstance(model, Captions)
         pairs = star(images, texts.tokens)
         return mean([captioning(model.caption_logits(image, text), text) for image, text in pairs])
     if together:

@@ -9,6 +9,7 @@ from mat_jax.attacks.objectives import cross_entropy
 from mat_jax.evaluate.checks.preconditions import computes_in
 from mat_jax.evaluate.checks.sample import TIE, Sample, judged, open_question
 from mat_jax.evaluate.results import Check
+from mat_jax.types.protocols import Model
 
 STEP = 0.05 / 255  # of the finite difference, in pixel units
 NOISE = 2e-6  # in a difference of two float32 margins
@@ -72,7 +73,7 @@ def scale(sample: Sample) -> Check:
     may have none in float32 where the first place is safe (AutoAttack's reason for DLR).
     """
     name = "scale of the logits"
-    if not hasattr(sample.model, "scale"):
+    if not isinstance(sample.model, Model):
         return open_question(name, "The model has no scale of its logits.")
     factor = float(sample.model.scale)
     one, other = (

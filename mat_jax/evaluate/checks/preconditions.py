@@ -9,6 +9,7 @@ from mat_jax.evaluate.checks.sample import Sample, judged, read, see
 from mat_jax.evaluate.invariants import Broken
 from mat_jax.evaluate.results import Check
 from mat_jax.types.arrays import Tokens
+from mat_jax.types.protocols import EncodesImages
 
 REPEATS = 5
 ROUNDING = 1e-6  # by which a device may add up otherwise the second time
@@ -145,7 +146,7 @@ def captions(tokens: Tokens) -> Check:
     )
 
 
-def computes_in(model: Any) -> str:
+def computes_in(model: EncodesImages) -> str:
     """The dtype of the image tower."""
     return getattr(getattr(model, "vision", None), "dtype", np.dtype(np.float32)).name
 

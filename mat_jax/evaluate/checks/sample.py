@@ -22,8 +22,10 @@ from mat_jax.attacks.objectives import margin
 from mat_jax.attacks.optimizers.projected_gradient import fold, pgd
 from mat_jax.attacks.optimizers.projections import project, uphill
 from mat_jax.attacks.optimizers.square_search import square
+from mat_jax.data import Corpus
 from mat_jax.evaluate.results import Check
 from mat_jax.types.arrays import Tokens
+from mat_jax.types.protocols import Model
 
 CAPTIONS = 256  # of the gallery, at most: those an image of the sample is told apart from
 TIE = (
@@ -72,9 +74,9 @@ class Sample:
         attack: climbs a readout; called as `pgd` is.
     """
 
-    model: Any
-    ids: np.ndarray
-    images: np.ndarray
+    model: Model
+    ids: Array | np.ndarray
+    images: Array | np.ndarray
     tokens: Tokens
     right: np.ndarray
     threat: ThreatModel
@@ -83,7 +85,7 @@ class Sample:
 
     @classmethod
     def of(
-        cls, model: Any, corpus: Any, threat: ThreatModel, count: int, seed: int = 0
+        cls, model: Model, corpus: Corpus, threat: ThreatModel, count: int, seed: int = 0
     ) -> "Sample":
         """`count` images, evenly spaced, against the captions of `CAPTIONS // captions` images."""
         wide = max(count, CAPTIONS // corpus.caption_count)

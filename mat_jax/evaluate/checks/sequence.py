@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from mat_jax.attacks import ATTACKS, ThreatModel
+from mat_jax.data import Corpus
 from mat_jax.evaluate.checks.adaptive import check_adversary, white_box
 from mat_jax.evaluate.checks.gradients import differences, scale, vanishing
 from mat_jax.evaluate.checks.planted import check_planted, known_answer
@@ -23,12 +24,13 @@ from mat_jax.evaluate.checks.strength import (
 )
 from mat_jax.evaluate.results import Check, Row
 from mat_jax.types.arrays import Tokens
+from mat_jax.types.protocols import Model
 from mat_jax.utils.progress import Progress
 
 
 def before(
-    model: Any,
-    corpus: Any,
+    model: Model,
+    corpus: Corpus,
     *,
     threats: Sequence[ThreatModel],
     attacks: Sequence[str],
@@ -102,6 +104,6 @@ def after(rows: Sequence[Row], worst_cases: Sequence[Row] = ()) -> tuple[Check, 
     return kept([*rows, *worst_cases]), together(rows), no_square(rows)
 
 
-def _captions(corpus: Any) -> Tokens:
+def _captions(corpus: Corpus) -> Tokens:
     """The tokens of all captions, without the empty one that comes last."""
     return Tokens(*(x[:-1] for x in corpus.tokens))
