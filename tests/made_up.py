@@ -3,7 +3,8 @@
 import numpy as np
 
 from mat_jax.evaluate.results import Check, Result, Row, Sights
-from mat_jax.evaluate.tasks.retrieval import Ranks
+from mat_jax.evaluate.tasks.cosine_ranks import both_ways
+from mat_jax.evaluate.tasks.retrieval import Retrieval
 
 ATTACKS = ("none", "pgd", "bert_attack", "sep", "co_attack", "sga")
 WORDS = "a small red striped ball lies left of two dark <boxes> on grey sand & stone".split()
@@ -41,7 +42,9 @@ def made_up(
         found["texts"][:, 0] = [captions * i for i in shown]
         if attack != "none":
             found = {side: rng.permuted(value, axis=1) for side, value in found.items()}
-        ranks = Ranks(_ranks(rng, images, 0.8 * keep), _ranks(rng, len(owner), 0.6 * keep), owner)
+        ranks = both_ways(
+            _ranks(rng, images, 0.8 * keep), _ranks(rng, len(owner), 0.6 * keep), owner
+        )
         return Row(
             attack=attack,
             eps=radius,
@@ -64,6 +67,7 @@ def made_up(
     rows.sort(key=lambda one: ATTACKS.index(one.attack))
     return Result(
         model=name,
+        task=Retrieval(),
         protocol={
             "model": name,
             "gallery": "scenes/test",

@@ -70,22 +70,24 @@ def caption(
     Raises:
         ValueError: data that is not of scenes, a model that writes no captions, or several eps.
     """
-    source, threat = asked.source(), one_threat(asked, "captioning")
+    source: Any = asked.source()
+    threat = one_threat(asked, "captioning")
     advice = "scenes (data.scenes), whose truth is known, and a captioner (scenes-captioner)"
     require("captioning under attack", "data", source, "scene", advice)
     require("captioning under attack", "model", model, "caption_logits", advice)
     bench = bench_of(asked, *models.load(SURROGATE), quiet=quiet)
-    size, count = model.config.image_size, len(bench.corpus)  # type: ignore[missing-attribute]
-    if bench.corpus.image_size != size:
+    size, count = model.config.image_size, len(bench.examples)  # type: ignore[missing-attribute]
+    if bench.examples.image_size != size:
         raise ValueError(
-            f"the captioner reads {size} pixels and {SURROGATE} {bench.corpus.image_size}: give "
+            f"the captioner reads {size} pixels and {SURROGATE} {bench.examples.image_size}: give "
             "one of the same size"
         )
-    clean = np.stack([bench.corpus.image(i) for i in range(count)]) / np.float32(255)
-    said = [bench.corpus.captions(i) for i in range(count)]
+    clean = np.stack([bench.examples.image(i) for i in range(count)]) / np.float32(255)
+    corpus = bench.examples.corpus  # type: ignore[missing-attribute]  # of retrieval
+    said = [corpus.captions(i) for i in range(count)]
     scenes = [source.scene(i) for i in range(count)]
     found = Captioned({}, {}, {}, {}, {})
-    for attack in dict.fromkeys(("none", *WHITE_BOX, *asked.attacks)):
+    for attack in dict.fromkeys(("none", *WHITE_BOX, *asked.names)):
         facts: dict[str, Any]
         if attack in WHITE_BOX:
             towards = attack == "towards_another"
@@ -100,7 +102,7 @@ def caption(
         else:
             points = bench.craft(attack, threat).points[0]
             pictures = np.stack([points.pictures[i] for i in range(count)])
-            facts = protocol_of(attack, threat, bench.preset, count, {})
+            facts = protocol_of(attack, threat, bench.evaluation.preset, count, {})
         captions = written(model, tokenizer, pictures, bench.batch_size)
         found.captions[attack] = captions
         pairs = list(zip(captions, scenes, strict=True))
@@ -111,10 +113,10 @@ def caption(
     found.protocol.update(
         model=name,
         task="captioning",
-        gallery=bench.corpus.name,
+        gallery=bench.examples.name,
         images=count,
         captions=count,
-        preset=bench.preset,
+        preset=bench.evaluation.preset,
         dtype=computes_in(model),
         score="2 true claims / (claims + things of the scene), greedy captions",
         chance=round(100 * float(np.mean([agreement(*pair) for pair in elsewhere])), 4),
@@ -146,7 +148,7 @@ def _attacked(
         ids, mask = tokenizer([text for i in here.tolist() for text in aims[i][:most]])
         shape = (len(here), most, -1)
         tokens = Tokens(ids.reshape(shape), mask.reshape(shape))
-        keys = example_keys(jax.random.key(bench.seed), jnp.asarray(here))
+        keys = example_keys(jax.random.key(bench.evaluation.seed), jnp.asarray(here))
         found.append(_climb(graph, state, images[here], tokens, keys, threat, towards))
     return np.concatenate(found)[: len(images)]
 

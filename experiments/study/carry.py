@@ -20,7 +20,6 @@ from mat_jax.models.soup import average_models
 from mat_jax.train import experiment as experiments
 from mat_jax.train import run as runs
 from mat_jax.utils.files import write_text
-from mat_jax.utils.memo import remembered
 
 # Settings of the evaluation alone: a model need not be trained again for another.
 MEASURING = ("limit", "split")
@@ -30,7 +29,7 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
     """Train and evaluate one run, or go on where it was stopped; returns the result's file.
 
     Leaves in `out/STUDY/NAME-SEED` the run's folder, as `mat_jax.train` makes it, with the
-    evaluation (`evaluate.config.pickle`, `report/`); the trainings of ingredients are in their own
+    evaluation (`report/`); the trainings of ingredients are in their own
     folders. What is there already is not done again: neither steps nor a finished evaluation.
 
     Raises:
@@ -49,24 +48,24 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
     else:
         model, tokenizer = experiment.model.build(experiment.seed)
 
-    asked, decides = runs.question(experiment)
-    # What measures the model, and what of that is kept. Retrieval has a report besides.
-    task, summary = {
-        "retrieval": (evaluate.measure, saved.summary),
-        "grounding": (grounded.ground, grounded.summary),
-        "captioning": (captioned.caption, captioned.summary),
-    }[run.task]
-
-    def measure() -> tuple[Any, float]:
-        start = time.perf_counter()
-        found = task(asked, model, tokenizer, name=run.title, quiet=quiet)
-        return found, time.perf_counter() - start
-
-    result, seconds = remembered(
-        workdir / "evaluation.pickle", (run.bound(), *decides), model, measure
-    )
+    asked = runs.evaluation_of(experiment)
+    start = time.perf_counter()
     if run.task == "retrieval":
+        progress = workdir / "report" / "progress"
+        result = evaluate.evaluate(
+            asked, model, tokenizer, name=run.title, progress=progress, quiet=quiet
+        )
         evaluate.compare({run.title: result}, workdir / "report")
+        found = saved.summary(result)
+    elif run.task == "grounding":
+        found = grounded.summary(
+            grounded.ground(asked, model, tokenizer, name=run.title, quiet=quiet)
+        )
+    else:
+        found = captioned.summary(
+            captioned.caption(asked, model, tokenizer, name=run.title, quiet=quiet)
+        )
+    seconds = time.perf_counter() - start
     content = {
         "study": run.study,
         "name": run.name,
@@ -85,7 +84,7 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         },
         **(costs[0] if len(costs) == 1 else {}),  # of several, minutes alone add up
         "machine": machine(),
-        **summary(result),
+        **found,
     }
     return saved.write(results, run, content)
 

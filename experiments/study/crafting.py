@@ -1,12 +1,14 @@
 """What the measurements beside retrieval share: what they may be asked, and pictures of attacks."""
 
+from dataclasses import replace
 from typing import Any
 
 from mat_jax import evaluate
 from mat_jax.attacks import ThreatModel
 from mat_jax.evaluate.config import Evaluation
-from mat_jax.evaluate.gallery import Bench, Victim
+from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.protocol import check_request
+from mat_jax.evaluate.tasks.retrieval import Retrieval
 from mat_jax.types.protocols import SizedModel, Tokenizer
 
 
@@ -37,16 +39,9 @@ def require(task: str, part: str, of: Any, needed: str, advice: str) -> None:
 
 def bench_of(asked: Evaluation, model: SizedModel, tokenizer: Tokenizer, *, quiet: bool) -> Bench:
     """A bench that attacks a model's retrieval of the data, and keeps all its pictures."""
-    corpus = evaluate.prepare(asked, model, tokenizer, quiet=quiet)
-    check_request(asked.attacks, model, corpus, asked.threats)
-    victim, preset = Victim(model, tokenizer, corpus), asked.preset
-    return Bench(
-        crafter=victim,
-        targets=(victim,),
-        preset=preset,  # type: ignore[arg-type]  # one of the two, as `Evaluation` made sure
-        batch_size=min(asked.batch_size or 32, len(corpus)),
-        shortlist=asked.shortlist,
-        seed=asked.seed,
-        shown=len(corpus),  # a bench keeps the pictures that it shows
-        quiet=quiet,
-    )
+    task = Retrieval()
+    victim = evaluate.prepare(asked, model, tokenizer, task=task, quiet=quiet)
+    check_request(asked.names, task, model, victim.examples, asked.threats)
+    # A bench keeps the pictures that it shows.
+    every = replace(asked, shown=len(victim.examples))
+    return Bench(evaluation=every, task=task, crafter=victim, targets=(victim,), quiet=quiet)

@@ -55,30 +55,31 @@ def ground(
     Raises:
         ValueError: data without boxes, a model that does not read pairs, or several eps.
     """
-    source, threat = asked.source(), one_threat(asked, "grounding")
+    source: Any = asked.source()
+    threat = one_threat(asked, "grounding")
     advice = "phrases with boxes (data.Phrases), and a model that matches pairs (scenes-albef)"
     require("grounding", "data", source, "boxes", advice)
     require("grounding", "model", model, "match_logits", advice)
     bench = bench_of(asked, model, tokenizer, quiet=quiet)
-    count = len(bench.corpus)
+    count = len(bench.examples)
     boxes = np.stack([source.boxes(i) for i in range(count)])
     meant = np.array([source.target(i) for i in range(count)])
     found = Grounded({}, np.array([source.picture(i) for i in range(count)]), {}, {}, {})
-    for attack in dict.fromkeys(("none", *asked.attacks)):
+    for attack in dict.fromkeys(asked.names):
         crafted = bench.craft(attack, threat)
         points = crafted.points[0]
         pictures = np.stack([points.pictures[i] for i in range(count)])
         captions = list(points.captions)
         found.right[attack] = chosen(model, tokenizer, pictures, captions, boxes) == meant
         found.changed[attack] = bench.changed(captions)
-        found.threat[attack] = protocol_of(attack, threat, bench.preset, count, {})
+        found.threat[attack] = protocol_of(attack, threat, bench.evaluation.preset, count, {})
     found.protocol.update(
         model=name,
         task="grounding",
-        gallery=bench.corpus.name,
+        gallery=bench.examples.name,
         images=len(np.unique(found.picture)),
         captions=count,
-        preset=bench.preset,
+        preset=bench.evaluation.preset,
         dtype=computes_in(model),
         score="GradCAM of the first block that reads the image, sum in a box / sqrt(area)",
         seed=asked.seed,

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from experiments.study.plan import Run
 from mat_jax.evaluate.results import WORST_CASE, Result, Row
-from mat_jax.evaluate.tasks.retrieval import DEPTHS
+from mat_jax.evaluate.tasks.cosine_ranks import DEPTHS
 from mat_jax.utils.files import write_text
 
 FIGURES = tuple(f"{direction}@{k}" for direction in ("tr", "ir") for k in DEPTHS)
@@ -256,8 +256,8 @@ def figures(row: Row) -> dict[str, float]:
 
 def by_image(row: Row) -> dict[str, str]:
     """In the gallery's order: whether an image finds a caption, and how many find it."""
-    tr = row.ranks.tr <= 1
-    ir = np.bincount(row.ranks.owner, row.ranks.ir <= 1, len(tr))
+    tr = row.ranks["tr"] <= 1
+    ir = np.bincount(row.ranks.owners["ir"], row.ranks["ir"] <= 1, len(tr))
     counts = {"tr": tr, "ir": ir}
     return {name: " ".join(str(int(one)) for one in of) for name, of in counts.items()}
 
@@ -268,7 +268,9 @@ def neighbours(result: Result) -> list[dict[str, Any]]:
     clean, attacked = rows["none"], rows.get(SHOWN)
     if attacked is None or attacked.sights is None or clean.sights is None:
         return []
-    owner = clean.ranks.owner
+    before, after = clean.sights.pictures, attacked.sights.pictures
+    assert before is not None and after is not None
+    owner = clean.ranks.owners["ir"]
     found = []
     for n, place in enumerate(result.shown):
         query = int(np.flatnonzero(owner == place)[0])
@@ -277,8 +279,8 @@ def neighbours(result: Result) -> list[dict[str, Any]]:
                 "image": int(place),
                 "caption": clean.captions[query],
                 "attacked": attacked.captions[query],
-                "clean": [int(i) for i in clean.sights.pictures[n]],
-                SHOWN: [int(i) for i in attacked.sights.pictures[n]],
+                "clean": [int(i) for i in before[n]],
+                SHOWN: [int(i) for i in after[n]],
             }
         )
     return found

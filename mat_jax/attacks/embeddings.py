@@ -5,11 +5,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mat_jax.types.arrays import Adversarial, Batch, Tokens, unit
-from mat_jax.types.protocols import EmbedsWords, Model
+from mat_jax.types.protocols import EmbedsWords, EncodesImages, Model
 
 
 def embed_images(
-    model: Model, images: Float[Array, "batch height width 3"]
+    model: EncodesImages, images: Float[Array, "batch height width 3"]
 ) -> Float[Array, "batch embed"]:
     """Image embeddings on the unit sphere, in float32 whatever the model computes in."""
     return unit(model.encode_image(images).embed.astype(jnp.float32))

@@ -101,77 +101,70 @@ def members(suite: str, *, norm: str, fuses: bool) -> tuple[Member, ...]:
     )
 
 
-Damage = Int[np.ndarray, "images 2"]
+Damage = Int[np.ndarray, "examples 2"]
 
 
 def standing(
-    tr: Int[np.ndarray, " images"],
-    ir: Int[np.ndarray, " captions"],
-    owner: Int[np.ndarray, " captions"],
-) -> Bool[np.ndarray, " images"]:
-    """Images of which a query still has rank 1: the image itself, or a caption of it.
+    places: Int[np.ndarray, " queries"], owner: Int[np.ndarray, " queries"], examples: int
+) -> Bool[np.ndarray, " examples"]:
+    """Examples of which a query still has rank 1.
 
     Args:
-        tr: the worst rank of each image's best caption so far.
-        ir: the worst rank of each caption's image so far.
-        owner: the image each caption belongs to.
+        places: the worst rank of each query so far.
+        owner: the example each query belongs to; of an image in retrieval, the image's own query
+            and those of its captions.
+        examples: how many there are.
     """
-    captions = np.bincount(owner, weights=ir == 1, minlength=len(tr))
-    return (tr == 1) | (captions > 0)
+    return np.bincount(owner, weights=places == 1, minlength=examples) > 0
 
 
 def damage(
-    tr: Int[np.ndarray, " images"],
-    ir: Int[np.ndarray, " captions"],
-    owner: Int[np.ndarray, " captions"],
+    places: Int[np.ndarray, " queries"], owner: Int[np.ndarray, " queries"], examples: int
 ) -> Damage:
-    """What a gallery does to each image: how many of its queries fall, and the sum of ranks."""
+    """What a gallery does to each example: how many queries fall, and the sum of their ranks."""
 
-    def total(of_images: np.ndarray, of_captions: np.ndarray) -> np.ndarray:
-        sums = np.bincount(owner, weights=of_captions, minlength=len(tr))
-        return of_images + sums.astype(np.int64)
+    def total(values: np.ndarray) -> np.ndarray:
+        return np.bincount(owner, weights=values, minlength=examples).astype(np.int64)
 
-    return np.stack([total(tr > 1, ir > 1), total(tr.astype(np.int64), ir)], axis=1)
+    return np.stack([total(places > 1), total(places)], axis=1)
 
 
-def worse(one: Damage, other: Damage) -> Bool[np.ndarray, " images"]:
-    """For which images one damage is the larger: more queries fall, or as many and deeper."""
+def worse(one: Damage, other: Damage) -> Bool[np.ndarray, " examples"]:
+    """For which examples one damage is the larger: more queries fall, or as many and deeper."""
     equal = one[:, 0] == other[:, 0]
     return (one[:, 0] > other[:, 0]) | (equal & (one[:, 1] > other[:, 1]))
 
 
 class State(NamedTuple):
-    """The worst case so far: the worst rank of every query, and the point kept of each image.
+    """The worst case so far: the worst rank of every query, and the point kept of each example.
 
     `points` is whatever the caller keeps of a gallery; it is only handed back.
     """
 
-    tr: Int[np.ndarray, " images"]
-    ir: Int[np.ndarray, " captions"]
+    places: Int[np.ndarray, " queries"]
     points: Any
     damage: Damage
 
 
-# `merge(points, others, rows) -> points` with those of the images `rows` taken from `others`.
+# `merge(points, others, rows) -> points` with those of the examples `rows` taken from `others`.
 Merge = Callable[[Any, Any, Int[np.ndarray, " rows"]], Any]
 
 
 def updated(
     state: State | None,
     points: Any,
-    tr: np.ndarray,
-    ir: np.ndarray,
-    owner: np.ndarray,
+    places: Int[np.ndarray, " queries"],
+    owner: Int[np.ndarray, " queries"],
+    examples: int,
     merge: Merge,
 ) -> State:
     """The worst case after one more gallery, of these points, in which queries had these ranks."""
-    now = damage(tr, ir, owner)
+    now = damage(places, owner, examples)
     if state is None:
-        return State(tr, ir, points, now)
+        return State(places, points, now)
     more = worse(now, state.damage)
     return State(
-        np.maximum(state.tr, tr),
-        np.maximum(state.ir, ir),
+        np.maximum(state.places, places),
         merge(state.points, points, np.flatnonzero(more)),
         np.where(more[:, None], now, state.damage),
     )
@@ -180,30 +173,30 @@ def updated(
 def in_turn(
     members: Sequence[Member],
     state: State,
-    owner: Int[np.ndarray, " captions"],
+    owner: Int[np.ndarray, " queries"],
     *,
     craft: Callable[[Member, np.ndarray, Any], Any],
-    judge: Callable[[Any], tuple[np.ndarray, np.ndarray]],
+    judge: Callable[[Any], np.ndarray],
     merge: Merge,
 ) -> tuple[State, tuple[int, ...]]:
-    """Run attacks one after another, each on the images of which a query still stands.
+    """Run attacks one after another, each on the examples of which a query still stands.
 
     Args:
         members: in their order.
         state: where to start: the clean gallery, and what else was measured (`updated`).
-        owner: the image each caption belongs to.
-        craft: `(member, rows, points) -> points`, those of the images `rows` made anew.
-        judge: `points -> (tr, ir)`, the ranks in the gallery of these points.
+        owner: the example each query belongs to.
+        craft: `(member, rows, points) -> points`, those of the examples `rows` made anew.
+        judge: `points -> [queries]`, the ranks in the gallery of these points.
         merge: see `Merge`.
 
     Returns:
-        The worst case after the last member, and how many images each had to attack.
+        The worst case after the last member, and how many examples each had to attack.
     """
-    attacked = []
+    attacked, examples = [], len(state.damage)
     for member in members:
-        rows = np.flatnonzero(standing(state.tr, state.ir, owner))
+        rows = np.flatnonzero(standing(state.places, owner, examples))
         attacked.append(len(rows))
         if len(rows):
             gallery = craft(member, rows, state.points)
-            state = updated(state, gallery, *judge(gallery), owner, merge)
+            state = updated(state, gallery, judge(gallery), owner, examples, merge)
     return state, tuple(attacked)

@@ -50,7 +50,6 @@ def mmcoa_attack(
     batch: Batch,
     key: Key[Array, ""],
     *,
-    labels: Int[Array, " batch"],
     threat: ThreatModel,
     preset: Preset = "strict",
 ) -> Adversarial:
@@ -61,12 +60,10 @@ def mmcoa_attack(
     although the prediction is made with the attacked ones; steps of `eps`. `strict`: the attacked
     ones.
 
-    Args:
-        labels: the true class of each image.
-
     Raises:
         ValueError: the batch is none of classification, or carries no words to substitute.
     """
+    labels = _labels(batch)
     result = mmcoa_text_attack(model, batch, key, threat=threat, preset=preset)
     official = preset == "official"
     prompts = embed_texts(model, batch.tokens if official else result.tokens)[0]
@@ -82,7 +79,6 @@ def mmcoa_joint_attack(
     batch: Batch,
     key: Key[Array, ""],
     *,
-    labels: Int[Array, " batch"],
     threat: ThreatModel,
     preset: Preset = "strict",
     alpha: float = ALPHA,
@@ -94,12 +90,12 @@ def mmcoa_joint_attack(
     prompt of the image's own class.
 
     Args:
-        labels: the true class of each image.
         alpha: weight of the prompt.
 
     Raises:
         ValueError: the batch is none of classification, or carries no words to substitute.
     """
+    labels = _labels(batch)
     result = mmcoa_text_attack(model, batch, key, threat=threat, preset=preset)
     clean = embed_images(model, batch.images)
     own = embed_texts(model, result.tokens)[0][labels]
@@ -127,6 +123,12 @@ def _with_images(
 ) -> Adversarial:
     images = attack_images(loss, batch, key, threat, preset, default=step_size, one_sided=False)
     return with_image_counts(result._replace(images=images), threat, preset)
+
+
+def _labels(batch: Batch) -> Int[Array, " batch"]:
+    if batch.labels is None:
+        raise ValueError("the batch has no labels: this attack is on classified images")
+    return batch.labels
 
 
 def _require_prompts(batch: Batch) -> None:

@@ -10,6 +10,8 @@ from mat_jax.attacks.coattack import co_attack
 from mat_jax.attacks.dra import dra_attack
 from mat_jax.attacks.exhaustive import exhaustive_attack
 from mat_jax.attacks.fused import co_attack_fused, match_attack
+from mat_jax.attacks.mmcoa import mmcoa_attack, mmcoa_joint_attack, mmcoa_text_attack
+from mat_jax.attacks.mmcoa import step_size as mmcoa_step_size
 from mat_jax.attacks.sa_aet import sa_aet_attack
 from mat_jax.attacks.sep import bert_attack, sep_attack
 from mat_jax.attacks.sga import sga_attack, sga_plain_attack
@@ -32,6 +34,7 @@ class Attack(NamedTuple):
         step_size: of its image part, unless the threat says; None: its own, and not to be set.
         steps: of its image part; of a search, its proposals.
         usual: measured unless the attacks are named.
+        tasks: of which the attack is made; of others it may mean nothing.
         characters: it changes characters, so a corpus needs a table of those edits.
         fuses: it needs a model that reads image and text together.
         norms: in which it works.
@@ -48,6 +51,7 @@ class Attack(NamedTuple):
     step_size: images.StepSize | None = images.step_size
     steps: Callable[[ThreatModel], int] = lambda threat: threat.steps
     usual: bool = True
+    tasks: tuple[str, ...] = ("retrieval",)
     characters: bool = False
     fuses: bool = False
     norms: tuple[str, ...] = ("linf", "l2")
@@ -56,12 +60,13 @@ class Attack(NamedTuple):
     searches: bool = False
 
 
+ZERO_SHOT = ("zero_shot",)
 # Those that are asked for by name; the first have step sizes of their own.
 _image = partial(Attack, on_images=True, step_size=None, usual=False)
 _both = partial(Attack, on_images=True, on_text=True, usual=False)
 
 ATTACKS = {
-    "none": Attack(images.no_attack, "clean"),
+    "none": Attack(images.no_attack, "clean", tasks=("retrieval", "zero_shot")),
     "pgd": Attack(images.pgd_attack, "PGD", on_images=True, stops=True),
     "bert_attack": Attack(bert_attack, "BERT-Attack", on_text=True),
     "sep": Attack(
@@ -106,6 +111,13 @@ ATTACKS = {
     "co_attack_fused": _both(co_attack_fused, "Co-Attack (fused)", fuses=True),
     "match": _both(match_attack, "match score", step_size=sga_step_size, fuses=True),
     "leaf": Attack(leaf_attack, "LEAF", on_text=True, usual=False, characters=True),
+    "mmcoa_text": Attack(
+        mmcoa_text_attack, "prompts (BERT-Attack)", on_text=True, usual=False, tasks=ZERO_SHOT
+    ),
+    "mmcoa": _both(mmcoa_attack, "MMCoA", step_size=mmcoa_step_size, tasks=ZERO_SHOT),
+    "mmcoa_joint": _both(
+        mmcoa_joint_attack, "MMCoA (joint)", step_size=mmcoa_step_size, tasks=ZERO_SHOT
+    ),
     "fgsm": _image(images.fgsm_attack, "FGSM", steps=lambda threat: 1),
     "apgd": _image(images.apgd_attack, "APGD", contains=("fgsm", "square")),
     # It contains none: it climbs what TR asks alone, and others may do more to IR.

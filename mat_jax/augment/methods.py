@@ -21,8 +21,7 @@ from mat_jax.data.scenes.careless import mistaken
 from mat_jax.data.scenes.draw import render
 from mat_jax.data.scenes.facts import Scene
 from mat_jax.models import generation
-from mat_jax.types.arrays import Example
-from mat_jax.types.protocols import HasCaptions, Source
+from mat_jax.types.protocols import Captioned, HasCaptions, Source
 
 BATCH = 32  # pictures that a device call is for
 PHOTOGRAPHS = 256  # pixels of augmented photographs along a side
@@ -301,7 +300,7 @@ def _is_world(source: Source) -> bool:
     return isinstance(source[0], SceneExample)
 
 
-def _scene_of(example: Example | SceneExample) -> Scene:
+def _scene_of(example: Captioned) -> Scene:
     assert isinstance(example, SceneExample)
     return example.scene
 

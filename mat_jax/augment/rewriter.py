@@ -6,7 +6,7 @@ The model is any text model of transformers, which needs torch for it.
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mat_jax.data.clean import clean_caption
 
@@ -123,6 +123,7 @@ def gumbel(seeds: Sequence[int]) -> Callable:
     return add
 
 
+@runtime_checkable
 class ChatTokenizer(Protocol):
     """What is asked of the tokenizer of a transformers model that chats."""
 

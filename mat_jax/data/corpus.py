@@ -12,21 +12,16 @@ from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import Fit
 from mat_jax.data.pixels import Originals, Partners
 from mat_jax.types.arrays import Batch, Tokens, Words
-from mat_jax.types.protocols import HasLabels, HasPartnerCaptions, HasPartnerImages, Source
+from mat_jax.types.protocols import (
+    HasLabels,
+    HasPartnerCaptions,
+    HasPartnerImages,
+    Source,
+    Tokenizer,
+)
 from mat_jax.types.text_format import TextFormat
 
 CACHE_BYTES = 1 << 30  # decoded images are kept in memory up to this much
-
-
-@runtime_checkable
-class CaptionTokenizer(Protocol):
-    """What a corpus asks of a tokenizer: `models.Tokenizer` is one."""
-
-    text_format: TextFormat
-
-    def __call__(self, captions: Sequence[str], /) -> Tokens:
-        """Tokens [captions, length]."""
-        ...
 
 
 @runtime_checkable
@@ -75,7 +70,7 @@ class Corpus:
     def prepare(
         cls,
         source: Source,
-        tokenizer: CaptionTokenizer,
+        tokenizer: Tokenizer,
         *,
         image_size: int,
         fit: Fit = "crop",

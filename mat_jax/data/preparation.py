@@ -3,14 +3,14 @@
 from typing import Any
 
 from mat_jax.data.corpus import Corpus
-from mat_jax.data.substitutes.candidates import WordTokenizer
+from mat_jax.types.protocols import Tokenizer
 from mat_jax.utils.cache import folder
 
 
 def attackable(
     corpus: Corpus,
     substitutes: Any,
-    tokenizer: WordTokenizer,
+    tokenizer: Tokenizer,
     *,
     progress: bool = False,
 ) -> Corpus:

@@ -25,12 +25,14 @@ from pathlib import Path
 from mat_jax import models
 from mat_jax.attacks import ATTACKS
 from mat_jax.attacks.ensembles import ENSEMBLES
-from mat_jax.evaluate.comparison import compare, measure, prepare, shared_settings
-from mat_jax.evaluate.config import TASKS, USUAL_ATTACKS, Evaluation
+from mat_jax.evaluate.comparison import compare
+from mat_jax.evaluate.config import Evaluation, usual_attacks
 from mat_jax.evaluate.invariants import Broken
 from mat_jax.evaluate.results import Matrix
-from mat_jax.evaluate.runner import Victim
+from mat_jax.evaluate.runner import evaluate, prepare
 from mat_jax.evaluate.tables import format_cautions, format_matrix, format_table
+from mat_jax.evaluate.tasks.base import Victim
+from mat_jax.evaluate.tasks.registry import TASKS
 from mat_jax.evaluate.transfer import cells, columns, measure_transfer
 from mat_jax.models.features import matches_pairs
 from mat_jax.utils.command_line import Parser
@@ -45,18 +47,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
+        print("stopped; the same command goes on where it was", file=sys.stderr)
         return 130
     return 0
 
 
 def _run(given: argparse.Namespace) -> str:
     out = writable(Path(given.out))
-    attacks = tuple(dict.fromkeys(("none", *_list(given.attacks))))
+    asked = usual_attacks(given.task) if given.attacks is None else _list(given.attacks)
+    attacks = tuple(dict.fromkeys(("none", *asked)))
     evaluation = Evaluation(
         data=given.data,
         images=given.images,
+        task=given.task,
         attacks=attacks,
+        classes=given.classes,
+        templates=given.templates,
         suite=_suite(given, attacks),
         eps=tuple(_number("--eps", text) for text in _list(given.eps)),
         norm=given.norm,
@@ -101,20 +107,26 @@ def _run(given: argparse.Namespace) -> str:
             "leave out --stop-beyond"
         )
     found: Matrix | None = None
+    progress = out / "progress"
     if surrogates:
         found = measure_transfer(
+            evaluation,
             {names[path]: victims[names[path]] for path in surrogates},
             {names[path]: victims[names[path]] for path in targets},
-            threats=evaluation.threats,
-            attacks=evaluation.attacks,
-            checks=evaluation.checks,
-            **shared_settings(evaluation, len(next(iter(victims.values())).corpus)),
+            progress=progress,
         )
         results = columns(found)
     else:
         results = {
-            name: measure(evaluation, model, tokenizer, name=name, corpus=corpus)
-            for name, (model, tokenizer, corpus) in victims.items()
+            name: evaluate(
+                evaluation,
+                victim.model,
+                victim.tokenizer,
+                name=name,
+                victim=victim,
+                progress=progress / str(number),
+            )
+            for number, (name, victim) in enumerate(victims.items())
         }
     path = compare(results, out, matrix=found)
     every = results if found is None else cells(found)
@@ -146,7 +158,7 @@ def _victim(path: str, evaluation: Evaluation, dtype: str | None) -> Victim:
     """A model, loaded, with its gallery."""
     model, tokenizer = models.load(path, dtype=dtype)
     models.require_encoders(model, path)
-    return Victim(model, tokenizer, prepare(evaluation, model, tokenizer))
+    return prepare(evaluation, model, tokenizer)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -162,12 +174,10 @@ def _parser() -> argparse.ArgumentParser:
         help="folder in Hugging Face layout, shipped name or hub id; or several: a,b",
     )
     add("--surrogate", help="craft the attacks on this model, or several, and measure on --model")
-    add("--task", choices=TASKS, default="retrieval")
-    add(
-        "--attacks",
-        default=",".join(USUAL_ATTACKS),
-        help=f"comma-separated, of {', '.join(ATTACKS)}",
-    )
+    add("--task", choices=tuple(TASKS), default="retrieval")
+    add("--attacks", help=f"comma-separated, of {', '.join(ATTACKS)}; default: the usual ones")
+    add("--classes", help="zero-shot: a JSON list of the names of the classes")
+    add("--templates", help="zero-shot: a prompt with {} for the name, or a JSON list of them")
     add(
         "--suite",
         help=f"then attack what still stands: {', '.join(ENSEMBLES)}, or none; default: quick "

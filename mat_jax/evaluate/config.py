@@ -7,11 +7,15 @@ from typing import Any
 from mat_jax import data
 from mat_jax.attacks import ATTACKS, ThreatModel
 from mat_jax.attacks.ensembles import ENSEMBLES, require_suite
-from mat_jax.attacks.threat import require_preset
+from mat_jax.attacks.threat import Preset, require_preset
 from mat_jax.types.protocols import Source
 
-USUAL_ATTACKS = tuple(name for name, attack in ATTACKS.items() if attack.usual)
-TASKS = ("retrieval",)
+RETRIEVAL = "retrieval"
+
+
+def usual_attacks(task: str) -> tuple[str, ...]:
+    """The attacks that are measured unless some are named."""
+    return tuple(n for n, attack in ATTACKS.items() if attack.usual and task in attack.tasks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +26,12 @@ class Evaluation:
         data: the held-out source, a function of no arguments that returns one, "scenes" for the
             test scenes of the embedded world, or the path of a retrieval JSON file.
         images: image root of that JSON file.
-        attacks: names from `mat_jax.attacks.ATTACKS`; "none" is the clean measurement.
+        task: name of a task of `evaluate.tasks.registry`: "retrieval" or "zero_shot".
+        attacks: names from `mat_jax.attacks.ATTACKS`; "none" is the clean measurement; None takes
+            the usual ones of the task.
+        classes: for zero-shot, a JSON file with the names of the classes; None takes the data's.
+        templates: for zero-shot, the prompts with `{}` or `{c}` for the name of the class: one
+            text, several, or a JSON file with a list of them; None takes the data's own.
         suite: "quick", "standard" or "thorough" (`mat_jax.attacks.ensembles`): attacks that run
             after those, each on what still stands; None for the worst of `attacks` alone.
         eps: radius of the image attacks, in [0, 1] pixel units for linf; several make several
@@ -58,7 +67,10 @@ class Evaluation:
 
     data: Any
     images: str | Path | None = None
-    attacks: tuple[str, ...] = USUAL_ATTACKS
+    task: str = RETRIEVAL
+    attacks: tuple[str, ...] | None = None
+    classes: str | Path | None = None
+    templates: str | Path | tuple[str, ...] | None = None
     suite: str | None = None
     eps: float | tuple[float, ...] = 2 / 255
     norm: str = "linf"
@@ -70,7 +82,7 @@ class Evaluation:
     constraint: str = "none"
     similarity: float = 0.8
     encoder: str | Path | None = None
-    preset: str = "strict"
+    preset: Preset = "strict"
     limit: int | None = None
     captions_per_image: int | None = None
     shortlist: int = 128
@@ -83,7 +95,7 @@ class Evaluation:
     def __post_init__(self) -> None:
         if not self.radii:
             raise ValueError("the evaluation has no eps: give at least one, 2/255 for example")
-        unknown = [name for name in self.attacks if name not in ATTACKS]
+        unknown = [name for name in self.attacks or () if name not in ATTACKS]
         if unknown:
             raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(ATTACKS)}")
         for name in ("limit", "captions_per_image", "shortlist", "batch_size", "stop_beyond"):
@@ -101,6 +113,12 @@ class Evaluation:
         if self.suite is not None:
             require_suite(self.suite)
         self.threats  # noqa: B018  # refuses what no threat model may be
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The attacks to measure, each once; the clean measurement is always the first."""
+        asked = usual_attacks(self.task) if self.attacks is None else self.attacks
+        return tuple(dict.fromkeys(("none", *asked)))
 
     @property
     def radii(self) -> tuple[float, ...]:
@@ -144,7 +162,7 @@ class Evaluation:
     def on_text(self) -> bool:
         """Whether an attack puts in words, which a language model must propose."""
         members = [member.attack for member in ENSEMBLES[self.suite]] if self.suite else []
-        used = [ATTACKS[name] for name in (*self.attacks, *members)]
+        used = [ATTACKS[name] for name in (*self.names, *members)]
         return any(attack.on_text and not attack.characters for attack in used)
 
     @property
@@ -159,8 +177,12 @@ class Evaluation:
             found["similarity"] = self.similarity
         return found
 
-    def source(self) -> Any:
-        """The held-out source itself, cut to the limit."""
+    def source(self) -> Source:
+        """The held-out source itself, cut to the limit.
+
+        Raises:
+            ValueError: a file without its image root.
+        """
         if isinstance(self.data, str | Path):
             if str(self.data) == "scenes":
                 return data.scenes("test", limit=self.limit)
@@ -170,11 +192,14 @@ class Evaluation:
                     "paths in the file start from"
                 )
             return data.retrieval_json(self.data, images=self.images, limit=self.limit)
-        source = self.data() if callable(self.data) else self.data
+        return self.cut(self.data() if callable(self.data) else self.data)
+
+    def cut(self, source: Source) -> Source:
+        """The first images of a source, so many as the limit says."""
         return source if self.limit is None else First(source, min(self.limit, len(source)))
 
 
-def _embedded(source: Source) -> bool:
+def _embedded(source: object) -> bool:
     """Whether the embedded world is meant, whose words `scenes-bert` knows."""
     return str(getattr(source, "name", source)).split("/")[0] == "scenes"
 

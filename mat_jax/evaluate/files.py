@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from mat_jax.evaluate.results import WORST_CASE, Matrix, Result, Row
-from mat_jax.evaluate.tasks.retrieval import DEPTHS
 from mat_jax.utils.files import writing
 
 
@@ -19,16 +18,16 @@ def as_json(results: Mapping[str, Result], matrix: Matrix | None = None) -> dict
     `headline` of a model is its worst case at each eps; `transfer`, where attacks were crafted on
     surrogates, has R@1 by attack, metric, surrogate and target.
     """
+    first = next(iter(results.values()))
     content = {
-        "task": "retrieval",
+        "task": first.task.name,
         "unit": "percent",
         "intervals": "95 %: Wilson for recall and asr, bootstrap over images for drop and lost",
         "definitions": {
-            "tr@k": "share of images with an own caption among the first k",
-            "ir@k": "share of captions with their image among the first k",
+            **first.task.definitions,
             "asr@k": "SGA: share of the queries right when clean that fail under attack",
-            "drop@k": "Co-Attack: clean minus adversarial recall, in points",
-            "lost@k": "share of the clean recall that is gone",
+            "drop@k": "Co-Attack: clean minus adversarial share, in points",
+            "lost@k": "share of the clean share that is gone",
             "worst_case": "the largest rank of each query over clean and its members",
         },
         "models": [
@@ -53,7 +52,7 @@ def as_json(results: Mapping[str, Result], matrix: Matrix | None = None) -> dict
 
 def _headline_json(row: Row) -> dict[str, Any]:
     """The number to quote, with what it is the worst of."""
-    found = {f"{d}@1": 100 * row.ranks.recall(d, 1) for d in ("tr", "ir")}
+    found = {f"{kind}@1": 100 * row.ranks.recall(kind, 1) for kind in row.ranks.kinds}
     return {"attack": row.attack, "eps": row.eps, **found, "protocol": dict(row.protocol)}
 
 
@@ -72,7 +71,7 @@ def _matrix_json(matrix: Matrix) -> list[dict[str, Any]]:
                     }
                     for surrogate, own in matrix.items()
                 }
-                for direction in ("tr", "ir")
+                for direction in row.ranks.kinds
             },
         }
         for index, row in enumerate(first.rows)
@@ -88,12 +87,16 @@ def _row_json(name: str, result: Result, row: Row) -> dict[str, Any]:
         "language": dict(row.language),
         "seconds": row.seconds,
         "checks": dict(row.checks),
-        "ranks": [f"{ranks_key(name, row)}_tr", f"{ranks_key(name, row)}_ir"],
+        "ranks": [f"{ranks_key(name, row)}_{kind}" for kind in row.ranks.kinds],
     }
     if row.rounded is not None:
         content["figures_8bit"] = {
-            f"{d}@{k}": 100 * row.rounded.recall(d, k) for d in ("tr", "ir") for k in DEPTHS
+            f"{kind}@{k}": 100 * row.rounded.recall(kind, k)
+            for kind in row.rounded.kinds
+            for k in result.task.depths
         }
+    if result.per_class.get(row.name):
+        content["per_class"] = result.per_class[row.name]
     return content
 
 
@@ -112,10 +115,18 @@ def save(
     """
     arrays: dict[str, np.ndarray] = {}
     for name, result in results.items():
-        arrays[f"{'_'.join(name.replace('/', '-').split())}_owner"] = result.clean.ranks.owner
+        start = "_".join(name.replace("/", "-").split())
+        owners = result.clean.ranks.owners
+        # Of retrieval the images own themselves, so one array says all.
+        last = list(owners)[-1]
+        arrays[f"{start}_owner"] = owners[last]
+        if result.answers is not None:
+            arrays[f"{start}_labels"] = result.answers.labels
         for row in result.rows:
-            arrays[f"{ranks_key(name, row)}_tr"] = row.ranks.tr
-            arrays[f"{ranks_key(name, row)}_ir"] = row.ranks.ir
+            for kind, ranks in row.ranks.places.items():
+                arrays[f"{ranks_key(name, row)}_{kind}"] = ranks
+            for kind, answers in row.ranks.answers.items():
+                arrays[f"{ranks_key(name, row)}_{kind}_answers"] = answers
     text = json.dumps(_finite(as_json(results, matrix)), indent=1, allow_nan=False)
     with writing(folder / "ranks.npz") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

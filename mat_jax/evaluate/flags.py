@@ -1,38 +1,23 @@
 """What a reader of the numbers should know, in plain sentences."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 from mat_jax.attacks import ATTACKS
-from mat_jax.data import clean_caption
 from mat_jax.evaluate.results import Row, eps_text
 
 
-def findings(
-    rows: Sequence[Row], texts: Sequence[Sequence[str]]
+def flags_and_notes(
+    rows: Sequence[Row], cautions: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Flags (things that ask for care) and notes (things that were checked and hold).
 
     Args:
         rows: the measurements, the clean one first.
-        texts: the captions of each image.
+        cautions: what the task says of its examples.
     """
-    flags, notes = [], []
-    images, captions = len(texts), sum(len(t) for t in texts)
+    flags, notes = list(cautions), []
     clean = rows[0]
-    if images < 100:
-        flags.append(f"Only {images} images: the intervals are wide, and a small gallery is easy.")
-    owners: dict[str, set[int]] = {}
-    for i, own in enumerate(texts):
-        for text in own:
-            owners.setdefault(clean_caption(text), set()).add(i)
-    shared = sum(n for t, n in _counts(texts).items() if len(owners[t]) > 1)
-    if shared > captions / 100:
-        flags.append(
-            f"{100 * shared / captions:.1f} % of the captions stand with more than one image; "
-            "their image cannot be told from the words, and ties count against the model."
-        )
     for row in rows[1:]:
         flags += _flags_of(row, clean)
     flags += _order(rows)
@@ -46,17 +31,13 @@ def findings(
     return tuple(flags), tuple(notes)
 
 
-def _counts(texts: Sequence[Sequence[str]]) -> Counter:
-    return Counter(clean_caption(text) for own in texts for text in own)
-
-
 def row_name(row: Row) -> str:
     """`sga at 2/255`."""
     return row.attack if row.eps is None else f"{row.attack} at {eps_text(row.eps)}"
 
 
 def _mean(row: Row) -> float:
-    return 50 * (row.ranks.recall("tr", 1) + row.ranks.recall("ir", 1))
+    return 100 * row.ranks.mean()
 
 
 def _flags_of(row: Row, clean: Row) -> list[str]:
@@ -64,7 +45,7 @@ def _flags_of(row: Row, clean: Row) -> list[str]:
     found = []
     if milder(row, clean):
         found.append(
-            f"{row_name(row)} made retrieval better than it is clean: the attack is broken."
+            f"{row_name(row)} made the answers better than they are clean: the attack is broken."
         )
     differ, seen = row.checks.get("read_differently", 0), row.checks.get("captions_seen", 0)
     if differ:
@@ -78,7 +59,7 @@ def _flags_of(row: Row, clean: Row) -> list[str]:
     if row.eps and row.checks.get("images_moved") == 0:
         found.append(f"{row_name(row)} left every picture as it was: its gradient is zero.")
     if row.rounded is not None:
-        gain = 50 * (row.rounded.recall("tr", 1) + row.rounded.recall("ir", 1)) - _mean(row)
+        gain = 100 * row.rounded.mean() - _mean(row)
         if gain > 2:
             found.append(
                 f"{row_name(row)}: rounding the pictures to 8 bits gives {gain:.1f} points of R@1 "
@@ -114,8 +95,8 @@ def milder(row: Row, other: Row) -> bool:
     McNemar's test on the queries on which the two differ, two standard errors.
     """
     more = fewer = 0
-    for direction in ("tr", "ir"):
-        mine, theirs = (getattr(one.ranks, direction) <= 1 for one in (row, other))
+    for kind in row.ranks.kinds:
+        mine, theirs = (one.ranks[kind] <= 1 for one in (row, other))
         more += int((mine & ~theirs).sum())
         fewer += int((theirs & ~mine).sum())
     return _mean(row) > _mean(other) + 1 and more - fewer > 2 * math.sqrt(more + fewer)

@@ -1,4 +1,4 @@
-"""A gallery under attack: crafted on one model, seen and ranked by that model or by others."""
+"""Examples under attack: crafted on one model, seen and scored by that model or by others."""
 
 import time
 from collections.abc import Sequence
@@ -9,38 +9,22 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
-from mat_jax import attacks as suite
-from mat_jax.attacks import ThreatModel
-from mat_jax.attacks.threat import Preset
-from mat_jax.data import Corpus, SentenceEncoder, build_characters, clean_caption
+from mat_jax.attacks import ATTACKS, Gallery, ThreatModel, compile_attack
+from mat_jax.data import SentenceEncoder
+from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.invariants import Broken, verify
-from mat_jax.evaluate.language import language_of
-from mat_jax.evaluate.points import Points
+from mat_jax.evaluate.points import Points, packed, unpacked
 from mat_jax.evaluate.protocol import protocol_of
+from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.results import Row, Sights, eps_text
-from mat_jax.evaluate.tasks.reranking import reranked
-from mat_jax.evaluate.tasks.retrieval import Ranks, nearest, retrieval_ranks
-from mat_jax.models.features import (
-    Encoded,
-    encode_images,
-    encode_texts,
-    joined,
-    match_scores,
-    matches_pairs,
-    rows,
-)
+from mat_jax.evaluate.store import Store
+from mat_jax.evaluate.tasks.base import Examples, Task, Victim
+from mat_jax.evaluate.tasks.cosine_ranks import nearest
+from mat_jax.models.features import Encoded, encode_images, encode_texts, joined, rows
 from mat_jax.types.arrays import Adversarial
-from mat_jax.types.protocols import SizedModel, Tokenizer
 from mat_jax.utils.progress import Progress
-
-
-class Victim(NamedTuple):
-    """A model with what it reads: its tokenizer, and the gallery at its image size."""
-
-    model: SizedModel
-    tokenizer: Tokenizer
-    corpus: Corpus
 
 
 class Crafted(NamedTuple):
@@ -51,69 +35,91 @@ class Crafted(NamedTuple):
     passes: dict[str, int]
 
 
+class Piece(NamedTuple):
+    """One batch of an attack: what each target sees of it, its texts, and the checks so far."""
+
+    images: list[Encoded]
+    rounded: list[Encoded]
+    pictures: list[dict[int, np.ndarray]]
+    texts: list[str]
+    checks: dict[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """What all rows of one evaluation share. The crafter is the only target, or a surrogate."""
+    """What all rows of one evaluation share. The crafter is the only target, or a surrogate.
 
+    Attributes:
+        evaluation: what is asked.
+        task: of the examples.
+        crafter: the model that attacks are made on.
+        targets: the models that they are measured on.
+        encoder: judges how alike attacked texts are to the clean ones; None gives no figure.
+        store: keeps what is finished; None keeps nothing.
+        quiet: no progress line.
+    """
+
+    evaluation: Evaluation
+    task: Task
     crafter: Victim
     targets: tuple[Victim, ...]
-    preset: Preset
-    batch_size: int
-    shortlist: int
-    seed: int
-    shown: int
-    quiet: bool
     encoder: SentenceEncoder | None = None
-    stop_beyond: int | None = None
+    store: Store | None = None
+    quiet: bool = False
 
     @property
-    def corpus(self) -> Corpus:
-        """The gallery that is attacked."""
-        return self.crafter.corpus
+    def examples(self) -> Examples:
+        """Those that are attacked."""
+        return self.crafter.examples
 
-    @cached_property
+    @property
+    def batch_size(self) -> int:
+        """Examples attacked at once."""
+        return min(self.evaluation.batch_size or 32, len(self.examples))
+
+    @property
     def owner(self) -> np.ndarray:
-        """[captions] row of the image of each caption."""
-        texts = self.corpus.texts
-        return np.repeat(np.arange(len(texts)), [len(captions) for captions in texts])
+        """[texts] row of the example of each text."""
+        return self.examples.text_owner
 
     @cached_property
     def places(self) -> list[int]:
-        """Rows of the images the report shows."""
-        count = len(self.corpus)
-        spaced = np.linspace(0, count - 1, min(self.shown, count)).astype(int)
+        """Rows of the examples that the report shows."""
+        count = len(self.examples)
+        spaced = np.linspace(0, count - 1, min(self.evaluation.shown, count)).astype(int)
         return [int(i) for i in np.unique(spaced)]
 
     @cached_property
     def clean(self) -> list[str]:
-        """All captions of the gallery as a tokenizer reads them."""
-        return [clean_caption(text) for text in self.corpus.caption_list]
+        """All texts of the examples as a tokenizer reads them."""
+        return self.examples.texts
 
     @cached_property
-    def characters(self) -> Corpus:
-        """The gallery with character edits instead of substitutes, for attacks that want them."""
-        corpus = self.corpus
-        return corpus.with_words(build_characters(corpus.caption_list, self.crafter.tokenizer))
+    def characters(self) -> Examples:
+        """The examples with typing errors instead of substitutes, for attacks that want them."""
+        return self.examples.with_characters(self.crafter.tokenizer)
 
     @cached_property
-    def gallery(self) -> suite.Gallery:
-        """The clean gallery as the crafter sees it, for attacks that ask what is lost in it."""
-        model, tokenizer, corpus = self.crafter
+    def gallery(self) -> Gallery:
+        """The clean examples as the crafter sees them, for attacks that ask what is lost."""
+        model, tokenizer, examples = self.crafter
         found = []
-        for first in range(0, len(corpus), self.batch_size):
-            batch = corpus.batch(np.arange(first, first + self.batch_size) % len(corpus))
+        for first in range(0, len(examples), self.batch_size):
+            batch = examples.batch(np.arange(first, first + self.batch_size) % len(examples))
             found.append((batch.ids, encode_images(model, np.asarray(batch.images)).unit))
-        ids, images = (np.concatenate(part)[: len(corpus)] for part in zip(*found, strict=True))
+        ids, images = (np.concatenate(part)[: len(examples)] for part in zip(*found, strict=True))
         texts = encode_texts(model, tokenizer, self.clean).unit
-        parts = images, texts, ids, ids[self.owner], np.int32(self.stop_beyond or 0)
-        return suite.Gallery(*map(jnp.asarray, parts))
+        beyond = np.int32(self.evaluation.stop_beyond or 0)
+        parts = images, texts, ids, ids[self.owner], beyond
+        return Gallery(*map(jnp.asarray, parts))
 
     def measure(self, attack: str, threat: ThreatModel) -> list[tuple[Row, Points]]:
-        """One attack over the whole gallery, as each target finds it."""
+        """One attack over all examples, as each target finds it."""
         start = time.perf_counter()
         crafted = self.craft(attack, threat)
         made = time.perf_counter() - start
-        on_images = suite.ATTACKS[attack].on_images
+        on_images = ATTACKS[attack].on_images
+        preset = self.evaluation.preset
         measured = []
         for target, points in zip(self.targets, crafted.points, strict=True):
             start = time.perf_counter()
@@ -121,18 +127,23 @@ class Bench:
             row = Row(
                 attack=attack,
                 eps=threat.eps if on_images else None,
-                protocol=protocol_of(attack, threat, self.preset, len(self.corpus), crafted.passes),
-                ranks=self.ranks(target, points.images, points.texts),
-                rounded=self.ranks(target, points.rounded, points.texts) if on_images else None,
+                protocol=protocol_of(attack, threat, preset, len(self.examples), crafted.passes),
+                ranks=self.ranks(target, points),
+                rounded=self.ranks(target, rounded(points)) if on_images else None,
                 captions=captions,
                 changed=self.changed(captions),
-                language=self.language(captions),
+                language=self.examples.language(captions, self.encoder),
                 checks=dict(crafted.checks),
                 sights=self.sights(points),
                 seconds=made + time.perf_counter() - start,
             )
             measured.append((row, points))
         return measured
+
+    def label(self, attack: str, threat: ThreatModel) -> str:
+        """The folder of an attack's batches in the store."""
+        on_images = ATTACKS[attack].on_images
+        return _file_name(f"{attack} {eps_text(threat.eps)}" if on_images else attack)
 
     def craft(
         self,
@@ -143,131 +154,185 @@ class Bench:
         label: str | None = None,
         resized: bool = False,
     ) -> Crafted:
-        """Attack images with their captions, and let every target see them.
+        """Attack examples, and let every target see them.
 
-        Batches have one shape: the last is filled up with images that were not asked for. What an
-        attack does to an image does not depend on them, save those attacks that say so.
+        Batches have one shape: the last is filled up with examples that were not asked for. What
+        an attack does to an image does not depend on them, save those attacks that say so. With a
+        store, batches that were finished before are read from it.
 
         Args:
             attack: name in `attacks.ATTACKS`.
             threat: what it may do.
-            asked: rows of the images, rising; None for all.
-            label: of the progress line.
+            asked: rows of the examples, rising; None for all.
+            label: of the progress line, and of the store's folder.
             resized: other targets see the crafter's pictures at their size even if the attack
                 leaves pictures alone; otherwise they then see their own.
 
         Raises:
-            Broken: see `evaluate.invariants.verify`; or features that are not finite numbers.
+            Broken: see `invariants.verify`; or features that are not finite numbers.
         """
-        of = suite.ATTACKS[attack]
-        corpus = self.characters if of.characters else self.corpus
-        model = self.crafter.model
-        fn = suite.compile_attack(of.function, model, threat=threat, preset=self.preset)
-        wanted = of.gallery or (of.stops and self.stop_beyond)
+        of = ATTACKS[attack]
+        examples = self.characters if of.characters else self.examples
+        fn = compile_attack(
+            of.function, self.crafter.model, threat=threat, preset=self.evaluation.preset
+        )
+        wanted = of.gallery or (of.stops and self.evaluation.stop_beyond)
         more = {"gallery": self.gallery} if wanted else {}
-        every = np.arange(len(corpus))
+        every = np.arange(len(examples))
         asked = every if asked is None else asked
         order = np.concatenate([asked, np.setdiff1d(every, asked)])
         if label is None:
             label = f"{attack} {eps_text(threat.eps)}" if of.on_images else attack
+        folder = _file_name(label)
         progress = Progress(label, len(asked), quiet=self.quiet)
-        seen: list[list[Encoded]] = [[] for _ in self.targets]
-        rounded: list[list[Encoded]] = [[] for _ in self.targets]
-        pictures: list[dict[int, np.ndarray]] = [{} for _ in self.targets]
-        texts: list[str] = []
-        checks: dict[str, Any] = {}
+        pieces: list[Piece] = []
         for first in range(0, len(asked), self.batch_size):
             here = np.resize(np.roll(order, -first), self.batch_size)
             size = min(self.batch_size, len(asked) - first)
-            batch = corpus.batch(here)
-            adv: Adversarial = jax.device_get(fn(batch, jax.random.key(self.seed), **more))
-            verify(attack, batch, adv, threat, size, checks)
-            strings = [_strings(corpus, int(here[b]), adv, b) for b in range(size)]
-            _reread(self.crafter.tokenizer, strings, adv, checks)
-            texts += [text for captions in strings for text in captions]
-            levels = np.round(np.asarray(adv.images) * np.float32(255)) / np.float32(255)
-            for n, target in enumerate(self.targets):
+            name = f"{folder}/{first}"
+            piece = self._known(name, here[:size])
+            if piece is None:
+                checks = dict(pieces[-1].checks) if pieces else {}
+                batch = examples.batch(here)
+                key = jax.random.key(self.evaluation.seed)
+                adv: Adversarial = jax.device_get(fn(batch, key, **more))
+                verify(attack, batch, adv, threat, size, checks)
+                strings = examples.attacked_texts(here[:size], adv, first=first == 0)
+                _reread(self.crafter, strings, adv, checks)
                 own = not (of.on_images or resized)
-                images = self._as_seen(target, here, adv.images, own=own)
-                seen[n].append(rows(encode_images(target.model, images), slice(size)))
-                if of.on_images:
-                    saved = self._as_seen(target, here, levels, own=own)
-                    rounded[n].append(rows(encode_images(target.model, saved), slice(size)))
-                for b in range(size):
-                    if here[b] in self.places:
-                        pictures[n][int(here[b])] = images[b]
+                piece = self._seen(here, size, adv, strings, checks, own=own, moved=of.on_images)
+                self._keep(name, here[:size], piece)
+            pieces.append(piece)
             progress.show(first + size)
+        return self._joined(attack, pieces, asked)
+
+    def _seen(
+        self,
+        here: np.ndarray,
+        size: int,
+        adv: Adversarial,
+        strings: list[list[str]],
+        checks: dict[str, Any],
+        *,
+        own: bool,
+        moved: bool,
+    ) -> Piece:
+        """A batch as every target sees it; `moved` pictures also rounded to 8 bits."""
+        texts = [text for captions in strings for text in captions]
+        piece = Piece([], [], [], texts, checks)
+        levels = np.round(np.asarray(adv.images) * np.float32(255)) / np.float32(255)
+        for target in self.targets:
+            images = self._as_seen(target, here, adv.images, own=own)
+            piece.images.append(rows(encode_images(target.model, images), slice(size)))
+            if moved:
+                saved = self._as_seen(target, here, levels, own=own)
+                piece.rounded.append(rows(encode_images(target.model, saved), slice(size)))
+            shown = [b for b in range(size) if here[b] in self.places]
+            piece.pictures.append({int(here[b]): images[b] for b in shown})
+        return piece
+
+    def _joined(self, attack: str, pieces: list[Piece], asked: np.ndarray) -> Crafted:
+        """All batches of an attack as one, and their texts read by every target."""
+        texts = [text for piece in pieces for text in piece.texts]
         found = []
         for n, target in enumerate(self.targets):
-            images = joined(seen[n])
+            images = joined([piece.images[n] for piece in pieces])
             words = encode_texts(target.model, target.tokenizer, texts, of=len(self.owner))
             if not (np.isfinite(images.unit).all() and np.isfinite(words.unit).all()):
                 raise Broken(
                     f"{attack}: some features are not finite numbers; check the weights of the "
                     "model"
                 )
-            saved = joined(rounded[n]) if rounded[n] else images
-            found.append(Points(images, saved, words, np.array(texts, object), pictures[n]))
+            moved = [piece.rounded[n] for piece in pieces if piece.rounded]
+            pictures = {i: p for piece in pieces for i, p in piece.pictures[n].items()}
+            saved = joined(moved) if moved else images
+            found.append(Points(images, saved, words, np.array(texts, object), pictures))
+        checks = dict(pieces[-1].checks) if pieces else {}
         return Crafted(tuple(found), checks, checks.pop("passes", {}))
 
-    def ranks(self, target: Victim, images: Encoded, texts: Encoded) -> Ranks:
-        """By cosine, or as a model that matches pairs puts the nearest in order."""
-        if not matches_pairs(target.model):
-            return retrieval_ranks(images.unit, texts.unit, self.owner)
-        return reranked(
-            images.unit,
-            texts.unit,
-            self.owner,
-            lambda pairs: match_scores(target.model, images, texts, pairs),
-            shortlist=self.shortlist,
+    def _known(self, name: str, here: np.ndarray) -> Piece | None:
+        """A batch that was finished before, if it is of the same examples."""
+        saved = None if self.store is None else self.store.load(name)
+        if saved is None or saved.arrays["rows"].tolist() != here.tolist():
+            return None
+        arrays, facts = saved
+        targets = range(len(self.targets))
+        moved = any(key.startswith("rounded") for key in arrays)
+        return Piece(
+            [unpacked(arrays, f"images{n}") for n in targets],
+            [unpacked(arrays, f"rounded{n}") for n in targets] if moved else [],
+            [{int(i): arrays[f"picture{n}_{i}"] for i in facts["shown"]} for n in targets],
+            facts["texts"],
+            facts["checks"],
         )
 
+    def _keep(self, name: str, here: np.ndarray, piece: Piece) -> None:
+        """Save a finished batch."""
+        if self.store is None:
+            return
+        arrays = {"rows": here}
+        for n in range(len(self.targets)):
+            arrays |= packed(piece.images[n], f"images{n}")
+            if piece.rounded:
+                arrays |= packed(piece.rounded[n], f"rounded{n}")
+            arrays |= {f"picture{n}_{i}": one for i, one in piece.pictures[n].items()}
+        facts = {"texts": piece.texts, "checks": piece.checks, "shown": list(piece.pictures[0])}
+        self.store.save(name, arrays, facts)
+
+    def ranks(self, target: Victim, points: Points) -> Ranks:
+        """How the queries of the task come out."""
+        return self.task.score(target, points, self.evaluation)
+
     def changed(self, captions: Sequence[str]) -> float:
-        """The share of the captions that are not the clean ones."""
+        """The share of the texts that are not the clean ones."""
         return float(np.mean([a != b for a, b in zip(captions, self.clean, strict=True)]))
 
-    def language(self, captions: Sequence[str]) -> dict[str, float]:
-        """How far the captions are from the clean ones."""
-        return language_of(self.corpus, self.clean, captions, self.encoder)
-
     def sights(self, points: Points) -> Sights:
-        """What the report shows of a whole gallery."""
+        """What the report shows."""
+        images = np.stack([points.pictures[i] for i in self.places])
+        if (self.owner < 0).any():
+            return Sights(images=images)
         table, spoken = points.images.unit, points.texts.unit
         firsts = np.searchsorted(self.owner, self.places)
         return Sights(
-            images=np.stack([points.pictures[i] for i in self.places]),
+            images=images,
             texts=np.stack([nearest(table[i], spoken) for i in self.places]),
             pictures=np.stack([nearest(spoken[i], table) for i in firsts]),
         )
 
-    def _as_seen(self, target: Victim, here: np.ndarray, images: Any, *, own: bool) -> np.ndarray:
+    def _as_seen(
+        self, target: Victim, here: np.ndarray, images: Any, *, own: bool
+    ) -> Float[np.ndarray, "batch height width 3"]:
         """The pictures at the size of a target, or its own of the same rows."""
         if target.model is self.crafter.model:
             return np.asarray(images)
         if own:
-            return np.stack([target.corpus.image(int(i)) for i in here]) / np.float32(255)
-        size = target.corpus.image_size
-        if size == self.corpus.image_size:
+            mine = [target.examples.image(int(i)) for i in here]
+            return np.stack(mine) / np.float32(255)
+        size = target.examples.image_size
+        if size == self.examples.image_size:
             return np.asarray(images)
         shape = (len(images), size, size, 3)
         return np.asarray(jnp.clip(jax.image.resize(images, shape, "cubic"), 0.0, 1.0))
 
 
-def _strings(corpus: Corpus, index: int, adv: Adversarial, b: int) -> list[str]:
-    """The captions of one image as the attack left them, as text."""
-    found = [clean_caption(text) for text in corpus.captions(index)]
-    if adv.choice is not None:
-        choice = np.asarray(adv.choice[b])
-        for m in np.flatnonzero((choice[: len(found)] >= 0).any(axis=1)):
-            found[m] = clean_caption(corpus.adversarial_caption(index, int(m), choice[m].tolist()))
-    return found
+def _file_name(label: str) -> str:
+    return label.replace("/", "-").replace(" ", "_").replace(":", "")
+
+
+def rounded(points: Points) -> Points:
+    """The points with the pictures rounded to 8 bits."""
+    return points._replace(images=points.rounded)
 
 
 def _reread(
-    tokenizer: Tokenizer, strings: Sequence[Sequence[str]], adv: Adversarial, checks: dict[str, Any]
+    crafter: Victim, strings: list[list[str]], adv: Adversarial, checks: dict[str, Any]
 ) -> None:
-    """Count the captions whose text is tokenized otherwise than what the attack put together."""
-    tokens = tokenizer([text for captions in strings for text in captions])
+    """Count the texts that are tokenized otherwise than what the attack put together."""
+    texts = [text for captions in strings for text in captions]
+    if not texts:
+        return
+    tokens = crafter.tokenizer(texts)
     used = np.concatenate([adv.tokens.ids[b, : len(c)] for b, c in enumerate(strings)])
     differ = int((np.asarray(tokens.ids) != used).any(axis=1).sum())
     checks["read_differently"] = checks.get("read_differently", 0) + differ

@@ -1,15 +1,31 @@
 """What an attack did to the language: words changed, likeness, truth."""
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from mat_jax.data import Corpus, SentenceEncoder
+from mat_jax.data import SentenceEncoder
 from mat_jax.types.protocols import HasOracle
 
 
+@runtime_checkable
+class Gallery(Protocol):
+    """Captions, image by image, and the source that may know what is true: a `data.Corpus`."""
+
+    @property
+    def source(self) -> object:
+        """Where the images are from."""
+        ...
+
+    @property
+    def texts(self) -> tuple[tuple[str, ...], ...]:
+        """The captions of each image."""
+        ...
+
+
 def language_of(
-    corpus: Corpus,
+    gallery: Gallery,
     clean: Sequence[str],
     attacked: Sequence[str],
     encoder: SentenceEncoder | None = None,
@@ -22,7 +38,7 @@ def language_of(
     - `true`: share that is true of its picture, where the source knows (`oracle(i)`).
 
     Args:
-        corpus: the gallery.
+        gallery: the captions with their source.
         clean: its captions, cleaned, image by image.
         attacked: the same captions after the attack.
         encoder: a text model not under attack.
@@ -35,11 +51,11 @@ def language_of(
     }
     if encoder is not None:
         found["similarity"] = float(np.mean(encoder.cosines(clean, attacked)))
-    if isinstance(corpus.source, HasOracle):
+    if isinstance(gallery.source, HasOracle):
         texts = iter(attacked)
         answers = []
-        for index, own in enumerate(corpus.texts):
-            true = corpus.source.oracle(index)
+        for index, own in enumerate(gallery.texts):
+            true = gallery.source.oracle(index)
             answers += [true(next(texts)) for _ in own]
         found["true"] = float(np.mean(answers))
     return found

@@ -1,22 +1,23 @@
-"""The adversarial points of a gallery as a model sees them, and some of them put into another."""
+"""The adversarial points of examples as a model sees them, and some of them put into others."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from mat_jax.models.features import Encoded, rows
+from mat_jax.types.arrays import ImageFeatures, TextFeatures
 
 
 class Points(NamedTuple):
-    """What one model sees of some images and their captions, after an attack.
+    """What one model sees of some examples, after an attack.
 
     Attributes:
         images: features of the pictures.
         rounded: the same of the pictures rounded to 8 bits.
-        texts: features of the captions, image by image.
-        captions: the captions as text.
-        pictures: row of the gallery -> picture at the model's size, of images the report shows.
+        texts: features of the texts, in the order of `Examples.text_owner`.
+        captions: the texts themselves.
+        pictures: row of the example -> picture at the model's size, of those the report shows.
     """
 
     images: Encoded
@@ -27,13 +28,13 @@ class Points(NamedTuple):
 
 
 def replaced(points: Points, others: Points, chosen: np.ndarray, owner: np.ndarray) -> Points:
-    """A gallery with the images `chosen` (rising) and their captions taken from `others`.
+    """All points, with those of the examples `chosen` (rising) and their texts from `others`.
 
     Args:
-        points: of the whole gallery.
-        others: of these images alone, in their order.
+        points: of all examples.
+        others: of these examples alone, in their order.
         chosen: their rows.
-        owner: row of the image of each caption of the gallery.
+        owner: [texts] row of the example of each text, -1 for a text of all.
     """
     captions = np.flatnonzero(np.isin(owner, chosen))
 
@@ -45,17 +46,21 @@ def replaced(points: Points, others: Points, chosen: np.ndarray, owner: np.ndarr
     def images(old: Encoded, new: Encoded) -> Encoded:
         return jax.tree.map(lambda a, b: put(a, b, chosen), old, new)
 
+    texts, words = points.texts, points.captions
+    if len(captions):
+        texts = jax.tree.map(lambda a, b: put(a, b, captions), texts, others.texts)
+        words = put(words, others.captions, captions)
     return Points(
         images(points.images, others.images),
         images(points.rounded, others.rounded),
-        jax.tree.map(lambda a, b: put(a, b, captions), points.texts, others.texts),
-        put(points.captions, others.captions, captions),
+        texts,
+        words,
         {**points.pictures, **others.pictures},
     )
 
 
-def of_images(points: Points, chosen: np.ndarray, owner: np.ndarray) -> Points:
-    """The images `chosen` of a gallery with their captions."""
+def of_examples(points: Points, chosen: np.ndarray, owner: np.ndarray) -> Points:
+    """The points of the examples `chosen`, with their texts."""
     captions = np.flatnonzero(np.isin(owner, chosen))
     return Points(
         rows(points.images, chosen),
@@ -64,3 +69,27 @@ def of_images(points: Points, chosen: np.ndarray, owner: np.ndarray) -> Points:
         points.captions[captions],
         {i: picture for i, picture in points.pictures.items() if i in chosen},
     )
+
+
+def packed(encoded: Encoded, name: str) -> dict[str, np.ndarray]:
+    """Features as named arrays, for a file."""
+    arrays = {f"{name}.unit": encoded.unit}
+    if encoded.whole is not None:
+        for field, value in encoded.whole._asdict().items():
+            if value is not None:
+                arrays[f"{name}.{field}"] = np.asarray(value)
+    return arrays
+
+
+def unpacked(arrays: dict[str, np.ndarray], name: str) -> Encoded:
+    """Features from the arrays of `packed`."""
+    found: dict[str, Any] = {
+        key.removeprefix(f"{name}."): value
+        for key, value in arrays.items()
+        if key.startswith(f"{name}.")
+    }
+    unit = found.pop("unit")
+    if not found:
+        return Encoded(unit, None)
+    whole = TextFeatures(**found) if "mask" in found else ImageFeatures(**found)
+    return Encoded(unit, whole)

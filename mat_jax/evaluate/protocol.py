@@ -9,26 +9,36 @@ from mat_jax.attacks import ThreatModel
 from mat_jax.attacks.characters import POSITIONS
 from mat_jax.attacks.fused import require_fusion
 from mat_jax.attacks.threat import Preset
-from mat_jax.data import Corpus
 from mat_jax.evaluate.results import eps_text
+from mat_jax.evaluate.tasks.base import Examples, Task
 from mat_jax.types.protocols import Model
 
 PACKAGES = ("mat-jax", "jax", "jaxlib", "flax", "numpy")
 
 
 def check_request(
-    names: Sequence[str], model: Model, corpus: Corpus, threats: Sequence[ThreatModel]
+    names: Sequence[str],
+    task: Task,
+    model: Model,
+    examples: Examples,
+    threats: Sequence[ThreatModel],
 ) -> None:
     """Refuse what cannot be measured before anything is computed."""
     unknown = [name for name in names if name not in suite.ATTACKS]
     if unknown:
         raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(suite.ATTACKS)}")
+    foreign = [name for name in names if not task.allows(name)]
+    if foreign:
+        fit = [name for name in suite.ATTACKS if task.allows(name)]
+        raise ValueError(
+            f"the attack {foreign[0]!r} is not made for {task.name}; choose from {', '.join(fit)}"
+        )
     needs = [
         name for name in names if suite.ATTACKS[name].on_text and not suite.ATTACKS[name].characters
     ]
-    if needs and corpus.table is None:
+    if needs and not examples.has_words:
         raise ValueError(
-            f"the attack {needs[0]!r} changes words but the corpus has no candidates; give "
+            f"the attack {needs[0]!r} changes words but the texts have no candidates; give "
             "--mlm NAME_OR_DIR, or corpus.with_words(data.build_words(...))"
         )
     if any(suite.ATTACKS[name].fuses for name in names):

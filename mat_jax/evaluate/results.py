@@ -1,14 +1,15 @@
 """What an evaluation measures: ranks of every query, and the figures that follow from them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
 
-from mat_jax.evaluate.statistics import paired_bootstrap, wilson
-from mat_jax.evaluate.tasks.retrieval import DEPTHS, Ranks, attack_success, drop, lost_share
+from mat_jax.evaluate.ranks import Ranks
+from mat_jax.evaluate.statistics import Figures
+from mat_jax.evaluate.tasks.base import Answers, Task
 
 WORST_CASE = "worst_case"  # the name of the row that is none of `attacks.ATTACKS`
 
@@ -19,13 +20,13 @@ class Sights:
 
     Attributes:
         images: [shown, height, width, 3] the attacked pictures, floats in [0, 1].
-        texts: [shown, 5] captions (rows of the gallery) nearest to each picture.
+        texts: [shown, 5] captions (rows of the gallery) nearest to each picture, in retrieval.
         pictures: [shown, 5] images nearest to the first caption of each picture.
     """
 
     images: np.ndarray
-    texts: np.ndarray
-    pictures: np.ndarray
+    texts: np.ndarray | None = None
+    pictures: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ class Result:
 
     Attributes:
         model: name of the model in tables.
+        task: what it was asked.
         protocol: what all rows share: gallery, sizes, seed, versions.
         rows: the clean row, then one for each attack and eps.
         flags: sentences a reader of the numbers must know.
@@ -101,9 +103,12 @@ class Result:
         checks: of the model, the attack and what they did, see `mat_jax.evaluate.checks`.
         shown: rows of the gallery's images that the report shows.
         thumbnails: gallery row -> uint8 picture, for those and for their neighbours.
+        per_class: name of the row -> class -> figure, of tasks with classes.
+        answers: what there is to answer, of tasks with classes.
     """
 
     model: str
+    task: Task
     protocol: Mapping[str, Any]
     rows: tuple[Row, ...]
     flags: tuple[str, ...] = ()
@@ -111,6 +116,8 @@ class Result:
     checks: tuple[Check, ...] = ()
     shown: tuple[int, ...] = ()
     thumbnails: Mapping[int, np.ndarray] = field(default_factory=dict)
+    per_class: Mapping[str, Figures] = field(default_factory=dict)
+    answers: Answers | None = None
 
     @property
     def cautions(self) -> tuple[str, ...]:
@@ -145,51 +152,13 @@ class Result:
                 return row
         raise KeyError(f"no row {attack!r} at eps {eps}; measured: {[r.name for r in self.rows]}")
 
-    def figures(self, row: Row) -> dict[str, dict[str, float]]:
-        """Every number of a row, in percent, with its 95 % interval and its n; see `figures`."""
-        return figures(self.clean.ranks, row.ranks, seed=int(self.protocol.get("seed", 0)))
+    def figures(self, row: Row) -> Figures:
+        """Every number of a row, in percent, with its 95 % interval and its n."""
+        seed = int(self.protocol.get("seed", 0))
+        return self.task.figures(self.clean.ranks, row.ranks, seed=seed)
 
 
 Matrix = Mapping[str, Mapping[str, Result]]  # surrogate -> target -> what was measured
-
-
-def figures(clean: Ranks, adv: Ranks, *, seed: int = 0) -> dict[str, dict[str, float]]:
-    """The numbers of one attack, in percent, each as {value, low, high, n}.
-
-    - `tr@k`, `ir@k`: recall; Wilson interval over the queries.
-    - `tr_asr@k`, `ir_asr@k`: attack success as SGA counts it, the share of the queries right when
-      clean that fail under attack; n is how many were right; Wilson interval.
-    - `tr_drop@k`, `ir_drop@k`: attack success as Co-Attack counts it, clean minus adversarial
-      recall in points; bootstrap over images.
-    - `tr_lost@k`, `ir_lost@k`: the share of the clean recall that is gone; bootstrap over images.
-    """
-    found: dict[str, dict[str, float]] = {}
-
-    def put(name: str, value: float, bounds: tuple[float, float], n: int) -> None:
-        low, high = bounds
-        found[name] = {"value": 100 * value, "low": 100 * low, "high": 100 * high, "n": n}
-
-    for direction in ("tr", "ir"):
-        ranks = getattr(adv, direction)
-        for k in DEPTHS:
-            right = int((ranks <= k).sum())
-            put(f"{direction}@{k}", right / len(ranks), wilson(right, len(ranks)), len(ranks))
-    if adv is clean:
-        return found
-    statistics: tuple[tuple[str, Callable, Callable], ...] = (
-        ("drop", drop, lambda before, after: before - after),
-        ("lost", lost_share, lambda before, after: (before - after) / before),
-    )
-    for direction in ("tr", "ir"):
-        n = len(getattr(adv, direction))
-        for k in DEPTHS:
-            fallen, right = attack_success(clean, adv, direction, k)
-            share = fallen / right if right else float("nan")
-            put(f"{direction}_asr@{k}", share, wilson(fallen, right), right)
-            for name, value, resampled in statistics:
-                bounds = paired_bootstrap(clean, adv, direction, resampled, k, seed=seed)
-                put(f"{direction}_{name}@{k}", value(clean, adv, direction, k), bounds, n)
-    return found
 
 
 def eps_text(eps: float | None) -> str:

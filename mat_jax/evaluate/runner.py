@@ -1,172 +1,148 @@
-"""Attack a model over a whole gallery and measure what retrieval is left."""
+"""Attack a model over all examples of a task, and measure what is left: one function, any task."""
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
-from mat_jax import attacks as suites
-from mat_jax.attacks import ThreatModel
-from mat_jax.attacks.ensembles import State, members, require_suite
-from mat_jax.attacks.threat import Preset
-from mat_jax.data import Corpus, SentenceEncoder
+from mat_jax import models
+from mat_jax.attacks import ATTACKS, ThreatModel
+from mat_jax.attacks.ensembles import members, require_suite
+from mat_jax.data import SentenceEncoder
 from mat_jax.evaluate.checks import after, before
 from mat_jax.evaluate.checks.preconditions import computes_in
-from mat_jax.evaluate.config import USUAL_ATTACKS
-from mat_jax.evaluate.flags import findings
-from mat_jax.evaluate.gallery import Bench, Victim
+from mat_jax.evaluate.config import Evaluation
+from mat_jax.evaluate.flags import flags_and_notes
+from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.protocol import check_request, versions
-from mat_jax.evaluate.results import Check, Result, Row
-from mat_jax.evaluate.tasks.retrieval import DEPTHS
-from mat_jax.evaluate.worst_case import forecast, kept, worst_of, worst_of_suite
+from mat_jax.evaluate.results import Check, Result, Row, eps_text
+from mat_jax.evaluate.row_files import WorstCases, load_rows, save_rows
+from mat_jax.evaluate.store import Store, digest_of
+from mat_jax.evaluate.tasks.base import Task, Victim
+from mat_jax.evaluate.tasks.registry import task_named
+from mat_jax.evaluate.worst_case import forecast, with_row, worst_of, worst_of_suite
 from mat_jax.models.features import matches_pairs
 from mat_jax.types.protocols import SizedModel, Tokenizer
 
-__all__ = ["Bench", "Victim", "evaluate", "measured"]
+
+def prepare(
+    evaluation: Evaluation,
+    model: SizedModel,
+    tokenizer: Tokenizer,
+    *,
+    task: Task | None = None,
+    quiet: bool = False,
+) -> Victim:
+    """The examples of an evaluation as one model reads them, with candidates if words change."""
+    task = task or task_named(evaluation.task)
+    return task.prepare(evaluation, task.source(evaluation), model, tokenizer, quiet=quiet)
 
 
 def evaluate(
+    evaluation: Evaluation,
     model: SizedModel,
-    corpus: Corpus,
-    *,
     tokenizer: Tokenizer,
-    threat: ThreatModel | Sequence[ThreatModel],
-    attacks: Sequence[str] = USUAL_ATTACKS,
-    suite: str | None = None,
-    preset: Preset = "strict",
-    batch_size: int = 32,
-    shortlist: int = 128,
-    seed: int = 0,
+    *,
     name: str = "model",
+    task: Task | None = None,
+    victim: Victim | None = None,
     surrogate: Victim | None = None,
     protocol: Mapping[str, Any] | None = None,
-    encoder: SentenceEncoder | None = None,
-    shown: int = 4,
-    checks: int = 16,
-    stop_beyond: int | None = None,
+    progress: Path | None = None,
     quiet: bool = False,
 ) -> Result:
-    """Measure retrieval clean and under attacks, over all images and captions of a corpus.
+    """Measure a task clean and under attacks, over all examples.
 
-    For each attack, every image with all its captions is attacked, and then both sides are
-    adversarial: attacked images and attacked captions are queries and gallery. Attacked captions
-    go as text through the tokenizer and are encoded from scratch, so nothing the attack had in
-    memory counts. Ranks and ties: see `tasks.retrieval`. Attack randomness is folded from each
-    image's id, so the result does not depend on `batch_size`.
+    For each attack, every example with all its texts is attacked, and then all sides are
+    adversarial: in retrieval attacked images and attacked captions are queries and gallery.
+    Attacked texts go as text through the tokenizer and are encoded from scratch, so nothing the
+    attack had in memory counts. Attack randomness is folded from each image's id.
 
     The last row of each eps is the worst case: the largest rank of each query in any row of that
     eps, and with a suite in what its members leave of it (`attacks.ensembles`).
 
     Args:
-        model: what is measured.
-        corpus: the gallery, with its candidate table if text is attacked.
-        tokenizer: the model's own.
-        threat: what the adversary may do; several make several rows of every image attack.
-        attacks: names from `attacks.ATTACKS`; the clean measurement is always made.
-        suite: one of `attacks.ensembles.ENSEMBLES`, run after them on what still stands.
-        preset: "strict" or "official", see `attacks`.
-        batch_size: images attacked at once.
-        shortlist: how many a model that matches pairs puts in order, see `tasks.reranking`.
-        seed: of all random starts, and of the bootstrap.
+        evaluation: what to measure.
+        model, tokenizer: whom.
         name: of the model in tables.
+        task: a task of one's own; None is the one that the evaluation names.
+        victim: from `prepare`, to be used again.
         surrogate: craft on this model instead, and transfer: images are resized to the model's
-            size where it differs, captions are read by the model's tokenizer.
+            size where it differs, texts are read by the model's tokenizer.
         protocol: further facts to be written beside every number.
-        encoder: judges how similar attacked captions are to the clean ones; None for no figure.
-        shown: how many images the report shows, evenly spaced in the gallery.
-        checks: images on which `evaluate.checks` looks at model and attack first; 0 for none.
-        stop_beyond: attacks that can (`ATTACKS`) leave an image when each of its queries has
-            so many clean others before the right answer: the fast mode. None takes every step.
+        progress: folder in which finished work is kept, so that a stopped evaluation goes on; None
+            keeps nothing.
         quiet: no progress line.
 
     Raises:
         ValueError: an unknown attack, or a text attack without candidates; a suite on a surrogate;
             stopping where a rank among clean others does not say that a query is lost.
         Broken: what `evaluate.checks` cannot go on with, an attacked image outside its ball or the
-            unit cube, a caption over its budget of words, or anything that is not a finite number.
+            unit cube, a text over its budget of words, or anything that is not a finite number.
     """
-    target = Victim(model, tokenizer, corpus)
+    task = task or task_named(evaluation.task)
+    if victim is None:
+        victim = prepare(evaluation, model, tokenizer, task=task, quiet=quiet)
     bench = Bench(
-        crafter=surrogate or target,
-        targets=(target,),
-        preset=preset,
-        batch_size=batch_size,
-        shortlist=shortlist,
-        seed=seed,
-        shown=shown,
+        evaluation=evaluation,
+        task=task,
+        crafter=surrogate or victim,
+        targets=(victim,),
+        encoder=encoder_of(evaluation),
+        store=None if progress is None else store_of(progress, evaluation, surrogate, victim),
         quiet=quiet,
-        encoder=encoder,
-        stop_beyond=stop_beyond,
     )
-    threats = (threat,) if isinstance(threat, ThreatModel) else tuple(threat)
-    facts = {} if protocol is None else protocol
-    return measured(bench, (name,), threats, attacks, suite=suite, protocol=facts, checks=checks)[0]
+    return measured(bench, (name,), protocol=protocol or {})[0]
+
+
+def encoder_of(evaluation: Evaluation) -> SentenceEncoder | None:
+    """The text model that judges how alike texts are, if one is named."""
+    if evaluation.encoder is None:
+        return None
+    return SentenceEncoder(*models.load(str(evaluation.encoder)))
+
+
+def store_of(folder: Path, evaluation: Evaluation, *victims: Victim | None) -> Store:
+    """The store of a measurement: its settings, versions, weights and examples are its key."""
+    there = [victim for victim in victims if victim is not None]
+    settings = {name: value for name, value in vars(evaluation).items() if name != "data"}
+    told = [(one.examples.name, one.examples.texts, one.examples.image_size) for one in there]
+    arrays = [np.asarray(leaf) for one in there for leaf in jax.tree.leaves(one.model)]
+    firsts = [one.examples.batch(np.arange(1)) for one in there]
+    arrays += [np.asarray(leaf) for leaf in jax.tree.leaves(firsts)]
+    return Store.open(folder, digest_of((settings, versions(), told), arrays))
 
 
 def measured(
     bench: Bench,
     names: Sequence[str],
-    threats: Sequence[ThreatModel],
-    attacks: Sequence[str],
     *,
-    suite: str | None = None,
     protocol: Mapping[str, Any],
     clean: Sequence[Row] | None = None,
-    checks: int = 0,
 ) -> list[Result]:
     """What each target of a bench withstands; attacks are crafted once for all of them.
 
     Args:
         bench: who attacks whom.
         names: of the targets, in tables.
-        threats: see `evaluate`.
-        attacks: see `evaluate`.
-        suite: see `evaluate`; for the one model that is crafter and target.
         protocol: further facts to be written beside every number.
         clean: the targets' clean rows, if they are known.
-        checks: see `evaluate`; of the crafter, and of the first target if that is another.
     """
-    asked = list(dict.fromkeys(("none", *attacks)))
-    model, corpus = bench.crafter.model, bench.corpus
-    wanted = list(asked)
-    if suite is not None:
-        require_suite(suite)
-        if [target.model for target in bench.targets] != [model]:
-            raise ValueError(
-                f"the suite {suite!r} attacks what still stands of the model itself: leave out "
-                "--suite, or --surrogate"
-            )
-        norm = threats[0].norm if threats else "linf"
-        wanted += [one.attack for one in members(suite, norm=norm, fuses=matches_pairs(model))]
-    check_request(wanted, model, corpus, threats)
-    if bench.stop_beyond is not None:
-        require_stopping(bench)
-    if suite is not None and not bench.quiet:
-        print(forecast(bench, suite, threats[0]), file=sys.stderr)
-    first = bench.targets[0]
-    looked = before(
-        model,
-        corpus,
-        threats=threats,
-        attacks=wanted,
-        target=None if first.model is model else (first.model, first.corpus),
-        count=checks,
-        seed=bench.seed,
-        quiet=bench.quiet,
-    )
+    evaluation, suite, threats = bench.evaluation, bench.evaluation.suite, bench.evaluation.threats
+    looked = _looked(bench)
+    worst_cases = WorstCases(bench.store)
     rows: list[list[Row]] = [[] for _ in names]
-    states: dict[float, State] = {}
-    for attack in asked:
+    for attack in evaluation.names:
         if attack == "none" and clean is not None:
             rows = [[row] for row in clean]
             continue
         # Without an image attack eps says nothing, and one measurement serves every table.
-        for threat in threats if suites.ATTACKS[attack].on_images else threats[:1]:
-            for own, (row, points) in zip(rows, bench.measure(attack, threat), strict=True):
+        for threat in threats if ATTACKS[attack].on_images else threats[:1]:
+            for own, row in zip(rows, _attacked(bench, attack, threat, worst_cases), strict=True):
                 own.append(row)
-                for eps in (one.eps for one in threats if suite and row.eps in (None, one.eps)):
-                    states[eps] = kept(states.get(eps), row, points)
     found = []
     for target, name, own in zip(bench.targets, names, rows, strict=True):
         last = []
@@ -174,37 +150,120 @@ def measured(
         for threat in threats:
             at = [row for row in own if row.eps in (None, threat.eps)]
             if suite is not None:
-                last.append(worst_of_suite(bench, suite, threat, at, states[threat.eps]))
+                last.append(_worst(bench, suite, threat, at, worst_cases))
             elif len(at) > 1 and (threat.eps in radii or threat is threats[0]):
-                last.append(worst_of(at, threat))
+                last.append(worst_of(at, threat, bench.owner))
         # A worst case that only repeats rows says nothing of its own.
-        flags, notes = findings([*own, *last] if suite else own, corpus.texts)
+        cautions = bench.task.cautions(target)
+        flags, notes = flags_and_notes([*own, *last] if suite else own, cautions)
         said = ((*flags, *_shallow(bench)), notes)
-        checked = (*(looked if target is first else ()), *after(own, last if suite else ()))
-        found.append(_result(bench, target, name, [*own, *last], *said, checked, protocol))
+        checked = (
+            *(looked if target is bench.targets[0] else ()),
+            *after(own, last if suite else ()),
+        )
+        found.append(_result(bench, target, name, [*own, *last], said, checked, protocol))
+    worst_cases.close()
     return found
+
+
+def _looked(bench: Bench) -> tuple[Check, ...]:
+    """The checks before anything is measured, and what cannot be asked refused."""
+    evaluation, suite, threats = bench.evaluation, bench.evaluation.suite, bench.evaluation.threats
+    model, wanted = bench.crafter.model, list(evaluation.names)
+    if suite is not None:
+        require_suite(suite)
+        if [target.model for target in bench.targets] != [model]:
+            raise ValueError(
+                f"the suite {suite!r} attacks what still stands of the model itself: leave out "
+                "--suite, or --surrogate"
+            )
+        fuses = matches_pairs(model)
+        wanted += [one.attack for one in members(suite, norm=evaluation.norm, fuses=fuses)]
+    check_request(wanted, bench.task, model, bench.examples, threats)
+    if evaluation.stop_beyond is not None:
+        require_stopping(bench)
+    if suite is not None and not bench.quiet:
+        print(forecast(bench, suite, threats[0]), file=sys.stderr)
+    saved = None if bench.store is None else bench.store.load("checks")
+    if saved is not None:
+        return tuple(Check(**one) for one in saved.facts["checks"])
+    first = bench.targets[0]
+    looked = before(
+        bench.crafter,
+        threats=threats,
+        attacks=wanted,
+        target=None if first.model is model else first,
+        count=evaluation.checks,
+        seed=evaluation.seed,
+        quiet=bench.quiet,
+    )
+    if bench.store is not None:
+        bench.store.save("checks", {}, {"checks": [vars(check) for check in looked]})
+    return looked
+
+
+def _attacked(bench: Bench, attack: str, threat: ThreatModel, worst_cases: WorstCases) -> list[Row]:
+    """The row of one attack for each target, from the store if it was finished before.
+
+    With a suite, the points are merged into the worst case of each eps that they count for. What
+    is merged twice changes nothing, so the worst case is saved first and the row after it.
+    """
+    on_images = ATTACKS[attack].on_images
+    threats = bench.evaluation.threats if bench.evaluation.suite else ()
+    counts_for = [one.eps for one in threats if not on_images or one.eps == threat.eps]
+    label = bench.label(attack, threat)
+    name = f"rows/{label}"
+    rows = load_rows(bench.store, name, len(bench.targets))
+    if rows is not None and all(name in worst_cases.at(eps)[1] for eps in counts_for):
+        return rows
+    measured = bench.measure(attack, threat)
+    for eps in counts_for:
+        ((row, points),) = measured  # a suite has one target
+        state, merged = worst_cases.at(eps)
+        worst_cases.put(eps, with_row(state, row, points, bench.owner), [*merged, name])
+    rows = [row for row, _ in measured]
+    if bench.store is not None:
+        save_rows(bench.store, name, rows)
+        bench.store.remove(label)
+    return rows
+
+
+def _worst(
+    bench: Bench, suite: str, threat: ThreatModel, at: Sequence[Row], worst_cases: WorstCases
+) -> Row:
+    """The worst case of a suite at one eps, from the store if it was finished before."""
+    name = f"rows/worst_{suite}_{eps_text(threat.eps)}".replace("/255", "-255")
+    rows = load_rows(bench.store, name, 1)
+    if rows is not None:
+        return rows[0]
+    state, _ = worst_cases.at(threat.eps)
+    assert state is not None
+    row = worst_of_suite(bench, suite, threat, at, state)
+    if bench.store is not None:
+        save_rows(bench.store, name, [row])
+    return row
 
 
 def require_stopping(bench: Bench) -> None:
     """Refuse to stop early where being lost in the clean gallery says too little."""
-    why = None
-    if bench.preset == "official":
+    why, beyond = None, bench.evaluation.stop_beyond
+    if bench.evaluation.preset == "official":
         why = "preset 'official' takes every step of the released programs"
     elif [target.model for target in bench.targets] != [bench.crafter.model]:
         why = "what is lost on a surrogate need not be lost on the model"
     elif matches_pairs(bench.crafter.model):
         why = "this model ranks by its matching head, not by the cosine that attacks stop by"
     if why:
-        raise ValueError(f"stop_beyond={bench.stop_beyond} cannot be used: {why}; leave it out")
+        raise ValueError(f"stop_beyond={beyond} cannot be used: {why}; leave it out")
 
 
 def _shallow(bench: Bench) -> tuple[str, ...]:
     """A flag where images were left too early for the deepest R@k."""
-    deepest = max(DEPTHS)
-    if bench.stop_beyond is None or bench.stop_beyond >= 2 * deepest:
+    deepest, beyond = max(bench.task.depths), bench.evaluation.stop_beyond
+    if beyond is None or beyond >= 2 * deepest:
         return ()
     return (
-        f"Images were left with {bench.stop_beyond} clean others before the right answer: R@k is "
+        f"Images were left with {beyond} clean others before the right answer: R@k is "
         f"as attacked for k well below that, and R@{deepest} may be too high.",
     )
 
@@ -214,43 +273,43 @@ def _result(
     target: Victim,
     name: str,
     rows: Sequence[Row],
-    flags: tuple[str, ...],
-    notes: tuple[str, ...],
+    said: tuple[tuple[str, ...], tuple[str, ...]],
     checks: tuple[Check, ...],
     protocol: Mapping[str, Any],
 ) -> Result:
     """All rows of one target, with what they share."""
-    corpus = target.corpus
-    seen = {int(i) for row in rows if row.sights for i in row.sights.pictures.ravel()}
+    examples, evaluation, task = target.examples, bench.evaluation, bench.task
+    near = (row.sights.pictures for row in rows if row.sights is not None)
+    seen = {int(i) for pictures in near if pictures is not None for i in pictures.ravel()}
+    beyond = {"stop_beyond": evaluation.stop_beyond} if evaluation.stop_beyond else {}
+    white_box = target.model is bench.crafter.model
     return Result(
         model=name,
+        task=task,
         protocol={
             "model": name,
-            "gallery": corpus.name,
-            "images": len(corpus),
-            "captions": len(bench.owner),
-            "adversarial": "queries and gallery, images and captions",
-            "crafted_on": "the model itself"
-            if target.model is bench.crafter.model
-            else "a surrogate",
-            "preset": bench.preset,
+            "task": task.name,
+            "gallery": examples.name,
+            "images": len(examples),
+            **task.protocol(target, evaluation),
+            "crafted_on": "the model itself" if white_box else "a surrogate",
+            "preset": evaluation.preset,
             "dtype": computes_in(target.model),
-            "score": f"matching head, of the first {bench.shortlist} by cosine"
-            if matches_pairs(target.model)
-            else "cosine",
             "interval": "95 %",
-            "ties": "against the model",
             "batch_size": bench.batch_size,
-            **({"stop_beyond": bench.stop_beyond} if bench.stop_beyond else {}),
-            "seed": bench.seed,
+            **beyond,
+            "seed": evaluation.seed,
             "device": jax.devices()[0].device_kind,
             "versions": versions(),
+            **evaluation.facts,
             **protocol,
         },
         rows=tuple(rows),
-        flags=flags,
-        notes=notes,
+        flags=said[0],
+        notes=said[1],
         checks=checks,
         shown=tuple(bench.places),
-        thumbnails={i: corpus.image(i) for i in sorted(seen | set(bench.places))},
+        thumbnails={i: examples.image(i) for i in sorted(seen | set(bench.places))},
+        per_class={row.name: task.per_class(target, row.ranks) for row in rows},
+        answers=task.answers(target),
     )

@@ -1,14 +1,16 @@
 """How sure a measured share is: intervals for proportions and for paired differences."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
 
-from mat_jax.evaluate.tasks.retrieval import Ranks
+from mat_jax.evaluate.ranks import Ranks, attack_success, drop, lost_share
 
 LEVEL = 0.95
+# `tr@1` -> {value, low, high, n}.
+Figures = Mapping[str, Mapping[str, float]]
 
 
 def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
@@ -38,7 +40,7 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
 def paired_bootstrap(
     clean: Ranks,
     adv: Ranks,
-    direction: str,
+    kind: str,
     statistic: Callable[[np.ndarray, np.ndarray], np.ndarray],
     k: int,
     *,
@@ -53,6 +55,7 @@ def paired_bootstrap(
     clustered as in Davison and Hinkley 1997, section 3.8).
 
     Args:
+        kind: of the queries.
         statistic: maps [samples] clean and [samples] adversarial R@k to [samples] values.
         samples: number of resamplings.
         seed: of the resampling.
@@ -60,9 +63,9 @@ def paired_bootstrap(
     Returns:
         (low, high); NaN where the statistic is not finite in any resampling.
     """
-    images = len(clean.tr)
-    owner = np.arange(images) if direction == "tr" else clean.owner
-    right = [getattr(ranks, direction) <= k for ranks in (clean, adv)]
+    images = clean.examples
+    owner = clean.owners[kind]
+    right = [ranks[kind] <= k for ranks in (clean, adv)]
     # [images, 3]: queries, right when clean, right under attack; their sums make any R@k.
     counts = np.stack(
         [np.bincount(owner, minlength=images)]
@@ -79,3 +82,53 @@ def paired_bootstrap(
         return float("nan"), float("nan")
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def share(successes: int, n: int) -> dict[str, float]:
+    """A share in percent with Wilson's interval."""
+    return _in_percent(successes / n if n else float("nan"), wilson(successes, n), n)
+
+
+def _in_percent(value: float, bounds: tuple[float, float], n: int) -> dict[str, float]:
+    low, high = bounds
+    return {"value": 100 * value, "low": 100 * low, "high": 100 * high, "n": n}
+
+
+def ranked_figures(
+    clean: Ranks, adv: Ranks, *, depths: Sequence[int] = (1, 5, 10), seed: int = 0
+) -> Figures:
+    """The numbers of one attack, in percent, each as {value, low, high, n}.
+
+    - `kind@k` (`tr@1`): recall; Wilson interval over the queries.
+    - `kind_asr@k`: attack success as SGA counts it, the share of the queries right when
+      clean that fail under attack; n is how many were right; Wilson interval.
+    - `kind_drop@k`: attack success as Co-Attack counts it, clean minus adversarial
+      recall in points; bootstrap over images.
+    - `kind_lost@k`: the share of the clean recall that is gone; bootstrap over images.
+    """
+    found: dict[str, dict[str, float]] = {}
+
+    def put(name: str, value: float, bounds: tuple[float, float], n: int) -> None:
+        found[name] = _in_percent(value, bounds, n)
+
+    for kind in adv.kinds:
+        ranks = adv[kind]
+        for k in depths:
+            right = int((ranks <= k).sum())
+            put(f"{kind}@{k}", right / len(ranks), wilson(right, len(ranks)), len(ranks))
+    if adv is clean:
+        return found
+    statistics: tuple[tuple[str, Callable, Callable], ...] = (
+        ("drop", drop, lambda before, after: before - after),
+        ("lost", lost_share, lambda before, after: (before - after) / before),
+    )
+    for kind in adv.kinds:
+        n = len(adv[kind])
+        for k in depths:
+            fallen, right = attack_success(clean, adv, kind, k)
+            share = fallen / right if right else float("nan")
+            put(f"{kind}_asr@{k}", share, wilson(fallen, right), right)
+            for name, value, resampled in statistics:
+                bounds = paired_bootstrap(clean, adv, kind, resampled, k, seed=seed)
+                put(f"{kind}_{name}@{k}", value(clean, adv, kind, k), bounds, n)
+    return found

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,29 +21,30 @@ def format_table(results: Mapping[str, Result], eps: float | None = None) -> str
 
 def _one_table(results: Mapping[str, Result], eps: float | None) -> str:
     first = next(iter(results.values()))
-    cell = 23
+    columns = first.task.headline
+    heads = "".join(f"{first.task.column(kind, k):>7}" for kind, k in columns)
+    cell = len(heads) + 9
     names = [name if len(name) < cell else name[: cell - 4] + "..." for name in results]
     lines = [
         headline_protocol(first, eps),
         " " * 14 + "".join(f"{name:>{cell}}" for name in names),
-        f"{'attack':14}" + f"{'TR@1':>7}{'IR@1':>7}{'lost':>9}" * len(results),
+        f"{'attack':14}" + (heads + f"{'lost':>9}") * len(results),
     ]
+    named = [f"{kind}@{k}" for kind, k in columns]
     widest = 0.0
     for row in first.at(eps):
         line = f"{row.attack:14}"
         for result in results.values():
             numbers = result.figures(result.row(row.attack, eps))
-            line += "".join(f"{numbers[name]['value']:7.1f}" for name in ("tr@1", "ir@1"))
-            lost = [
-                numbers.get(f"{d}_lost@1", {"value": float("nan")})["value"] for d in ("tr", "ir")
-            ]
+            line += "".join(f"{numbers[name]['value']:7.1f}" for name in named)
+            nothing = {"value": float("nan")}
+            lost = [numbers.get(f"{kind}_lost@1", nothing)["value"] for kind in first.task.kinds]
             line += f"{'-' if np.isnan(lost[0]) else '/'.join(f'{x:.0f}' for x in lost):>9}"
-            widest = max(
-                widest, *((numbers[n]["high"] - numbers[n]["low"]) / 2 for n in ("tr@1", "ir@1"))
-            )
+            widest = max(widest, *((numbers[n]["high"] - numbers[n]["low"]) / 2 for n in named))
         lines.append(line)
     lines.append(
-        f"R@1 in percent, 95 % intervals at most +-{widest:.1f} points; lost: % of clean TR/IR"
+        f"in percent, 95 % intervals at most +-{widest:.1f} points; lost: % of clean "
+        f"{'/'.join(first.task.column(kind, 1) for kind in first.task.kinds)}"
     )
     return "\n".join(lines)
 
@@ -51,7 +53,7 @@ def headline_protocol(result: Result, eps: float | None) -> str:
     """The threat in one line: what a reader must know before the first number."""
     common = result.protocol
     threat = {k: v for row in result.at(eps) for k, v in row.protocol.items() if v is not None}
-    parts = [f"{common['gallery']}: {common['images']} images, {common['captions']} captions"]
+    parts = [f"{common['gallery']}: {first_facts(common)}"]
     if eps is not None:
         told = _steps(result.at(eps))
         parts.append(f"{threat.get('norm')} eps={eps_text(eps)}{', ' if told else ''}{told}")
@@ -64,6 +66,12 @@ def headline_protocol(result: Result, eps: float | None) -> str:
     if threat.get("suite"):
         parts.append(f"suite {threat['suite']}")
     return "; ".join(parts)
+
+
+def first_facts(common: Mapping[str, Any]) -> str:
+    """How much was measured: `250 images, 1250 captions`, or `1000 images, 10 classes`."""
+    of = [f"{common[name]} {name}" for name in ("images", "captions", "classes") if name in common]
+    return ", ".join(of)
 
 
 def _steps(rows: Sequence[Row]) -> str:
@@ -101,9 +109,10 @@ def format_matrix(matrix: Matrix) -> str:
     side = max(12, *(len(name) for name in matrix)) + 1
     tables = []
     for eps in first.radii or (None,):
-        for direction in ("tr", "ir"):
+        for direction in first.task.kinds:
             lines = [
-                f"{direction.upper()}@1 in percent{'' if eps is None else ', eps=' + eps_text(eps)}"
+                f"{first.task.column(direction, 1)} in percent"
+                f"{'' if eps is None else ', eps=' + eps_text(eps)}"
                 "; crafted on (down), measured on (across), * white box",
                 f"{'attack':17}{'crafted on':{side}}" + "".join(f"{name:>{width}}" for name in own),
             ]

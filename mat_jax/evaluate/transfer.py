@@ -1,79 +1,75 @@
 """Attacks crafted on some models and measured on others: the matrix of surrogates and targets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mat_jax.attacks import ThreatModel
-from mat_jax.attacks.threat import Preset
-from mat_jax.data import Corpus, SentenceEncoder
+from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.flags import milder
-from mat_jax.evaluate.gallery import Bench, Victim
+from mat_jax.evaluate.gallery import Bench
+from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.results import Matrix, Result, eps_text
-from mat_jax.evaluate.runner import measured
-from mat_jax.evaluate.tasks.retrieval import Ranks
+from mat_jax.evaluate.runner import encoder_of, measured, store_of
+from mat_jax.evaluate.tasks.base import Examples, Task, Victim
+from mat_jax.evaluate.tasks.registry import task_named
 
 
 def measure_transfer(
+    evaluation: Evaluation,
     surrogates: Mapping[str, Victim],
     targets: Mapping[str, Victim],
     *,
-    threats: Sequence[ThreatModel],
-    attacks: Sequence[str],
-    preset: Preset = "strict",
-    batch_size: int = 32,
-    shortlist: int = 128,
-    seed: int = 0,
-    encoder: SentenceEncoder | None = None,
+    task: Task | None = None,
     protocol: Mapping[str, Any] | None = None,
-    shown: int = 4,
-    checks: int = 0,
+    progress: Path | None = None,
     quiet: bool = False,
 ) -> Matrix:
     """Craft every attack once on each surrogate, and measure it on every target.
 
     A target sees the surrogate's pictures resized to its own size (bicubic), normalises them in its
-    own way, and reads the captions as text with its own tokenizer. Pictures that an attack leaves
-    alone it sees as it always does, so the clean row is its own and the same in every row of the
-    matrix. Where the two are one model, that is the white-box measurement of `evaluate`.
+    own way, and reads the texts with its own tokenizer. Pictures that an attack leaves alone it
+    sees as it always does, so the clean row is its own and the same in every row of the matrix.
+    Where the two are one model, that is the white-box measurement of `evaluate`.
 
     Args:
-        surrogates: name -> model with its gallery, which has candidates if text is attacked.
-        targets: name -> model with the same gallery as it reads it. A model that is in both has
+        evaluation: what to measure.
+        surrogates: name -> model with its examples (`prepare`), with candidates if text is
+            attacked.
+        targets: name -> model with the same examples as it reads them. A model that is in both has
             the same `Victim.model`.
-        threats, attacks, preset, batch_size, shortlist, seed, encoder, protocol, shown, checks,
-            quiet: see `evaluate.runner.evaluate`.
+        task: a task of one's own; None is the one that the evaluation names.
+        protocol: further facts to be written beside every number.
+        progress: see `evaluate`; each surrogate has a folder in it.
+        quiet: no progress line.
 
     Returns:
         surrogate -> target -> result.
     """
     matrix: dict[str, dict[str, Result]] = {}
     clean = None
-    for name, surrogate in surrogates.items():
+    encoder = encoder_of(evaluation)
+    for number, (name, surrogate) in enumerate(surrogates.items()):
+        store = None
+        if progress is not None:
+            folder = progress / f"from_{number}"
+            store = store_of(folder, evaluation, surrogate, *targets.values())
         bench = Bench(
+            evaluation=evaluation,
+            task=task or task_named(evaluation.task),
             crafter=surrogate,
             targets=tuple(targets.values()),
-            preset=preset,
-            batch_size=batch_size,
-            shortlist=shortlist,
-            seed=seed,
-            shown=shown,
-            quiet=quiet,
             encoder=encoder,
+            store=store,
+            quiet=quiet,
         )
-        found = measured(
-            bench,
-            tuple(targets),
-            threats,
-            attacks,
-            protocol={**(protocol or {}), "surrogate": name},
-            clean=clean,
-            checks=checks,
-        )
+        facts = {**(protocol or {}), "surrogate": name}
+        found = measured(bench, tuple(targets), protocol=facts, clean=clean)
         clean = [result.clean for result in found]
-        resized = _resized(bench, threats[0])
+        resized = _resized(bench, evaluation.threats[0])
         matrix[name] = {
             result.model: replace(result, notes=(*result.notes, *_on_size(result, ranks)))
             for result, ranks in zip(found, resized, strict=True)
@@ -105,17 +101,17 @@ def columns(matrix: Matrix) -> dict[str, Result]:
 
 def _resized(bench: Bench, threat: ThreatModel) -> list[Ranks | None]:
     """Of each target, clean retrieval with the crafter's pictures at its size, if they differ."""
-    differ = [not _same_pixels(bench.corpus, target.corpus) for target in bench.targets]
+    differ = [not _same_pixels(bench.examples, target.examples) for target in bench.targets]
     if not any(differ):
         return [None for _ in bench.targets]
     found = bench.craft("none", threat, label="clean, resized", resized=True)
     return [
-        bench.ranks(target, points.images, points.texts) if other else None
+        bench.ranks(target, points) if other else None
         for target, points, other in zip(bench.targets, found.points, differ, strict=True)
     ]
 
 
-def _same_pixels(one: Corpus, other: Corpus) -> bool:
+def _same_pixels(one: Examples, other: Examples) -> bool:
     """Whether two models see the same pictures; the first that differs says no."""
     return all(np.array_equal(one.image(i), other.image(i)) for i in range(len(one)))
 
@@ -124,12 +120,16 @@ def _on_size(result: Result, resized: Ranks | None) -> tuple[str, ...]:
     """How much of what a transfer takes away is owed to the surrogate's image size alone."""
     if resized is None:
         return ()
-    tr, ir = (100 * resized.recall(d, 1) for d in ("tr", "ir"))
-    own = [100 * result.clean.ranks.recall(d, 1) for d in ("tr", "ir")]
+    task = result.task
+    own = result.clean.ranks
+    told = [
+        f"{task.column(kind, 1)} {100 * resized.recall(kind, 1):.1f} and not "
+        f"{100 * own.recall(kind, 1):.1f}"
+        for kind in own.kinds
+    ]
     return (
-        f"Clean pictures that went through {result.protocol['surrogate']}'s image size have TR@1 "
-        f"{tr:.1f} and IR@1 {ir:.1f}, its own {own[0]:.1f} and {own[1]:.1f}: so much of a transfer "
-        "is owed to the size.",
+        f"Clean pictures that went through {result.protocol['surrogate']}'s image size have "
+        f"{', '.join(told)}: so much of a transfer is owed to the size.",
     )
 
 

@@ -10,18 +10,18 @@ from mat_jax.attacks import ATTACKS, ThreatModel
 from mat_jax.attacks.cost import passes
 from mat_jax.attacks.ensembles import Member, Merge, State, in_turn, members, updated
 from mat_jax.attacks.threat import Preset
-from mat_jax.evaluate.gallery import Bench
-from mat_jax.evaluate.points import Points, of_images, replaced
+from mat_jax.evaluate.gallery import Bench, rounded
+from mat_jax.evaluate.points import Points, of_examples, replaced
 from mat_jax.evaluate.protocol import protocol_of
+from mat_jax.evaluate.ranks import worst
 from mat_jax.evaluate.results import WORST_CASE, Row, eps_text
-from mat_jax.evaluate.tasks.retrieval import worst
 from mat_jax.models.features import matches_pairs
 
 # Of its protocol, what is told of a member of a worst case.
 TOLD = ("steps", "proposals", "restarts", "passes_per_image")
 
 
-def worst_of(measured: Sequence[Row], threat: ThreatModel) -> Row:
+def worst_of(measured: Sequence[Row], threat: ThreatModel, owner: np.ndarray) -> Row:
     """The worst case over the rows of one table: the largest rank of each query in any of them.
 
     It costs nothing: every attack was measured on all images anyway. The captions are, for each
@@ -31,8 +31,8 @@ def worst_of(measured: Sequence[Row], threat: ThreatModel) -> Row:
     Args:
         measured: the clean row, and those of the attacks at one eps or on captions only.
         threat: under which they were.
+        owner: [texts] row of the example of each text.
     """
-    owner = measured[0].ranks.owner
 
     def merge(captions: np.ndarray, others: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return np.where(np.isin(owner, chosen), others, captions)
@@ -40,7 +40,7 @@ def worst_of(measured: Sequence[Row], threat: ThreatModel) -> Row:
     state = None
     for row in measured:
         words = np.array(row.captions, object)
-        state = updated(state, words, row.ranks.tr, row.ranks.ir, owner, merge)
+        state = updated(state, words, *row.ranks.flat, row.ranks.examples, merge)
     assert state is not None
     told = [_as_member(row) for row in measured[1:]]
     saved = [row.rounded or row.ranks for row in measured]
@@ -51,7 +51,7 @@ def worst_of(measured: Sequence[Row], threat: ThreatModel) -> Row:
             **_allowed([row.attack for row in measured], threat),
             "suite": None,
             "members": told,
-            "passes_per_image": _total(told, len(state.tr)),
+            "passes_per_image": _total(told, len(state.damage)),
         },
         ranks=worst([row.ranks for row in measured]),
         rounded=worst(saved) if any(row.rounded is not None for row in measured) else None,
@@ -62,10 +62,9 @@ def worst_of(measured: Sequence[Row], threat: ThreatModel) -> Row:
     )
 
 
-def kept(state: State | None, row: Row, points: Points) -> State:
+def with_row(state: State | None, row: Row, points: Points, owner: np.ndarray) -> State:
     """The points to start a suite from, after one more attack was measured in full."""
-    owner = row.ranks.owner
-    return updated(state, points, row.ranks.tr, row.ranks.ir, owner, _merge(owner))
+    return updated(state, points, *row.ranks.flat, row.ranks.examples, _merge(owner))
 
 
 def worst_of_suite(
@@ -82,7 +81,7 @@ def worst_of_suite(
         suite: name in `attacks.ensembles.ENSEMBLES`.
         threat: what all members may do.
         measured: the clean row, and those of attacks measured in full at this eps.
-        state: of these rows, from `kept`.
+        state: of these rows, from `with_row`.
     """
     start = time.perf_counter()
     (target,), owner = bench.targets, bench.owner
@@ -90,7 +89,8 @@ def worst_of_suite(
     used: list[dict[str, int]] = []
     checks: dict[str, Any] = {"largest_delta": _farthest(measured)}
     every = members(suite, norm=threat.norm, fuses=matches_pairs(target.model))
-    left = [one for one in every if not _measured(one, threat, bench.preset, measured)]
+    preset = bench.evaluation.preset
+    left = [one for one in every if not _measured(one, threat, preset, measured)]
 
     def craft(member: Member, chosen: np.ndarray, points: Points) -> Points:
         label = f"{suite} {eps_text(threat.eps)}: {member.attack}"
@@ -101,13 +101,13 @@ def worst_of_suite(
         used.append(found.passes)
         return replaced(points, found.points[0], chosen, owner)
 
-    def judge(points: Points) -> tuple[np.ndarray, np.ndarray]:
-        ranks = bench.ranks(target, points.images, points.texts)
-        saved = bench.ranks(target, points.rounded, points.texts)
-        judged.append((ranks, saved))
-        return ranks.tr, ranks.ir
+    def judge(points: Points) -> np.ndarray:
+        ranks = bench.ranks(target, points)
+        judged.append((ranks, bench.ranks(target, rounded(points))))
+        return ranks.flat[0]
 
-    state, attacked = in_turn(left, state, owner, craft=craft, judge=judge, merge=_merge(owner))
+    queries = measured[0].ranks.flat[1]
+    state, attacked = in_turn(left, state, queries, craft=craft, judge=judge, merge=_merge(owner))
     judge(state.points)
     last = judged[-1][0]
     captions = tuple(state.points.captions)
@@ -115,7 +115,7 @@ def worst_of_suite(
     # Members that nothing was left for are the last ones.
     used += [{}] * (len(left) - len(used))
     each = zip(left, attacked, used, strict=True)
-    told += [_told(*one, threat, bench.preset) for one in each]
+    told += [_told(*one, threat, preset) for one in each]
     return Row(
         attack=WORST_CASE,
         eps=threat.eps,
@@ -123,14 +123,14 @@ def worst_of_suite(
             **_allowed([one["attack"] for one in told], threat),
             "suite": suite,
             "members": told,
-            "passes_per_image": _total(told, len(bench.corpus)),
-            "in_one_gallery": {f"{d}@1": 100 * last.recall(d, 1) for d in ("tr", "ir")},
+            "passes_per_image": _total(told, len(bench.examples)),
+            "in_one_gallery": {f"{kind}@1": 100 * last.recall(kind, 1) for kind in last.kinds},
         },
         ranks=worst([ranks for ranks, _ in judged]),
         rounded=worst([saved for _, saved in judged]),
         captions=captions,
         changed=bench.changed(captions),
-        language=bench.language(captions),
+        language=bench.examples.language(captions, bench.encoder),
         seconds=sum(row.seconds for row in measured) + time.perf_counter() - start,
         checks=checks,
         sights=bench.sights(state.points),
@@ -139,10 +139,9 @@ def worst_of_suite(
 
 def forecast(bench: Bench, suite: str, threat: ThreatModel) -> str:
     """What a suite costs at most, as a few lines to be read before it starts."""
-    table: Any = bench.corpus.table
-    open_words = float(np.mean(table.attackable)) if hasattr(table, "attackable") else 0.0
-    captions = len(bench.owner) / len(bench.corpus)
-    preset: Any = bench.preset
+    open_words = bench.examples.open_words
+    captions = len(bench.owner) / len(bench.examples)
+    preset: Any = bench.evaluation.preset
     lines = [
         f"suite {suite}, for each eps: passes for an image with its {captions:.1f} captions, of "
         f"{open_words:.1f} open words each, while a query of it stands",
@@ -169,7 +168,7 @@ def _merge(owner: np.ndarray) -> Merge:
     """Points of a gallery with some images' taken from another gallery."""
 
     def merge(points: Points, others: Points, chosen: np.ndarray) -> Points:
-        return replaced(points, of_images(others, chosen, owner), chosen, owner)
+        return replaced(points, of_examples(others, chosen, owner), chosen, owner)
 
     return merge
 
@@ -200,7 +199,7 @@ def _as_member(row: Row) -> dict[str, Any]:
     """A row measured in full, as a member of the worst case."""
     return {
         "attack": row.attack,
-        "attacked": len(row.ranks.tr),
+        "attacked": row.ranks.examples,
         **{name: row.protocol[name] for name in TOLD if name in row.protocol},
     }
 

@@ -44,7 +44,7 @@ def _scores(graph: Any, state: Any, image: ImageFeatures, texts: TextFeatures) -
     return model.match_score(logits, texts.unit @ image.unit[0])
 
 
-def matches_pairs(model: Any) -> bool:
+def matches_pairs(model: object) -> bool:
     """Whether a model can say of a pair, read together, if it belongs together."""
     return isinstance(model, MatchesPairs)
 

@@ -17,7 +17,6 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from mat_jax.models.formats.sizes import BertConfig, ViTConfig
-from mat_jax.types.protocols import Model
 
 Activation = Callable[[Array], Array]
 Style = Literal["clip", "vit", "bert"]
@@ -254,7 +253,7 @@ class Block(nnx.Module):
         return x + self.mlp(self.ln2(x)) if self.pre_norm else self.ln2(x + self.mlp(x))
 
 
-def compute_in(model: Model, dtype: str) -> None:
+def compute_in(model: nnx.Module, dtype: str) -> None:
     """Let the towers of a model compute in "float32" or "bfloat16"; its weights stay float32.
 
     Pixels, embeddings and what is made of the pooled token stay float32 too: a step of 1/255 is

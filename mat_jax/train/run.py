@@ -15,6 +15,7 @@ import jax
 from jax.sharding import Mesh
 
 from mat_jax import data, models
+from mat_jax.evaluate import compare, evaluate, format_cautions, format_table
 from mat_jax.evaluate.protocol import version
 from mat_jax.train import loop
 from mat_jax.train import mesh as meshes
@@ -22,7 +23,6 @@ from mat_jax.train.checkpoint import OtherModel
 from mat_jax.train.experiment import Evaluation, Experiment, differences
 from mat_jax.types.protocols import Source, Tokenizer
 from mat_jax.utils.files import alone, there, writable, write_text
-from mat_jax.utils.memo import remembered
 
 PACKAGES = ("mat-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 Resume = Literal["auto", "never", "anyway"]
@@ -119,13 +119,11 @@ def fit(
         if not quiet:
             print(f"the trained model is in {workdir / 'export'}", file=sys.stderr)
         if experiment.evaluation is not None:
-            from mat_jax import evaluate
-
             measured["after"] = measure("after", trained)
-            page = evaluate.compare(measured, workdir / "report")
+            page = compare(measured, workdir / "report")
             if not quiet:
-                cautions = evaluate.format_cautions(measured)
-                print(f"{cautions}report: {page}\n\n{evaluate.format_table(measured)}")
+                cautions = format_cautions(measured)
+                print(f"{cautions}report: {page}\n\n{format_table(measured)}")
         return trained
 
 
@@ -161,28 +159,27 @@ def _corpus(
 def _measure(
     experiment: Experiment, name: str, model: Any, tokenizer: Tokenizer, workdir: Path, quiet: bool
 ) -> Any:
-    """One model under the experiment's evaluation, or what an earlier start found of it."""
-    from mat_jax import evaluate
-
-    asked, decides = question(experiment)
-    return remembered(
-        workdir / "report" / f"{name}.pickle",
-        decides,
+    """One model under the experiment's evaluation; what an earlier start finished is kept."""
+    return evaluate(
+        evaluation_of(experiment),
         model,
-        lambda: evaluate.measure(asked, model, tokenizer, name=name, quiet=quiet),
+        tokenizer,
+        name=name,
+        progress=workdir / "report" / "progress" / name,
+        quiet=quiet,
     )
 
 
-def question(experiment: Experiment) -> tuple[Evaluation, tuple[Any, ...]]:
-    """The evaluation with nothing left open, and all but the weights that decides its numbers."""
+def evaluation_of(experiment: Experiment) -> Evaluation:
+    """The experiment's evaluation with nothing left open."""
     asked = experiment.evaluation
     assert asked is not None
-    asked = dataclasses.replace(
+    words = experiment.substitutes
+    return dataclasses.replace(
         asked,
-        mlm=asked.mlm or getattr(experiment.substitutes, "mlm", None),
+        mlm=asked.mlm or (words.mlm if isinstance(words, data.Substitutes) else None),
         batch_size=asked.batch_size or experiment.batch_size,
     )
-    return asked, (_text(asked), {package: version(package) for package in PACKAGES}, commit())
 
 
 def _check_kind(experiment: Experiment, model: Any) -> None:

@@ -15,6 +15,7 @@ from mat_jax.types.protocols import EmbedsWords as EmbedsWords
 from mat_jax.types.protocols import EncodesImages as EncodesImages
 from mat_jax.types.protocols import FusesPairs as FusesPairs
 from mat_jax.types.protocols import HasCaptions as HasCaptions
+from mat_jax.types.protocols import HasClasses as HasClasses
 from mat_jax.types.protocols import HasLabels as HasLabels
 from mat_jax.types.protocols import HasOracle as HasOracle
 from mat_jax.types.protocols import HasPartnerCaptions as HasPartnerCaptions

@@ -12,7 +12,6 @@ from mat_jax.attacks import ThreatModel, cost
 from mat_jax.attacks.ensembles import (
     ENSEMBLES,
     Member,
-    State,
     damage,
     in_turn,
     members,
@@ -22,7 +21,8 @@ from mat_jax.attacks.ensembles import (
 )
 from tests.attacks.toy import Toy, gallery_of, toy_batch
 
-OWNER = np.array([0, 0, 1, 2, 2])  # captions of three images
+IMAGES = 3
+OWNER = np.array([0, 1, 2, 0, 0, 1, 2, 2])  # of the queries: three images, five captions
 
 
 def ranks(*numbers):
@@ -37,26 +37,27 @@ def merge(points, others, rows):
 
 
 def test_an_image_stands_while_any_query_of_it_does():
-    assert standing(ranks(1, 2, 2), ranks(3, 3, 3, 3, 1), OWNER).tolist() == [True, False, True]
-    assert standing(ranks(2, 2, 2), ranks(2, 1, 1, 2, 2), OWNER).tolist() == [True, True, False]
+    one, other = ranks(1, 2, 2, 3, 3, 3, 3, 1), ranks(2, 2, 2, 2, 1, 1, 2, 2)
+    assert standing(one, OWNER, IMAGES).tolist() == [True, False, True]
+    assert standing(other, OWNER, IMAGES).tolist() == [True, True, False]
 
 
 def test_damage_is_queries_fallen_then_the_sum_of_ranks():
-    found = damage(ranks(1, 5, 2), ranks(1, 3, 1, 2, 7), OWNER)
+    found = damage(ranks(1, 5, 2, 1, 3, 1, 2, 7), OWNER, IMAGES)
     assert found.tolist() == [[1, 1 + 1 + 3], [1, 5 + 1], [3, 2 + 2 + 7]]
     one, other = np.array([[1, 9], [2, 5], [2, 6]]), np.array([[2, 3], [2, 5], [2, 5]])
     assert worse(one, other).tolist() == [False, False, True]
 
 
-# Ranks in the gallery of each attack: (tr of three images, ir of five captions).
+# Ranks in the gallery of each attack: of three images, then of five captions.
 GALLERIES = {
     # Image 0 falls with both captions; image 1 in one of two queries; image 2 not at all.
-    "first": (ranks(4, 2, 1), ranks(2, 9, 1, 1, 1)),
+    "first": ranks(4, 2, 1, 2, 9, 1, 1, 1),
     # Image 1 falls wholly, but its caption only just; a caption of image 2 falls.
-    "second": (ranks(1, 3, 1), ranks(1, 1, 2, 1, 3)),
+    "second": ranks(1, 3, 1, 1, 1, 2, 1, 3),
     # Only image 2 is left. Image 1, not attacked any more, would be hurt less here.
-    "third": (ranks(9, 1, 2), ranks(9, 9, 1, 2, 1)),
-    "fourth": (ranks(1, 1, 1), ranks(1, 1, 1, 1, 1)),
+    "third": ranks(9, 1, 2, 9, 9, 1, 2, 1),
+    "fourth": ranks(1, 1, 1, 1, 1, 1, 1, 1),
 }
 
 
@@ -73,8 +74,7 @@ def test_each_attack_sees_what_stands_and_the_worst_point_is_kept():
         galleries.append(points.tolist())
         return GALLERIES[asked[-1][0]]
 
-    clean = State(ranks(1, 1, 1), ranks(1, 1, 1, 1, 1), np.zeros(3, int), np.zeros((3, 2), int))
-    clean = updated(None, clean.points, clean.tr, clean.ir, OWNER, merge)
+    clean = updated(None, np.zeros(IMAGES, int), np.ones(8, np.int32), OWNER, IMAGES, merge)
     named = [Member(name) for name in GALLERIES]
     found, attacked = in_turn(named, clean, OWNER, craft=craft, judge=judge, merge=merge)
     # After the third, of image 2: tr 1 1 2, ir (1 1 2) and (1 3 1): nothing stands.
@@ -82,18 +82,18 @@ def test_each_attack_sees_what_stands_and_the_worst_point_is_kept():
     assert attacked == (3, 2, 1, 0)
     # In the second gallery image 0 has its first point, in the third image 1 its second.
     assert galleries == [[1, 1, 1], [1, 2, 2], [1, 2, 3]]
-    assert found.tr.tolist() == [9, 3, 2] and found.ir.tolist() == [9, 9, 2, 2, 3]
+    assert found.places.tolist() == [9, 3, 2, 9, 9, 2, 2, 3]
     # Image 2: one query fell under the second (ranks 1 1 3), two under the third.
     assert found.points.tolist() == [1, 2, 3]
     assert found.damage.tolist() == [[3, 27], [2, 5], [2, 5]]
 
 
 def test_with_as_many_queries_fallen_the_deeper_point_is_kept():
-    first, second = (ranks(2, 1, 1), ranks(2, 1, 1, 1, 1)), (ranks(1, 2, 1), ranks(3, 3, 1, 1, 1))
-    third = (ranks(1, 1, 1), ranks(2, 2, 1, 1, 1))
+    first, second = ranks(2, 1, 1, 2, 1, 1, 1, 1), ranks(1, 2, 1, 3, 3, 1, 1, 1)
+    third = ranks(1, 1, 1, 2, 2, 1, 1, 1)
     state = None
-    for number, (tr, ir) in enumerate((first, second, third)):
-        state = updated(state, np.full(3, number), tr, ir, OWNER, merge)
+    for number, places in enumerate((first, second, third)):
+        state = updated(state, np.full(IMAGES, number), places, OWNER, IMAGES, merge)
     # Image 0: two of its queries fall each time, ranks in sum 5, 7 and 5. Image 1: 0, 1, 0 fall.
     assert state.points.tolist() == [1, 1, 0]
 
@@ -106,13 +106,12 @@ gallery = st.lists(st.integers(1, 4), min_size=8, max_size=8).map(lambda x: np.a
 def test_no_gallery_is_worse_than_the_worst_case(galleries):
     state = None
     for number, one in enumerate(galleries):
-        state = updated(state, np.full(3, number), one[:3], one[3:], OWNER, merge)
+        state = updated(state, np.full(IMAGES, number), one, OWNER, IMAGES, merge)
     for one in galleries:
         for k in (1, 2, 3):
-            assert ((state.tr <= k) <= (one[:3] <= k)).all()
-            assert ((state.ir <= k) <= (one[3:] <= k)).all()
+            assert ((state.places <= k) <= (one <= k)).all()
     # And every point kept is one under which no fewer queries of its image fell than elsewhere.
-    fallen = np.array([damage(one[:3], one[3:], OWNER)[:, 0] for one in galleries])
+    fallen = np.array([damage(one, OWNER, IMAGES)[:, 0] for one in galleries])
     assert (fallen[state.points, np.arange(3)] == fallen.max(axis=0)).all()
 
 

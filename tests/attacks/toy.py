@@ -57,6 +57,9 @@ class Toy(nnx.Module):
     def match_logits(self, fused):
         return fused[:, 0] @ self.head[...]
 
+    def match_score(self, logits, cosine):
+        return logits[:, 1]
+
 
 framed = jax.jit(lambda parts, lengths: compose(parts, lengths, Toy().text_format))
 

@@ -5,15 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mat_jax.evaluate.flags import findings
-from mat_jax.evaluate.tasks.retrieval import Ranks
+from mat_jax.evaluate import Victim
+from mat_jax.evaluate.flags import flags_and_notes
+from mat_jax.evaluate.tasks.cosine_ranks import both_ways
+from mat_jax.evaluate.tasks.retrieval import Retrieval
 from tests.made_up import made_up
 
 
 def right(share, images=200):
     """Ranks with the first `share` of the queries right."""
     wrong = np.where(np.arange(images) < share * images, 1, 20)
-    return Ranks(wrong, wrong, np.arange(images))
+    return both_ways(wrong, wrong, np.arange(images))
 
 
 @pytest.fixture
@@ -26,13 +28,29 @@ def rows():
     }
 
 
-def flags_of(rows, texts=None):
-    texts = texts or [(f"caption number {i}",) for i in range(200)]
-    return " ".join(findings(list(rows.values()), texts)[0])
+def flags_of(rows):
+    return " ".join(flags_and_notes(list(rows.values()))[0])
+
+
+class Examples:
+    """Captions of images, a list for each."""
+
+    def __init__(self, texts):
+        self.texts = [text for own in texts for text in own]
+        self.text_owner = np.repeat(np.arange(len(texts)), [len(own) for own in texts])
+        self.count = len(texts)
+
+    def __len__(self):
+        return self.count
+
+
+def cautions_of(texts):
+    return " ".join(Retrieval().cautions(Victim(None, None, Examples(texts))))
 
 
 def test_sound_results_raise_no_flag(rows):
-    flags, notes = findings(list(rows.values()), [(f"caption {i}",) for i in range(200)])
+    flags, notes = flags_and_notes(list(rows.values()))
+    assert cautions_of([(f"caption {i}",) for i in range(200)]) == ""
     assert flags == ()
     assert any("finite number" in note for note in notes)
 
@@ -52,7 +70,7 @@ def test_chance_is_no_finding(rows):
 
 def test_an_attack_that_helps(rows):
     rows["pgd"] = replace(rows["pgd"], ranks=right(0.9))
-    assert "pgd at 2/255 made retrieval better" in flags_of(rows)
+    assert "pgd at 2/255 made the answers better" in flags_of(rows)
 
 
 def test_a_larger_ball_that_does_less(rows):
@@ -70,10 +88,10 @@ def test_zero_gradient(rows):
     assert "left every picture as it was" in flags_of(rows)
 
 
-def test_captions_that_stand_with_several_images(rows):
+def test_captions_that_stand_with_several_images():
     texts = [("the same words",) if i < 20 else (f"number {i}",) for i in range(200)]
-    assert "10.0 % of the captions stand with more than one image" in flags_of(rows, texts)
+    assert "10.0 % of the captions stand with more than one image" in cautions_of(texts)
 
 
-def test_few_images(rows):
-    assert "Only 7 images" in flags_of({"none": rows["none"]}, [("a",)] * 7)
+def test_few_images():
+    assert "Only 7 images" in cautions_of([("a",)] * 7)

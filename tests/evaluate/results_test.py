@@ -82,7 +82,7 @@ def test_every_number_stands_with_its_protocol(results, tmp_path):
 
 def test_json_has_no_nan(tmp_path):
     blind = made_up("blind", 0.5)
-    blind.clean.ranks.tr[:] = 9  # nothing right when clean: shares of it do not exist
+    blind.clean.ranks["tr"][:] = 9  # nothing right when clean: shares of it do not exist
     compare({"blind": blind}, tmp_path)
 
     def refuse(name):

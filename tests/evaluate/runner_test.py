@@ -11,11 +11,9 @@ import pytest
 from PIL import Image
 
 from mat_jax import attacks, data, evaluate, models
-from mat_jax.attacks import ThreatModel
 from mat_jax.evaluate import __main__ as command
-from mat_jax.evaluate.config import Evaluation
+from mat_jax.evaluate.config import Evaluation, usual_attacks
 from mat_jax.evaluate.invariants import Broken
-from mat_jax.evaluate.runner import Victim
 
 CAPTIONS = [
     ("a red ball on sand", "one round red thing"),
@@ -79,7 +77,7 @@ def asked(toys, **settings):
 
 
 def measure(toys, clip, **settings):
-    return evaluate.measure(asked(toys, **settings), *clip, name="tiny", quiet=True)
+    return evaluate.evaluate(asked(toys, **settings), *clip, name="tiny", quiet=True)
 
 
 def best_rank(scores, own):
@@ -115,8 +113,8 @@ def test_clean_ranks_are_those_of_the_definition(toys, clip):
     result = measure(toys, clip, attacks=("none",))
     texts = [text for own in CAPTIONS for text in own]
     tr, ir = ranks_of(clip, clean_images(toys), texts)
-    assert result.clean.ranks.tr.tolist() == tr
-    assert result.clean.ranks.ir.tolist() == ir
+    assert result.clean.ranks["tr"].tolist() == tr
+    assert result.clean.ranks["ir"].tolist() == ir
     assert result.protocol["images"] == 7 and result.protocol["captions"] == 15
     assert result.clean.changed == 0 and list(result.clean.captions) == texts
 
@@ -136,8 +134,9 @@ def test_attacked_pairs_replace_both_sides_and_texts_are_read_again(toys, clip, 
 
     monkeypatch.setitem(attacks.ATTACKS, "sep", attacks.ATTACKS["sep"]._replace(function=darken))
     evaluation = asked(toys, attacks=("none", "sep"))
-    corpus = evaluate.prepare(evaluation, *clip, quiet=True)
-    result = evaluate.measure(evaluation, *clip, name="tiny", corpus=corpus, quiet=True)
+    victim = evaluate.prepare(evaluation, *clip, quiet=True)
+    corpus = victim.examples.corpus
+    result = evaluate.evaluate(evaluation, *clip, name="tiny", victim=victim, quiet=True)
     row = result.row("sep")
     images = np.maximum(clean_images(toys) - np.float32(EIGHT), 0)
     assert row.changed > 0.5
@@ -150,7 +149,7 @@ def test_attacked_pairs_replace_both_sides_and_texts_are_read_again(toys, clip, 
             words[slot] = corpus.table.vocabulary[options[slot, 1]]
         assert after == " ".join(words)
     tr, ir = ranks_of(clip, images, list(row.captions))
-    assert (row.ranks.tr.tolist(), row.ranks.ir.tolist()) == (tr, ir)
+    assert (row.ranks["tr"].tolist(), row.ranks["ir"].tolist()) == (tr, ir)
     assert row.checks["largest_delta"] == pytest.approx(EIGHT, rel=1e-4)
     assert row.checks["read_differently"] == round(15 * row.changed)
     assert any("tokenized otherwise" in flag for flag in result.flags)
@@ -160,8 +159,8 @@ def test_batch_size_does_not_matter(toys, clip):
     one = measure(toys, clip, attacks=("none", "pgd"), batch_size=4)
     two = measure(toys, clip, attacks=("none", "pgd"), batch_size=3)
     for a, b in zip(one.rows, two.rows, strict=True):
-        assert a.ranks.tr.tolist() == b.ranks.tr.tolist()
-        assert a.ranks.ir.tolist() == b.ranks.ir.tolist()
+        assert a.ranks["tr"].tolist() == b.ranks["tr"].tolist()
+        assert a.ranks["ir"].tolist() == b.ranks["ir"].tolist()
     images = [r.row("pgd").sights.images for r in (one, two)]
     np.testing.assert_allclose(*images, atol=1e-5)
     assert one.row("pgd").protocol["passes_per_image"] == {
@@ -172,7 +171,7 @@ def test_batch_size_does_not_matter(toys, clip):
 
 def test_no_room_is_no_attack(toys, clip):
     result = measure(toys, clip, attacks=("none", "pgd"), eps=0.0)
-    assert result.row("pgd").ranks.tr.tolist() == result.clean.ranks.tr.tolist()
+    assert result.row("pgd").ranks["tr"].tolist() == result.clean.ranks["tr"].tolist()
     assert result.row("pgd").checks["images_moved"] == 0
 
 
@@ -200,10 +199,10 @@ def test_lost_images_are_left_and_the_table_says_so(toys, clip):
     with pytest.raises(ValueError, match="takes every step of the released programs"):
         asked(toys, stop_beyond=1, preset="official")
     with pytest.raises(ValueError, match="what is lost on a surrogate"):
-        corpus = evaluate.prepare(asked(toys), *clip, quiet=True)
+        victim = evaluate.prepare(asked(toys), *clip, quiet=True)
         other = models.load(toys.other)
-        evaluate.measure(
-            asked(toys, stop_beyond=1), *other, name="other", surrogate=Victim(*clip, corpus),
+        evaluate.evaluate(
+            asked(toys, stop_beyond=1), *other, name="other", surrogate=victim,
             quiet=True,
         )  # fmt: skip
 
@@ -212,10 +211,10 @@ def test_transfer_reads_what_the_surrogate_made(toys, clip):
     """Another image size and another tokenizer: the target sees resized pictures and strings."""
     evaluation = asked(toys, attacks=("none", "pgd"))
     other = models.load(toys.other)
-    surrogate = Victim(*other, evaluate.prepare(evaluation, *other, quiet=True))
+    surrogate = evaluate.prepare(evaluation, *other, quiet=True)
     own = measure(toys, clip, attacks=("none",))
-    result = evaluate.measure(evaluation, *clip, name="tiny", surrogate=surrogate, quiet=True)
-    assert result.clean.ranks.tr.tolist() == own.clean.ranks.tr.tolist()
+    result = evaluate.evaluate(evaluation, *clip, name="tiny", surrogate=surrogate, quiet=True)
+    assert result.clean.ranks["tr"].tolist() == own.clean.ranks["tr"].tolist()
     images = result.row("pgd").sights.images
     assert images.shape[1:] == (16, 16, 3)
     clean = clean_images(toys)[list(result.shown)]
@@ -260,15 +259,10 @@ def test_weights_that_overflow_stop_the_run(toys):
 
 
 def test_text_attacks_need_candidates(toys, clip):
-    corpus = evaluate.prepare(asked(toys, attacks=("none",)), *clip)
-    with pytest.raises(ValueError, match="'bert_attack' changes words but the corpus has no"):
-        evaluate.evaluate(
-            clip[0], corpus, tokenizer=clip[1], threat=ThreatModel(), attacks=("bert_attack",)
-        )
-    with pytest.raises(ValueError, match="'bert_attack' changes words but the corpus has no"):
-        evaluate.evaluate(
-            clip[0], corpus, tokenizer=clip[1], threat=ThreatModel(), attacks=(), suite="quick"
-        )
+    victim = evaluate.prepare(asked(toys, attacks=("none",)), *clip)
+    for settings in ({"attacks": ("bert_attack",)}, {"attacks": (), "suite": "quick"}):
+        with pytest.raises(ValueError, match="'bert_attack' changes words but the texts have no"):
+            evaluate.evaluate(asked(toys, **settings), *clip, victim=victim)
 
 
 def test_command_line(toys, tmp_path, capsys):
@@ -279,7 +273,8 @@ def test_command_line(toys, tmp_path, capsys):
     )
     printed = capsys.readouterr().out
     assert status == 0
-    assert sorted(p.name for p in out.iterdir()) == ["index.html", "ranks.npz", "results.json"]
+    files = ["index.html", "progress", "ranks.npz", "results.json"]
+    assert sorted(p.name for p in out.iterdir()) == files
     content = json.loads((out / "results.json").read_text())
     rows = content["models"][0]["rows"]
     assert [r["attack"] for r in rows] == ["none", "pgd", "pgd", "worst_case", "worst_case"]
@@ -292,7 +287,7 @@ def test_command_line(toys, tmp_path, capsys):
     for check in found.values():
         flagged = check["verdict"] == "flagged"
         assert (f"note: {check['name']}: {check['sentence']}" in printed) == flagged
-    assert printed.strip().splitlines()[-1].startswith("R@1 in percent")
+    assert printed.strip().splitlines()[-1].startswith("in percent")
 
 
 @pytest.mark.parametrize(
@@ -309,7 +304,8 @@ def test_command_line(toys, tmp_path, capsys):
 )
 def test_the_headline_is_of_a_suite_where_words_are_attacked(arguments, suite):
     given = command._parser().parse_args(f"--model a --out b {arguments}".split())
-    assert command._suite(given, given.attacks.split(",")) == suite
+    names = (given.attacks or ",".join(usual_attacks("retrieval"))).split(",")
+    assert command._suite(given, names) == suite
 
 
 @pytest.mark.parametrize(

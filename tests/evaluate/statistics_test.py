@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mat_jax.evaluate.statistics import paired_bootstrap, wilson
-from mat_jax.evaluate.tasks.retrieval import Ranks
+from mat_jax.evaluate.tasks.cosine_ranks import both_ways
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_wilson_of_nothing_and_nonsense():
 
 def ranks_with(right, captions=1):
     right = np.asarray(right, bool)
-    return Ranks(
+    return both_ways(
         np.where(right, 1, 50),
         np.repeat(np.where(right, 1, 50), captions),
         np.repeat(np.arange(len(right)), captions),

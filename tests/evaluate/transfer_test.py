@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from mat_jax import evaluate
 from mat_jax.evaluate import __main__ as command
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.tables import format_matrix
@@ -39,9 +38,9 @@ def run(toys, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAT_JAX_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(Bench, "craft", craft)
-        compare = evaluate.compare
+        compare = command.compare
         patch.setattr(
-            evaluate, "compare", lambda *a, **k: found.append(k["matrix"]) or compare(*a, **k)
+            command, "compare", lambda *a, **k: found.append(k["matrix"]) or compare(*a, **k)
         )
         both = f"{toys.clip},{toys.other}"
         status = command.main(
@@ -64,8 +63,8 @@ def test_the_diagonal_is_the_white_box(run, toys, clip):
     own = runner_test.measure(toys, clip, attacks=("none", "pgd", "bert_attack"))
     for row in matrix["clip"]["clip"].rows:
         alone = own.row(row.attack, row.eps)
-        assert row.ranks.tr.tolist() == alone.ranks.tr.tolist()
-        assert row.ranks.ir.tolist() == alone.ranks.ir.tolist()
+        assert row.ranks["tr"].tolist() == alone.ranks["tr"].tolist()
+        assert row.ranks["ir"].tolist() == alone.ranks["ir"].tolist()
         assert row.captions == alone.captions
         if row.sights is not None:
             np.testing.assert_array_equal(row.sights.images, alone.sights.images)
@@ -82,7 +81,7 @@ def test_off_the_diagonal_a_model_reads_what_the_other_made(run, toys, clip):
     assert row.captions == matrix["other"]["other"].row("bert_attack").captions
     assert row.changed > 0.5
     tr, ir = ranks_of(clip, runner_test.clean_images(toys), list(row.captions))
-    assert (row.ranks.tr.tolist(), row.ranks.ir.tolist()) == (tr, ir)
+    assert (row.ranks["tr"].tolist(), row.ranks["ir"].tolist()) == (tr, ir)
     # Pictures come at the target's size, near what they were.
     images = cell.row("pgd").sights.images
     assert images.shape[1:] == (16, 16, 3)
@@ -93,7 +92,7 @@ def test_off_the_diagonal_a_model_reads_what_the_other_made(run, toys, clip):
     # Clean is clean, whatever the surrogate.
     for target in ("clip", "other"):
         one, two = (matrix[name][target].clean.ranks for name in ("clip", "other"))
-        assert one.tr.tolist() == two.tr.tolist()
+        assert one["tr"].tolist() == two["tr"].tolist()
     assert any("went through other's image size" in note for note in cell.notes)
     assert not any("image size" in note for note in matrix["other"]["other"].notes)
 

@@ -15,7 +15,8 @@ from mat_jax.attacks.ensembles import ENSEMBLES, Member
 from mat_jax.data import Corpus, Example
 from mat_jax.evaluate import __main__ as command
 from mat_jax.evaluate.gallery import Bench
-from mat_jax.evaluate.tasks.retrieval import Ranks
+from mat_jax.evaluate.tasks.cosine_ranks import both_ways
+from mat_jax.evaluate.tasks.retrieval import Pairs
 from mat_jax.evaluate.worst_case import worst_of
 from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
 from mat_jax.types.text_format import TextFormat
@@ -42,15 +43,24 @@ class Greys:
         return Example(level, (NUMBERS[i], f"{NUMBERS[i]} again"), i)
 
 
+class Read:
+    """A tokenizer that knows numbers."""
+
+    text_format = FORMAT
+
+    def parts(self, word):
+        return [10 + NUMBERS.index(word) if word in NUMBERS else 3]
+
+    def __call__(self, captions, *, clean=None):
+        return read(captions)
+
+
 def read(captions):
     ids = np.zeros((len(captions), FORMAT.length), np.int32)
     for row, text in zip(ids, captions, strict=True):
         words = [10 + NUMBERS.index(w) if w in NUMBERS else 3 for w in text.split()]
         row[: len(words) + 2] = [FORMAT.start, *words, FORMAT.end]
     return Tokens(ids, ids > 0)
-
-
-read.text_format = FORMAT
 
 
 class Reader(nnx.Module):
@@ -61,6 +71,13 @@ class Reader(nnx.Module):
     def __init__(self):
         self.one = nnx.Param(jnp.ones(()))
         self.text_format = FORMAT
+
+    config = SimpleNamespace(image_size=2)
+    pixels = SimpleNamespace(fit="crop")
+
+    @property
+    def scale(self):
+        return self.one[...]
 
     def _at(self, angle):
         return jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1) * self.one[...]
@@ -114,10 +131,11 @@ def planned(monkeypatch, plan):
 
 
 def greys(**settings):
-    corpus = Corpus.prepare(Greys(), read, image_size=2)
-    given = {"attacks": (), "suite": "quick", "batch_size": 4, "shown": 6, "quiet": True}
-    given["threat"] = ThreatModel(eps=1.0)
-    return evaluate.evaluate(Reader(), corpus, tokenizer=read, **{**given, **settings})
+    corpus = Corpus.prepare(Greys(), Read(), image_size=2)
+    given = {"attacks": (), "suite": "quick", "batch_size": 4, "shown": 6, "eps": 1.0}
+    asked = evaluate.Evaluation(data=Greys(), mlm="none", **{**given, **settings})
+    victim = evaluate.Victim(Reader(), Read(), Pairs(corpus))
+    return evaluate.evaluate(asked, Reader(), Read(), victim=victim, quiet=True)
 
 
 def test_a_suite_attacks_what_stands_in_fixed_shapes_and_keeps_the_worst(monkeypatch, asked):
@@ -147,10 +165,10 @@ def test_a_suite_attacks_what_stands_in_fixed_shapes_and_keeps_the_worst(monkeyp
     levels = row.sights.images.mean(axis=(1, 2, 3))
     # Of 3 the second attack's point is kept, of 4 and 5 the third's, of the others the first's.
     np.testing.assert_allclose(levels, [0.55, 0.56, 0.31, 0.0, 0.1, 0.1], atol=1e-3)
-    assert result.clean.ranks.tr.tolist() == [1] * 6
+    assert result.clean.ranks["tr"].tolist() == [1] * 6
     assert row.ranks.recall("tr", 1) == 0 and row.ranks.recall("ir", 1) == 0
     # Picture 0 at 0.55 has the two captions of all five others nearer than its own.
-    assert row.ranks.tr[0] == 11
+    assert row.ranks["tr"][0] == 11
     told = [(one["attack"], one["attacked"]) for one in row.protocol["members"]]
     assert told == [("fgsm", 6), ("pgd", 3), ("apgd", 2), ("square", 0)]
     assert row.protocol["suite"] == "quick"
@@ -165,13 +183,13 @@ def test_the_worst_case_is_no_better_than_any_of_its_galleries(monkeypatch, aske
     suite = greys(attacks=("fgsm",))
     for result in (both, suite):
         for row in result.rows[:-1]:
-            assert (result.worst().ranks.tr >= row.ranks.tr).all()
-            assert (result.worst().ranks.ir >= row.ranks.ir).all()
-            assert (result.worst().rounded.ir >= (row.rounded or row.ranks).ir).all()
+            assert (result.worst().ranks["tr"] >= row.ranks["tr"]).all()
+            assert (result.worst().ranks["ir"] >= row.ranks["ir"]).all()
+            assert (result.worst().rounded["ir"] >= (row.rounded or row.ranks)["ir"]).all()
     # Measured in full, both on all images, it is the maximum and nothing else.
     for side in ("tr", "ir"):
-        members = [getattr(row.ranks, side) for row in both.rows[:-1]]
-        assert getattr(both.worst().ranks, side).tolist() == np.max(members, axis=0).tolist()
+        members = [row.ranks[side] for row in both.rows[:-1]]
+        assert both.worst().ranks[side].tolist() == np.max(members, axis=0).tolist()
     # The suite goes on from the rows: 5, which fell under the first, is not attacked again.
     assert 5 not in asked[-1][1] and asked[-1][0] == "pgd"
     assert suite.worst().sights.images[5].mean() == pytest.approx(0.0, abs=1e-3)
@@ -188,8 +206,7 @@ def test_the_margin_leads_every_picture_to_the_caption_of_another():
 
     Away from its captions the last picture may flee upwards as well, where no other number is.
     """
-    threat = ThreatModel(eps=0.06, steps=10)
-    result = greys(attacks=("apgd", "apgd_margin"), suite=None, checks=0, threat=threat)
+    result = greys(attacks=("apgd", "apgd_margin"), suite=None, checks=0, eps=0.06, steps=10)
     left = {row.attack: row.ranks.recall("tr", 1) for row in result.rows}
     assert left["none"] == 1 and left["apgd_margin"] == 0 <= left["apgd"]
     assert result.row("apgd_margin").protocol["passes_per_image"] == {
@@ -206,16 +223,16 @@ def test_captions_of_the_row_that_did_most_damage_stand_for_the_worst_case():
     made = made_up("m", 0.3, images=3, captions=2)
     rows = {row.attack: row for row in made.rows}
     easy, hard = np.ones(3, np.int32), np.ones(6, np.int32)
-    owner = made.clean.ranks.owner
+    owner = made.clean.ranks.owners["ir"]
 
     def ranked(name, tr, ir):
-        return replace(rows[name], ranks=Ranks(np.int32(tr), np.int32(ir), owner))
+        return replace(rows[name], ranks=both_ways(np.int32(tr), np.int32(ir), owner))
 
     clean = ranked("none", easy, hard)
     bert = ranked("bert_attack", [2, 1, 1], [1, 3, 1, 2, 1, 1])
-    row = worst_of([clean, bert], ThreatModel())
+    row = worst_of([clean, bert], ThreatModel(), owner)
     assert row.name == "worst_case" and row.eps is None and row.rounded is None
-    assert row.ranks.tr.tolist() == [2, 1, 1] and row.ranks.ir.tolist() == [1, 3, 1, 2, 1, 1]
+    assert row.ranks["tr"].tolist() == [2, 1, 1] and row.ranks["ir"].tolist() == [1, 3, 1, 2, 1, 1]
     assert row.captions == (*bert.captions[:4], *clean.captions[4:])
     assert row.changed == pytest.approx(
         np.mean([a != b for a, b in zip(row.captions, clean.captions, strict=True)])
@@ -261,10 +278,10 @@ def test_a_suite_from_the_command_line(toys, tmp_path, capsys, monkeypatch, aske
 
 def test_a_suite_is_for_the_model_itself(toys, clip):
     evaluation = runner_test.asked(toys, attacks=("none",), suite="quick")
-    corpus = evaluate.prepare(evaluation, *clip, quiet=True)
-    surrogate = evaluate.Victim(*clip, corpus)._replace(model=Reader())
+    victim = evaluate.prepare(evaluation, *clip, quiet=True)
+    surrogate = victim._replace(model=Reader())
     with pytest.raises(ValueError, match="'quick' attacks what still stands of the model itself"):
-        evaluate.measure(evaluation, *clip, name="x", corpus=corpus, surrogate=surrogate)
+        evaluate.evaluate(evaluation, *clip, name="x", victim=victim, surrogate=surrogate)
 
 
 def test_an_evaluation_knows_that_a_suite_changes_words():

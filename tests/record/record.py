@@ -23,7 +23,9 @@ import optax
 
 import mat_jax
 from mat_jax import attacks, data, defenses, models
-from mat_jax.evaluate.gallery import Bench, Victim
+from mat_jax.evaluate import Evaluation, Victim
+from mat_jax.evaluate.gallery import Bench
+from mat_jax.evaluate.tasks.retrieval import Pairs, Retrieval
 
 FILE = Path(__file__).with_name("record.json")
 IMAGES, STEPS, BATCH = 20, 20, 8
@@ -57,28 +59,22 @@ def every_attack(name: str, image_size: int) -> dict[str, Any]:
         data.scenes("test", limit=IMAGES), tokenizer, image_size=image_size
     )
     corpus = corpus.with_words(data.Substitutes(mlm="scenes-bert").build(corpus, tokenizer))
-    victim = Victim(model, tokenizer, corpus)
+    victim = Victim(model, tokenizer, Pairs(corpus))
+    evaluation = Evaluation(data=corpus.source, batch_size=BATCH, shortlist=16, shown=2)
     bench = Bench(
-        crafter=victim,
-        targets=(victim,),
-        preset="strict",
-        batch_size=BATCH,
-        shortlist=16,
-        seed=0,
-        shown=2,
-        quiet=True,
+        evaluation=evaluation, task=Retrieval(), crafter=victim, targets=(victim,), quiet=True
     )
     found = {}
     for attack, of in attacks.ATTACKS.items():
-        if of.fuses and not hasattr(model, "match_logits"):
+        if "retrieval" not in of.tasks or of.fuses and not hasattr(model, "match_logits"):
             continue
         ((row, points),) = bench.measure(attack, THREAT)
         found[attack] = {
             "pictures": digest(*(points.pictures[i] for i in sorted(points.pictures))),
             "features": digest(points.images.unit, points.rounded.unit, points.texts.unit),
             "captions": digest(*(text.encode() for text in map(str, points.captions))),
-            "tr": row.ranks.tr.tolist(),
-            "ir": row.ranks.ir.tolist(),
+            "tr": row.ranks["tr"].tolist(),
+            "ir": row.ranks["ir"].tolist(),
         }
         print(f"{name} {attack}", file=sys.stderr, flush=True)
     return found

@@ -28,6 +28,11 @@ class Kinds:
         return f"{self.scenes.name}/kinds"
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The kinds of objects, in the order of the labels."""
+        return NAMES
+
+    @property
     def prompts(self) -> tuple[str, ...]:
         """One a class, in the order of the labels."""
         return tuple(self.template.format(name) for name in NAMES)

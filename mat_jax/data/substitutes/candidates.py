@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int
@@ -19,19 +19,7 @@ from mat_jax.data.substitutes.proposals import Alignment, propose
 from mat_jax.data.substitutes.similarity import SentenceEncoder, similar
 from mat_jax.data.substitutes.truth import Keep, truthful
 from mat_jax.types.arrays import Words
-from mat_jax.types.protocols import LanguageModel, ReadableTokenizer
-from mat_jax.types.text_format import TextFormat
-
-
-@runtime_checkable
-class WordTokenizer(Protocol):
-    """What a table asks of the victim's tokenizer: `models.Tokenizer` is one."""
-
-    text_format: TextFormat
-
-    def parts(self, word: str, /) -> list[int]:
-        """The ids of one word."""
-        ...
+from mat_jax.types.protocols import LanguageModel, ReadableTokenizer, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -127,7 +115,7 @@ class Substitutes:
     def build(
         self,
         corpus: Any,
-        tokenizer: WordTokenizer,
+        tokenizer: Tokenizer,
         *,
         cache: str | Path | None = None,
         progress: bool = False,
@@ -159,7 +147,7 @@ class Substitutes:
 
 def build_words(
     captions: Sequence[str],
-    tokenizer: WordTokenizer,
+    tokenizer: Tokenizer,
     mlm: LanguageModel,
     mlm_tokenizer: ReadableTokenizer,
     *,
@@ -263,7 +251,7 @@ def _row(
 class Vocabulary:
     """Texts met so far, by number, and their ids under the victim's tokenizer."""
 
-    def __init__(self, tokenizer: WordTokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.texts: list[str] = []
         self.parts: list[list[int]] = []

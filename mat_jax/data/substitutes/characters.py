@@ -16,8 +16,9 @@ import numpy as np
 from jaxtyping import Int
 
 from mat_jax.data.clean import clean_caption
-from mat_jax.data.substitutes.candidates import Vocabulary, WordTokenizer
+from mat_jax.data.substitutes.candidates import Vocabulary
 from mat_jax.types.arrays import Words
+from mat_jax.types.protocols import Tokenizer
 
 # What a position may become. The first is how a position is tried out; "" takes it away.
 CHARACTERS = (" ", "", *"abcdefghijklmnopqrstuvwxyz0123456789")
@@ -82,7 +83,7 @@ class CharacterTable:
 
 def build_characters(
     captions: Sequence[str],
-    tokenizer: WordTokenizer,
+    tokenizer: Tokenizer,
     *,
     positions: int | None = 50,
     seed: int = 0,
@@ -139,7 +140,7 @@ class Typos:
     known: frozenset[str] | None = None
     seed: int = 0
 
-    def build(self, corpus: Any, tokenizer: WordTokenizer, **_: Any) -> CharacterTable:
+    def build(self, corpus: Any, tokenizer: Tokenizer, **_: Any) -> CharacterTable:
         """The edits of a corpus's captions; quick enough not to be cached."""
         return build_characters(
             corpus.caption_list,
@@ -153,7 +154,7 @@ class Typos:
 class _Edits:
     """Edits of words met so far, each made once."""
 
-    def __init__(self, tokenizer: WordTokenizer, known: frozenset[str] | None) -> None:
+    def __init__(self, tokenizer: Tokenizer, known: frozenset[str] | None) -> None:
         self.vocabulary = Vocabulary(tokenizer)
         self.known = known
         self.rows: list[list[int]] = [[-1] * len(CHARACTERS)]

@@ -6,10 +6,9 @@ from mat_jax.attacks import ATTACKS
 from mat_jax.evaluate.checks.sample import judged, open_question
 from mat_jax.evaluate.results import Check
 from mat_jax.models.features import matches_pairs
-from mat_jax.types.protocols import Model
 
 
-def check_adversary(model: Model, attacks: Sequence[str]) -> Check:
+def check_adversary(model: object, attacks: Sequence[str]) -> Check:
     """The score attacked is the score that ranks: for ALBEF, TCL and BLIP the matching head's."""
     name = "attacked score is ranked score"
     real = [attack for attack in attacks if attack != "none"]

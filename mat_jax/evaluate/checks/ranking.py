@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 
 from mat_jax.evaluate.checks.sample import TIE, Sample, judged
 from mat_jax.evaluate.results import Check
-from mat_jax.evaluate.tasks.retrieval import DEPTHS, rank
+from mat_jax.evaluate.tasks.cosine_ranks import DEPTHS, rank
 
 
 def check_ranking(sample: Sample) -> Check:
@@ -14,11 +14,10 @@ def check_ranking(sample: Sample) -> Check:
     Text retrieval of its images among all its captions, image retrieval of its images' captions.
     """
     own = sample.right.any(axis=0)
-    owner = np.where(own, sample.right.argmax(axis=0), -1)
-    rows = np.arange(len(sample))
+    images, texts = sample.groups, sample.text_groups
     measured = (
-        rank(sample.clean, sample.texts, rows, owner, tie=TIE)[0],
-        rank(sample.texts[own], sample.clean, owner[own], rows, tie=TIE)[0],
+        rank(sample.clean, sample.texts, images, texts, tie=TIE)[0],
+        rank(sample.texts[own], sample.clean, texts[own], images, tie=TIE)[0],
     )
     scores = sample.clean.astype(np.float64) @ sample.texts.astype(np.float64).T
     plain = places(scores, sample.right), places(scores.T[own], sample.right.T[own])

@@ -6,8 +6,8 @@ from dataclasses import replace
 from mat_jax.attacks import ATTACKS
 from mat_jax.evaluate.checks.sample import judged, open_question
 from mat_jax.evaluate.flags import milder, row_name
+from mat_jax.evaluate.ranks import Ranks, worst
 from mat_jax.evaluate.results import Check, Row
-from mat_jax.evaluate.tasks.retrieval import Ranks, worst
 
 
 def kept(rows: Sequence[Row]) -> Check:
@@ -77,7 +77,7 @@ def no_square(rows: Sequence[Row]) -> Check:
         others = [o.ranks for o in rows[1:] if o.eps == row.eps and o.eps and o.attack != "square"]
         if row.attack == "square" and others:
             shared = _spared(worst(others), row.ranks)
-            worst_share = max(worst_share, shared / (len(row.ranks.tr) + len(row.ranks.ir)))
+            worst_share = max(worst_share, shared / row.ranks.queries)
     if worst_share < 0:
         return open_question(name, "Square was not measured beside an attack with a gradient.")
     good = worst_share <= 0.002
@@ -94,5 +94,4 @@ def _one_sided(row: Row) -> bool:
 
 def _spared(mine: Ranks, theirs: Ranks) -> int:
     """Queries right at rank 1 in `mine` but not in `theirs`."""
-    pairs = ((mine.tr, theirs.tr), (mine.ir, theirs.ir))
-    return sum(int(((a <= 1) & (b > 1)).sum()) for a, b in pairs)
+    return sum(int(((mine[kind] <= 1) & (theirs[kind] > 1)).sum()) for kind in mine.kinds)

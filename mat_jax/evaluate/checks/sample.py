@@ -22,12 +22,12 @@ from mat_jax.attacks.objectives import margin
 from mat_jax.attacks.optimizers.projected_gradient import fold, pgd
 from mat_jax.attacks.optimizers.projections import project, uphill
 from mat_jax.attacks.optimizers.square_search import square
-from mat_jax.data import Corpus
 from mat_jax.evaluate.results import Check
+from mat_jax.evaluate.tasks.base import Victim
 from mat_jax.types.arrays import Tokens
 from mat_jax.types.protocols import Model
 
-CAPTIONS = 256  # of the gallery, at most: those an image of the sample is told apart from
+TEXTS = 256  # about: those an image of the sample is told apart from
 TIE = (
     1e-6  # as in `evaluate.tasks.retrieval`: a wrong caption so near counts as before the right one
 )
@@ -68,8 +68,10 @@ class Sample:
         ids: [sample] of the images, from which randomness is folded.
         images: [sample, height, width, 3].
         tokens: [texts, length] captions of the gallery, those of the images among them.
-        right: [sample, texts] which captions are the image's own.
+        groups: [sample] whose texts are right for an image: those of the same group.
+        text_groups: [texts] their groups.
         threat: radius, norm, step size and steps of the attack.
+        weights: what stands for the texts, see `tasks.base.Few`.
         seed: of all randomness.
         attack: climbs a readout; called as `pgd` is.
     """
@@ -78,31 +80,33 @@ class Sample:
     ids: Array | np.ndarray
     images: Array | np.ndarray
     tokens: Tokens
-    right: np.ndarray
+    groups: np.ndarray
+    text_groups: np.ndarray
     threat: ThreatModel
+    weights: np.ndarray | None = None
     seed: int = 0
     attack: Callable[..., Array] = pgd
 
     @classmethod
-    def of(
-        cls, model: Model, corpus: Corpus, threat: ThreatModel, count: int, seed: int = 0
-    ) -> "Sample":
-        """`count` images, evenly spaced, against the captions of `CAPTIONS // captions` images."""
-        wide = max(count, CAPTIONS // corpus.caption_count)
-        others = _spaced(np.arange(len(corpus)), wide)
-        own = _spaced(others, count)
-        rows = corpus.rows[others]
-        owner = np.repeat(others[:, None], rows.shape[1], axis=1)[rows >= 0]
-        batch = corpus.batch(own)
+    def of(cls, victim: Victim, threat: ThreatModel, count: int, seed: int = 0) -> "Sample":
+        """`count` examples, evenly spaced, against about `TEXTS` texts."""
+        few = victim.examples.few(count, TEXTS)
         return cls(
-            model=model,
-            ids=batch.ids,
-            images=batch.images,
-            tokens=jax.tree.map(lambda x: x[rows[rows >= 0]], corpus.tokens),
-            right=owner[None] == own[:, None],
+            model=victim.model,
+            ids=few.ids,
+            images=few.images,
+            tokens=few.tokens,
+            groups=few.groups,
+            text_groups=few.text_groups,
+            weights=few.weights,
             threat=threat,
             seed=seed,
         )
+
+    @property
+    def right(self) -> np.ndarray:
+        """[sample, texts] which texts are the image's own."""
+        return self.text_groups[None] == self.groups[:, None]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -125,6 +129,8 @@ class Sample:
     @cached_property
     def texts(self) -> np.ndarray:
         """[texts, embed] on the unit sphere."""
+        if self.weights is not None:
+            return np.asarray(self.weights, np.float32)
         return np.asarray(read(*self.parts, self.tokens)[0])
 
     @cached_property
@@ -283,9 +289,3 @@ def _keys(seed: Array, ids: Array, number: Array) -> Array:
 def _leap(images: Array, way: Array, eps: Array, *, norm: Any) -> Array:
     """As far along a direction as the ball and the box allow."""
     return project(images + eps * uphill(way, norm), images, eps, norm)
-
-
-def _spaced(items: np.ndarray, count: int) -> np.ndarray:
-    """At most so many of the items, evenly spaced."""
-    places = np.linspace(0, len(items) - 1, min(count, len(items)))
-    return items[np.unique(places.astype(int))]

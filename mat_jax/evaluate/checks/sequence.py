@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from mat_jax.attacks import ATTACKS, ThreatModel
-from mat_jax.data import Corpus
 from mat_jax.evaluate.checks.adaptive import check_adversary, white_box
 from mat_jax.evaluate.checks.gradients import differences, scale, vanishing
 from mat_jax.evaluate.checks.planted import check_planted, known_answer
@@ -23,18 +21,16 @@ from mat_jax.evaluate.checks.strength import (
     rising,
 )
 from mat_jax.evaluate.results import Check, Row
-from mat_jax.types.arrays import Tokens
-from mat_jax.types.protocols import Model
+from mat_jax.evaluate.tasks.base import Victim
 from mat_jax.utils.progress import Progress
 
 
 def before(
-    model: Model,
-    corpus: Corpus,
+    victim: Victim,
     *,
     threats: Sequence[ThreatModel],
     attacks: Sequence[str],
-    target: tuple[Any, Any] | None = None,
+    target: Victim | None = None,
     count: int = 16,
     seed: int = 0,
     quiet: bool = False,
@@ -42,10 +38,10 @@ def before(
     """The checks that need the model, on a few images of the gallery and the smallest radius.
 
     Args:
-        model, corpus: whose gradients the attacks use, and the gallery as it reads it.
+        victim: whose gradients the attacks use, and the examples as it reads them.
         threats: what the adversary may do.
         attacks: names of those that will run.
-        target: model and gallery that are measured, if the attacks are made on another.
+        target: what is measured, if the attacks are made on another model.
         count: how many images; 0 for no such checks.
         seed: of all randomness.
         quiet: no progress line.
@@ -56,15 +52,15 @@ def before(
     if not count:
         return ()
     threat = min(threats, key=lambda one: one.eps or 1e9)  # the least that is any
-    sample = Sample.of(model, corpus, threat, count, seed)
+    sample = Sample.of(victim, threat, count, seed)
     progress = Progress("checks", len(sample), quiet=quiet)
     progress.show(0)
-    found = [*check_preconditions(sample, _captions(corpus)), check_ranking(sample)]
+    found = [*check_preconditions(sample, victim.examples.tokens), check_ranking(sample)]
     if target is not None:
-        other = Sample.of(*target, threat, count, seed)
+        other = Sample.of(target, threat, count, seed)
         found += [
             replace(check, name=f"{check.name} (target)")
-            for check in check_preconditions(other, _captions(target[1]))
+            for check in check_preconditions(other, target.examples.tokens)
         ]
     moved = any(ATTACKS[name].on_images for name in attacks)
     if not moved or not threat.eps or not threat.steps:
@@ -75,7 +71,7 @@ def before(
         found.append(open_question("strength of the image attack", why))
     else:
         found += of_the_attack(sample)
-    found += [check_adversary(model if target is None else target[0], attacks)]
+    found += [check_adversary((target or victim).model, attacks)]
     found += [white_box(target is not None)]
     progress.show(len(sample))
     return tuple(found)
@@ -102,8 +98,3 @@ def of_the_attack(sample: Sample) -> list[Check]:
 def after(rows: Sequence[Row], worst_cases: Sequence[Row] = ()) -> tuple[Check, ...]:
     """The checks of what was measured, the clean row first, and of the worst cases of a suite."""
     return kept([*rows, *worst_cases]), together(rows), no_square(rows)
-
-
-def _captions(corpus: Corpus) -> Tokens:
-    """The tokens of all captions, without the empty one that comes last."""
-    return Tokens(*(x[:-1] for x in corpus.tokens))

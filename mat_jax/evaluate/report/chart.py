@@ -9,17 +9,18 @@ WIDTH, HEIGHT = 520.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 34.0, 6.0, 14.0, 34.0
 
 
-def draw_chart(results: Mapping[str, Result], eps: float | None, direction: str) -> str:
-    """One SVG of R@1 in one direction, `tr` or `ir`, for all attacks at one eps."""
+def draw_chart(results: Mapping[str, Result], eps: float | None, kind: str) -> str:
+    """One SVG of the share of right answers to one kind of queries, for all attacks at one eps."""
     first = next(iter(results.values()))
     rows = first.at(eps)
     floor, span = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP
     slot = (WIDTH - LEFT - RIGHT) / len(rows)
     bar = min(0.8 * slot / len(results), 40.0)
-    word = "Text" if direction == "tr" else "Image"
+    what = f"{first.task.kinds[kind].name}, {first.task.column(kind, 1)} in %"
+    what = what[0].upper() + what[1:]
     parts = [
         f'<svg viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" '
-        f'aria-label="{word} retrieval R@1 in percent under each attack">'
+        f'aria-label="{safe(what)} under each attack">'
     ]
     for mark in (0, 25, 50, 75, 100):
         y = floor - span * mark / 100
@@ -31,7 +32,7 @@ def draw_chart(results: Mapping[str, Result], eps: float | None, direction: str)
     for i, row in enumerate(rows):
         middle = LEFT + slot * (i + 0.5)
         for j, (name, result) in enumerate(results.items()):
-            found = result.figures(result.row(row.attack, eps))[f"{direction}@1"]
+            found = result.figures(result.row(row.attack, eps))[f"{kind}@1"]
             x = middle + (j - len(results) / 2) * bar
             parts.append(_bar(x, bar, floor, span, found, name, title(row.attack), j))
         parts.append(
@@ -39,7 +40,7 @@ def draw_chart(results: Mapping[str, Result], eps: float | None, direction: str)
             f"{safe(title(row.attack))}</text>"
         )
     parts.append("</svg>")
-    return f"<figure><figcaption>{word} retrieval, R@1 in %</figcaption>{''.join(parts)}</figure>"
+    return f"<figure><figcaption>{safe(what)}</figcaption>{''.join(parts)}</figure>"
 
 
 def _bar(

@@ -5,15 +5,15 @@ from mat_jax.evaluate.results import Matrix, Result, eps_text
 
 
 def transfers(matrix: Matrix) -> str:
-    """For each eps one table of TR@1 and one of IR@1."""
+    """For each eps one table of each kind of queries."""
     own = next(iter(matrix.values()))
     first = next(iter(own.values()))
     radii = first.radii or (None,)
     tables = "".join(
-        f'<figure><figcaption>{safe(_caption(direction, eps))}</figcaption><div class="scroll">'
-        f"{_table(matrix, direction, eps)}</div></figure>"
+        f"<figure><figcaption>{safe(_caption(first, direction, eps))}</figcaption>"
+        f'<div class="scroll">{_table(matrix, direction, eps)}</div></figure>'
         for eps in radii
-        for direction in ("tr", "ir")
+        for direction in first.task.kinds
     )
     return (
         "<section><h2>Transfer</h2><p>Rows: the model an attack was crafted on; columns: the model "
@@ -25,8 +25,8 @@ def transfers(matrix: Matrix) -> str:
     )
 
 
-def _caption(direction: str, eps: float | None) -> str:
-    return f"{direction.upper()}@1" + ("" if eps is None else f" at eps {eps_text(eps)}")
+def _caption(result: Result, kind: str, eps: float | None) -> str:
+    return result.task.column(kind, 1) + ("" if eps is None else f" at eps {eps_text(eps)}")
 
 
 def _table(matrix: Matrix, direction: str, eps: float | None) -> str:

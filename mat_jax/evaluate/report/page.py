@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from mat_jax.evaluate.report.chart import draw_chart, legend
 from mat_jax.evaluate.report.checks import checked
+from mat_jax.evaluate.report.classes import confusions
 from mat_jax.evaluate.report.matrix import transfers
 from mat_jax.evaluate.report.pictures import attacked, neighbours
 from mat_jax.evaluate.report.style import CSS
 from mat_jax.evaluate.report.wording import headline, number, safe, title, worst_case
 from mat_jax.evaluate.results import WORST_CASE, Matrix, Result, Row, eps_text
 from mat_jax.evaluate.tables import headline_protocol
-from mat_jax.evaluate.tasks.retrieval import DEPTHS
 
 
 def draw_page(results: Mapping[str, Result], matrix: Matrix | None = None) -> str:
@@ -24,13 +24,14 @@ def draw_page(results: Mapping[str, Result], matrix: Matrix | None = None) -> st
     radii: tuple[float | None, ...] = first.radii or (None,)
     said = headline(results)
     body = [
-        f'<header><p class="kind">Retrieval under attack</p><h1>{safe(said)}</h1>'
+        f'<header><p class="kind">{safe(first.task.title)}</p><h1>{safe(said)}</h1>'
         f'<p class="protocol">{safe(headline_protocol(first, radii[0]))}</p></header>'
     ]
     body += [_tables(results, eps, several=len(radii) > 1) for eps in radii]
     if matrix is not None and sum(len(own) for own in matrix.values()) > 1:
         body.append(transfers(matrix))
-    body += [attacked(results), neighbours(results), _sentences(results), checked(results)]
+    body += [attacked(results), neighbours(results), confusions(results)]
+    body += [_sentences(results), checked(results)]
     body += [_protocol(results)]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -43,27 +44,27 @@ def draw_page(results: Mapping[str, Result], matrix: Matrix | None = None) -> st
 
 def _tables(results: Mapping[str, Result], eps: float | None, *, several: bool) -> str:
     first = next(iter(results.values()))
+    width = 1 + len(first.task.headline)
     heads = "".join(
-        f'<th class="model start" colspan="3"><i class="s{j % 4}"></i>{safe(name)}</th>'
+        f'<th class="model start" colspan="{width}"><i class="s{j % 4}"></i>{safe(name)}</th>'
         for j, name in enumerate(results)
     )
-    columns = '<th class="start">TR@1</th><th>IR@1</th><th>lost</th>' * len(results)
+    task = first.task
+    heads_of = [safe(task.column(kind, k)) for kind, k in task.headline]
+    columns = f'<th class="start">{"</th><th>".join([*heads_of, "lost"])}</th>' * len(results)
     rows = []
     for row in first.at(eps):
         cells = "".join(_cells(result, result.row(row.attack, eps)) for result in results.values())
         kind = ' class="worst"' if row.attack == WORST_CASE else ""
         rows.append(f"<tr{kind}><td>{safe(title(row.attack))}</td>{cells}</tr>")
-    name = f"Retrieval at eps {eps_text(eps)}" if several else "Retrieval, clean and attacked"
+    name = f"At eps {eps_text(eps)}" if several else "Clean and attacked"
+    charts = "".join(draw_chart(results, eps, kind) for kind in task.kinds)
     return (
-        f"<section><h2>{safe(name)}</h2><p>TR@1: share of pictures whose nearest caption is one of "
-        "their own; IR@1: share of captions whose nearest picture is their own; in percent, with "
-        "95 % intervals. Lost: share of the clean TR@1 / IR@1 that is gone. Under attack, queries "
-        f"and gallery are all adversarial.</p>"
+        f"<section><h2>{safe(name)}</h2><p>{safe(task.explained)}</p>"
         f'<div class="scroll"><table><thead><tr><th></th>{heads}</tr>'
         f"<tr><th>attack</th>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         f"{_worst(results, eps)}"
-        f'<div class="charts">{draw_chart(results, eps, "tr")}'
-        f"{draw_chart(results, eps, 'ir')}</div>"
+        f'<div class="charts">{charts}</div>'
         f"{legend(results) if len(results) > 1 else ''}{_details(results, eps)}</section>"
     )
 
@@ -88,23 +89,26 @@ def _worst(results: Mapping[str, Result], eps: float | None) -> str:
 def _cells(result: Result, row: Row) -> str:
     found = result.figures(row)
     cells = []
-    for n, name in enumerate(("tr@1", "ir@1")):
-        one = found[name]
+    for n, (kind, k) in enumerate(result.task.headline):
+        one = found[f"{kind}@{k}"]
         start = ' class="start"' if n == 0 else ""
         cells.append(
             f"<td{start}>{number(one['value'])}<small>{one['low']:.0f}–{one['high']:.0f}</small></td>"
         )
     lost = "–"
-    if "tr_lost@1" in found:
-        lost = " / ".join(number(found[f"{d}_lost@1"]["value"], 0) for d in ("tr", "ir")) + " %"
+    if all(f"{kind}_lost@1" in found for kind in result.task.kinds):
+        shares = (found[f"{kind}_lost@1"]["value"] for kind in result.task.kinds)
+        lost = " / ".join(number(share, 0) for share in shares) + " %"
     return "".join(cells) + f"<td>{lost}</td>"
 
 
 def _details(results: Mapping[str, Result], eps: float | None) -> str:
     """Everything else that was measured, folded away."""
-    depth = [f"{d}@{k}" for d in ("tr", "ir") for k in DEPTHS]
-    more = [f"{d}_{name}@1" for name in ("asr", "drop") for d in ("tr", "ir")]
-    names = [*(x.upper() for x in depth), "ASR TR", "ASR IR", "drop TR", "drop IR"]
+    task = next(iter(results.values())).task
+    depth = [f"{kind}@{k}" for kind in task.kinds for k in task.depths]
+    more = [f"{kind}_{name}@1" for name in ("asr", "drop") for kind in task.kinds]
+    names = [task.column(kind, k) for kind in task.kinds for k in task.depths]
+    names += [f"{name} {one.label}" for name in ("ASR", "drop") for one in task.kinds.values()]
     head = "".join(f"<th>{name}</th>" for name in [*names, "8-bit", "captions", "time"])
     rows = []
     for name, result in results.items():
@@ -114,16 +118,17 @@ def _details(results: Mapping[str, Result], eps: float | None) -> str:
             cells = "".join(f"<td>{number(value)}</td>" for value in values)
             rounded = "–"
             if row.rounded is not None:
-                rounded = " / ".join(number(100 * row.rounded.recall(d, 1)) for d in ("tr", "ir"))
+                kinds = row.rounded.kinds
+                rounded = " / ".join(number(100 * row.rounded.recall(d, 1)) for d in kinds)
             rows.append(
                 f"<tr><td>{safe(name)}, {safe(title(row.attack))}</td>{cells}<td>{rounded}</td>"
                 f"<td>{_language(row)}</td><td>{row.seconds:.0f} s</td></tr>"
             )
     return (
         "<details><summary>All depths, success rates and costs</summary><p>ASR: share of the "
-        "queries right when clean that fail (SGA). Drop: clean minus adversarial R@1 in points "
-        "(Co-Attack). 8-bit: TR@1 / IR@1 with the pictures rounded to 8 bits. Captions: share "
-        "that was changed; words changed in one, likeness to the clean one, share that is true."
+        "queries right when clean that fail (SGA). Drop: clean minus adversarial share in points "
+        "(Co-Attack). 8-bit: the first figures with the pictures rounded to 8 bits. Captions: "
+        "share that changed; words changed in one, likeness to the clean one, share that is true."
         '</p><div class="scroll"><table><thead><tr><th></th>'
         f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></details>"
     )

@@ -61,7 +61,7 @@ def attacked(results: Mapping[str, Result]) -> str:
 def _card(results: Mapping[str, Result], row: Row, n: int, place: int) -> str:
     first = next(iter(results.values()))
     clean = first.thumbnails[place]
-    own = np.flatnonzero(first.clean.ranks.owner == place)[:CAPTIONS]
+    own = _captions_of(first, place)
     blocks = [
         f'<figure class="clean">{png(clean, "clean picture")}'
         "<figcaption>clean</figcaption></figure>"
@@ -80,6 +80,7 @@ def _card(results: Mapping[str, Result], row: Row, n: int, place: int) -> str:
                 f"</figure><figure>{png(difference, 'difference')}<figcaption>difference "
                 f"&times;{factor}</figcaption></figure>"
             )
+        lines += _answered(found, place, result)
         blocks.append(
             f'<div class="against"><h4><i class="s{j % 4}"></i>against {safe(name)}</h4>'
             f'<div class="strip">{images}</div><ul class="captions">{lines}</ul></div>'
@@ -91,11 +92,11 @@ def neighbours(results: Mapping[str, Result]) -> str:
     """For each shown picture: the nearest captions and, for its caption, the nearest pictures."""
     row = featured(results)
     first = next(iter(results.values()))
-    if not first.shown:
+    if not first.shown or "ir" not in first.clean.ranks.owners:
         return ""
     cards = []
     for n, place in enumerate(first.shown):
-        query = int(np.flatnonzero(first.clean.ranks.owner == place)[0])
+        query = int(_captions_of(first, place)[0])
         head = (
             f'<div class="query">{png(first.thumbnails[place], "query picture", THUMBNAIL)}'
             f"<p>{safe(first.clean.captions[query])}</p></div>"
@@ -121,9 +122,9 @@ def neighbours(results: Mapping[str, Result]) -> str:
 
 
 def _found(result: Result, row: Row, n: int, place: int, query: int) -> str:
-    if row.sights is None:
+    if row.sights is None or row.sights.texts is None or row.sights.pictures is None:
         return ""
-    owner = result.clean.ranks.owner
+    owner = result.clean.ranks.owners["ir"]
     texts = "".join(
         f'<li class="{_side(int(owner[t]) == place)}">'
         f"{marked(result.clean.captions[t], row.captions[t])}</li>"
@@ -134,7 +135,9 @@ def _found(result: Result, row: Row, n: int, place: int, query: int) -> str:
         f"{png(result.thumbnails[int(i)], _side(int(i) == place), THUMBNAIL)}</span>"
         for i in row.sights.pictures[n]
     )
-    ranks = f"picture at rank {row.ranks.ir[query]}, best caption at rank {row.ranks.tr[place]}"
+    ranks = (
+        f"picture at rank {row.ranks['ir'][query]}, best caption at rank {row.ranks['tr'][place]}"
+    )
     if row.attack == WORST_CASE:
         ranks = f"in the worst of the galleries: {ranks}"
     return (
@@ -145,3 +148,23 @@ def _found(result: Result, row: Row, n: int, place: int, query: int) -> str:
 
 def _side(right: bool) -> str:
     return "right" if right else "wrong"
+
+
+def _captions_of(result: Result, place: int) -> np.ndarray:
+    """Rows of the first captions of a picture; none where texts belong to all pictures."""
+    owner = result.clean.ranks.owners.get("ir")
+    return np.zeros(0, int) if owner is None else np.flatnonzero(owner == place)[:CAPTIONS]
+
+
+def _answered(row: Row, place: int, result: Result) -> str:
+    """What a classifier takes the picture for, before and after."""
+    if result.answers is None:
+        return ""
+    names, labels = result.answers
+    parts = []
+    for what, one in (("clean", result.clean), ("attacked", row)):
+        answers = one.ranks.answers.get("top")
+        if answers is not None:
+            side = _side(int(answers[place]) == int(labels[place]))
+            parts.append(f'<li class="{side}">{what}: {safe(names[int(answers[place])])}</li>')
+    return f"<li>truth: {safe(names[int(labels[place])])}</li>{''.join(parts)}"

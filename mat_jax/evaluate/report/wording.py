@@ -44,12 +44,9 @@ def featured(results: Mapping[str, Result]) -> Row:
     first = next(iter(results.values()))
     eps = min(first.radii, default=None)
 
-    def left(row: Row) -> float:
-        return row.ranks.recall("tr", 1) + row.ranks.recall("ir", 1)
-
     # A worst case over several galleries has no pictures of its own.
     seen = [row for row in reversed(first.at(eps)) if row.sights is not None]
-    return min(seen, key=left, default=first.clean)
+    return min(seen, key=lambda row: row.ranks.mean(), default=first.clean)
 
 
 def headline(results: Mapping[str, Result]) -> str:
@@ -83,14 +80,17 @@ def worst_case(row: Row) -> str:
     told = ", ".join(["clean", *members])
     if row.protocol["suite"] is None:
         return told
-    tr, ir = (number(row.protocol["in_one_gallery"][f"{d}@1"]) for d in ("tr", "ir"))
+    together = " / ".join(number(value) for value in row.protocol["in_one_gallery"].values())
     return (
         f"{told} (suite {row.protocol['suite']}: each attack sees the images of which a query "
-        f"still stands; with every image's most harmful point in one gallery, {tr} / {ir} are left)"
+        f"still stands; with every image's most harmful point together, {together} are left)"
     )
 
 
 def _pair(result: Result, row: Row, name: str = "{}@1") -> str:
     numbers = result.figures(row)
-    text, image = (number(numbers[name.format(d)]["value"], 0) for d in ("tr", "ir"))
-    return f"{text} % of its text and {image} % of its image retrieval"
+    parts = [
+        f"{number(numbers[name.format(kind)]['value'], 0)} % of its {one.name}"
+        for kind, one in result.task.kinds.items()
+    ]
+    return " and ".join(parts)

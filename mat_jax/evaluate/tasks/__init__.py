@@ -1,5 +1,4 @@
-"""Tasks: the protocol and the metric by which a model is judged."""
+"""Tasks: what a model is asked, what an adversary climbs, and how answers are scored.
 
-from mat_jax.evaluate.tasks.retrieval import Ranks, nearest, rank, retrieval_ranks
-
-__all__ = ["Ranks", "nearest", "rank", "retrieval_ranks"]
+`base` says what a task is; each task is one file; `registry` names them for the command line.
+"""

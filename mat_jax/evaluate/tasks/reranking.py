@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int
 
-from mat_jax.evaluate.tasks.retrieval import Ranks, rank
+from mat_jax.evaluate.ranks import Ranks
+from mat_jax.evaluate.tasks.cosine_ranks import both_ways, rank
 
 Scorer = Callable[[Int[np.ndarray, "pairs 2"]], Float[np.ndarray, " pairs"]]
 
@@ -50,7 +51,7 @@ def reranked(
     tr_scores, ir_scores = np.split(scores, [to_texts.size])
     tr, tr_lost = _ranks(images, texts, here, owner, to_texts, tr_scores, tie)
     ir, ir_lost = _ranks(texts, images, owner, here, to_images, ir_scores, tie)
-    return Ranks(tr, ir, np.asarray(owner), tr_lost + ir_lost)
+    return both_ways(tr, ir, np.asarray(owner), tr_lost + ir_lost)
 
 
 def best(

@@ -1,154 +1,207 @@
-"""Image-text retrieval: who is found by whom, and how much an attack takes away.
-
-Text retrieval (TR): an image is the query, all captions are the gallery, and the image is served
-at rank r if its best own caption stands at place r. Image retrieval (IR): a caption is the query
-and its image is looked for among all images. R@k is the share of queries with rank at most k.
-
-Under attack both sides are adversarial: all images and all captions, queries and gallery, are
-replaced by their attacked versions, as in Co-Attack (arXiv:2206.09391) and SGA
-(arXiv:2307.14061).
-
-Ties are decided against the model: whoever scores as high as the query's own match (within `tie`)
-stands before it, so a model that gives every pair the same score has no recall at all. A score
-that is not a number ranks last: it never beats anything, and a query whose own match has no
-number gets the last rank and is counted as an error.
-"""
+"""Image-text retrieval: who is found by whom, with queries and gallery both under attack."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int, UInt8
 
-DEPTHS = (1, 5, 10)
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Rank of every query's own match, 1 for the first place.
-
-    Attributes:
-        tr: [images] rank of the best own caption of each image.
-        ir: [captions] rank of the own image of each caption.
-        owner: [captions] row of the image each caption belongs to.
-        errors: number of queries whose own score was not a number.
-    """
-
-    tr: np.ndarray
-    ir: np.ndarray
-    owner: np.ndarray
-    errors: int = 0
-
-    def recall(self, direction: str, k: int) -> float:
-        """Share of the queries of "tr" or "ir" with rank at most k, in [0, 1]."""
-        return float(np.mean(getattr(self, direction) <= k))
+from mat_jax import data
+from mat_jax.attacks.embeddings import embed_images, embed_texts
+from mat_jax.attacks.objectives import away
+from mat_jax.data import Corpus, SentenceEncoder, build_characters, clean_caption
+from mat_jax.evaluate.config import Evaluation
+from mat_jax.evaluate.language import language_of
+from mat_jax.evaluate.points import Points
+from mat_jax.evaluate.ranks import Ranks
+from mat_jax.evaluate.tasks.base import Few, Kind, Task, Victim, spaced
+from mat_jax.evaluate.tasks.cosine_ranks import DEPTHS, retrieval_ranks
+from mat_jax.evaluate.tasks.reranking import reranked
+from mat_jax.models.features import match_scores, matches_pairs
+from mat_jax.types.arrays import Adversarial, Batch, Tokens
+from mat_jax.types.protocols import SizedModel, Source, Tokenizer
 
 
-def worst(several: Sequence[Ranks]) -> Ranks:
-    """The largest rank of each query in several galleries."""
-    return Ranks(
-        np.maximum.reduce([ranks.tr for ranks in several]),
-        np.maximum.reduce([ranks.ir for ranks in several]),
-        several[0].owner,
-        max(ranks.errors for ranks in several),
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Images with their captions: a corpus, as a task gives it to the runner."""
+
+    corpus: Corpus
+
+    @property
+    def name(self) -> str:
+        """Of the source."""
+        return self.corpus.name
+
+    @property
+    def image_size(self) -> int:
+        """Side of the pictures in pixels."""
+        return self.corpus.image_size
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """All captions, image by image, as a tokenizer reads them."""
+        return [clean_caption(text) for text in self.corpus.caption_list]
+
+    @cached_property
+    def text_owner(self) -> Int[np.ndarray, " texts"]:
+        """[texts] row of the image of each caption."""
+        counts = [len(captions) for captions in self.corpus.texts]
+        return np.repeat(np.arange(len(counts)), counts)
+
+    @property
+    def tokens(self) -> Tokens:
+        """Of all captions, without the empty one that comes last."""
+        return Tokens(*(x[:-1] for x in self.corpus.tokens))
+
+    @property
+    def has_words(self) -> bool:
+        """Whether the corpus has candidates."""
+        return self.corpus.table is not None
+
+    @property
+    def open_words(self) -> float:
+        """Words of a caption that have substitutes, on average."""
+        table = self.corpus.table
+        return float(np.mean(table.attackable)) if isinstance(table, data.WordTable) else 0.0
+
+    def __len__(self) -> int:
+        return len(self.corpus)
+
+    def batch(self, rows: Int[np.ndarray, " batch"], /) -> Batch:
+        """Images with all their captions."""
+        return self.corpus.batch(rows)
+
+    def image(self, row: int, /) -> UInt8[np.ndarray, "height width 3"]:
+        """The pixels of one image."""
+        return self.corpus.image(row)
+
+    def attacked_texts(
+        self, rows: Int[np.ndarray, " size"], adv: Adversarial, *, first: bool
+    ) -> list[list[str]]:
+        """The captions of each image as the attack left them."""
+        return [self._of_image(int(row), adv, b) for b, row in enumerate(rows)]
+
+    def _of_image(self, row: int, adv: Adversarial, b: int) -> list[str]:
+        found = [clean_caption(text) for text in self.corpus.captions(row)]
+        if adv.choice is not None:
+            choice = np.asarray(adv.choice[b])
+            for m in np.flatnonzero((choice[: len(found)] >= 0).any(axis=1)):
+                text = self.corpus.adversarial_caption(row, int(m), choice[m].tolist())
+                found[m] = clean_caption(text)
+        return found
+
+    def language(
+        self, attacked: Sequence[str], encoder: SentenceEncoder | None
+    ) -> dict[str, float]:
+        """How far the captions are from the clean ones, and how many are still true."""
+        return language_of(self.corpus, self.texts, attacked, encoder)
+
+    def few(self, count: int, texts: int) -> Few:
+        """`count` images, against the captions of `texts // captions` images."""
+        corpus = self.corpus
+        others = spaced(np.arange(len(corpus)), max(count, texts // corpus.caption_count))
+        own = spaced(others, count)
+        rows = corpus.rows[others]
+        owner = np.repeat(others[:, None], rows.shape[1], axis=1)[rows >= 0]
+        batch = corpus.batch(own)
+        tokens = jax.tree.map(lambda x: x[rows[rows >= 0]], corpus.tokens)
+        return Few(np.asarray(batch.ids), np.asarray(batch.images), own, tokens, owner)
+
+    def with_characters(self, tokenizer: Tokenizer) -> "Pairs":
+        """The same captions with typing errors in the place of substitutes."""
+        table = build_characters(self.corpus.caption_list, tokenizer)
+        return replace(self, corpus=self.corpus.with_words(table))
+
+
+class Retrieval(Task):
+    """Text retrieval (TR) and image retrieval (IR), ranked by cosine or by a matching head."""
+
+    name = "retrieval"
+    title = "Retrieval under attack"
+    kinds = {"tr": Kind("TR", "text retrieval"), "ir": Kind("IR", "image retrieval")}  # noqa: RUF012
+    depths = DEPTHS
+    definitions = {  # noqa: RUF012
+        "tr@k": "share of images with an own caption among the first k",
+        "ir@k": "share of captions with their image among the first k",
+    }
+    explained = (
+        "TR@1: share of pictures whose nearest caption is one of their own; IR@1: share of "
+        "captions whose nearest picture is their own; in percent, with 95 % intervals. Lost: share "
+        "of the clean TR@1 / IR@1 that is gone. Under attack, queries and gallery are all "
+        "adversarial."
     )
 
-
-def rank(
-    queries: Float[Array | np.ndarray, "queries embed"],
-    gallery: Float[Array | np.ndarray, "gallery embed"],
-    query_owner: Int[Array | np.ndarray, " queries"],
-    gallery_owner: Int[Array | np.ndarray, " gallery"],
-    *,
-    tie: float = 1e-6,
-    block: int = 512,
-) -> tuple[Int[np.ndarray, " queries"], Bool[np.ndarray, " queries"]]:
-    """Rank the best gallery item with the query's owner among all items of other owners.
-
-    rank(q) = 1 + #{g : owner(g) != owner(q), s(q, g) >= max_{own g} s(q, g) - tie},
-    s the inner product, summed in float64 (so `tie` only has to cover the encoders' rounding).
-
-    Args:
-        queries, gallery: vectors on the unit sphere.
-        query_owner, gallery_owner: image each row belongs to; equal owners are a match.
-        tie: scores this close count as equal, and equal scores count against the query.
-        block: queries scored at once, which bounds the memory to `block * gallery` numbers.
-
-    Returns:
-        Ranks, and which queries had no finite score to an own item; their rank is the size of
-        the gallery.
-
-    Raises:
-        ValueError: a query without any match in the gallery.
-    """
-    queries, gallery = np.asarray(queries, np.float64), np.asarray(gallery, np.float64)
-    query_owner, gallery_owner = np.asarray(query_owner), np.asarray(gallery_owner)
-    lonely = ~np.isin(query_owner, gallery_owner)
-    if lonely.any():
-        raise ValueError(
-            f"{int(lonely.sum())} queries have no match in the gallery (the first belongs to image "
-            f"{query_owner[lonely][0]}): give every image a caption and every caption its image."
+    def prepare(
+        self,
+        evaluation: Evaluation,
+        source: Source,
+        model: SizedModel,
+        tokenizer: Tokenizer,
+        *,
+        quiet: bool = False,
+    ) -> Victim:
+        """The gallery as a model reads it, with candidates if an attack changes words."""
+        corpus = Corpus.prepare(
+            source,
+            tokenizer,
+            image_size=model.config.image_size,
+            fit=model.pixels.fit,
+            captions_per_image=evaluation.captions_per_image,
         )
-    ranks = np.empty(len(queries), np.int32)
-    lost = np.zeros(len(queries), bool)
-    for start in range(0, len(queries), block):
-        part = slice(start, start + block)
-        with np.errstate(invalid="ignore"):
-            scores = queries[part] @ gallery.T
-        scores[np.isnan(scores)] = -np.inf
-        own = query_owner[part, None] == gallery_owner[None, :]
-        best = np.where(own, scores, -np.inf).max(axis=1)
-        ahead = ~own & (scores >= best[:, None] - tie)
-        lost[part] = ~np.isfinite(best)
-        ranks[part] = np.where(lost[part], len(gallery), 1 + ahead.sum(axis=1))
-    return ranks, lost
+        substitutes = evaluation.substitutes if evaluation.on_text else None
+        corpus = data.attackable(corpus, substitutes, tokenizer, progress=not quiet)
+        return Victim(model, tokenizer, Pairs(corpus))
 
+    def objective(self, model: SizedModel, batch: Batch) -> Float[Array, " batch"]:
+        """`-sum_i cos(f(x), g(t_i))` over the image's own captions."""
+        present = batch.present.astype(jnp.float32)[..., None]
+        texts = jax.lax.stop_gradient(embed_texts(model, batch.tokens))
+        return away(embed_images(model, batch.images), jnp.sum(texts * present, axis=1))
 
-def retrieval_ranks(
-    images: Float[Array | np.ndarray, "images embed"],
-    texts: Float[Array | np.ndarray, "texts embed"],
-    owner: Int[Array | np.ndarray, " texts"],
-    *,
-    tie: float = 1e-6,
-) -> Ranks:
-    """Rank in both directions. `owner[t]` is the row of the image that caption t describes."""
-    owner = np.asarray(owner)
-    rows = np.arange(len(images))
-    tr, tr_lost = rank(images, texts, rows, owner, tie=tie)
-    ir, ir_lost = rank(texts, images, owner, rows, tie=tie)
-    return Ranks(tr, ir, owner, int(tr_lost.sum() + ir_lost.sum()))
+    def score(self, victim: Victim, seen: Points, evaluation: Evaluation) -> Ranks:
+        """By cosine, or as a model that matches pairs puts the nearest in order."""
+        owner = victim.examples.text_owner
+        model = victim.model
+        if not matches_pairs(model):
+            return retrieval_ranks(seen.images.unit, seen.texts.unit, owner)
+        return reranked(
+            seen.images.unit,
+            seen.texts.unit,
+            owner,
+            lambda pairs: match_scores(model, seen.images, seen.texts, pairs),
+            shortlist=evaluation.shortlist,
+        )
 
+    def protocol(self, victim: Victim, evaluation: Evaluation) -> dict[str, object]:
+        """What is ranked, and by what."""
+        return {
+            "captions": len(victim.examples.text_owner),
+            "adversarial": "queries and gallery, images and captions",
+            "score": f"matching head, of the first {evaluation.shortlist} by cosine"
+            if matches_pairs(victim.model)
+            else "cosine",
+            "ties": "against the model",
+        }
 
-def nearest(
-    query: Float[Array | np.ndarray, " embed"],
-    gallery: Float[Array | np.ndarray, "gallery embed"],
-    k: int = 5,
-) -> Int[np.ndarray, " k"]:
-    """Rows of the k best scored gallery items, best first; what is not a number comes last."""
-    scores = np.asarray(gallery, np.float64) @ np.asarray(query, np.float64)
-    return np.argsort(-np.where(np.isnan(scores), -np.inf, scores), kind="stable")[:k]
-
-
-def attack_success(clean: Ranks, adv: Ranks, direction: str, k: int) -> tuple[int, int]:
-    """Attack success as SGA defines it: of the queries right when clean, how many fail.
-
-    Returns:
-        (fallen, right): #{clean rank <= k < adversarial rank} and #{clean rank <= k}; the rate
-        is their quotient, and undefined where no query was right to begin with.
-    """
-    before, after = getattr(clean, direction) <= k, getattr(adv, direction) <= k
-    return int((before & ~after).sum()), int(before.sum())
-
-
-def drop(clean: Ranks, adv: Ranks, direction: str, k: int) -> float:
-    """Attack success as Co-Attack defines it: clean minus adversarial R@k, in [-1, 1]."""
-    return clean.recall(direction, k) - adv.recall(direction, k)
-
-
-def lost_share(clean: Ranks, adv: Ranks, direction: str, k: int) -> float:
-    """Share of the clean R@k that is gone: (clean - adversarial) / clean; NaN where clean is 0.
-
-    At most SGA's success rate, which does not credit queries that the attack happens to mend.
-    """
-    before = clean.recall(direction, k)
-    return drop(clean, adv, direction, k) / before if before else float("nan")
+    def cautions(self, victim: Victim) -> list[str]:
+        """Small galleries, and captions that stand with several images."""
+        examples, found = victim.examples, []
+        images, captions = len(examples), len(examples.texts)
+        if images < 100:
+            found.append(
+                f"Only {images} images: the intervals are wide, and a small gallery is easy."
+            )
+        owners: dict[str, set[int]] = {}
+        for text, owner in zip(examples.texts, examples.text_owner, strict=True):
+            owners.setdefault(text, set()).add(int(owner))
+        shared = sum(len(owners[text]) > 1 for text in examples.texts)
+        if shared > captions / 100:
+            found.append(
+                f"{100 * shared / captions:.1f} % of the captions stand with more than one image; "
+                "their image cannot be told from the words, and ties count against the model."
+            )
+        return found

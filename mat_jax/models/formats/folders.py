@@ -21,6 +21,8 @@ READABLE = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.bin",
 )
+# Small models that the wheel leaves out (pyproject.toml).
+IN_CHECKOUT = ("scenes-albef", "scenes-blip", "scenes-captioner")
 
 
 def find(name: str | Path, shipped: Path) -> Path:
@@ -33,6 +35,12 @@ def find(name: str | Path, shipped: Path) -> Path:
         return path
     if (shipped / str(name)).is_dir():
         return shipped / str(name)
+    if str(name) in IN_CHECKOUT:
+        raise FileNotFoundError(
+            f"{str(name)!r} is shipped with a checkout of the repository and not with the wheel, "
+            "which would be twice as large: clone it, and give the folder "
+            f"mat_jax/models/shipped/{name}"
+        )
     names = sorted(p.name for p in shipped.iterdir() if p.is_dir()) if shipped.is_dir() else []
     weights = path.suffix in (".pt", ".pth", ".bin", ".safetensors")
     if str(name).count("/") != 1 or str(name).startswith((".", "~", "/")) or weights:

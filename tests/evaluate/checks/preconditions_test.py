@@ -56,7 +56,7 @@ def test_dlr_needs_captions_of_others():
     """The difference of the first and the third place, where two captions are one's own."""
     sample = sample_of(as_it_is)
     assert found(sample)["captions of others"].figures["fewest"] == 14  # two for each of seven
-    few = replace(sample, right=np.arange(16)[None] < np.full((8, 1), 14))
+    few = replace(sample, groups=np.zeros(8, int), text_groups=(np.arange(16) >= 14).astype(int))
     assert found(few)["captions of others"].verdict == "flagged"
 
 

@@ -49,5 +49,5 @@ def test_ranks_that_are_one_off_are_flagged(monkeypatch):
 
 def test_only_captions_of_the_sample_look_for_an_image():
     sample = sample_of(as_it_is)
-    fewer = replace(sample, ids=sample.ids[:3], images=sample.images[:3], right=sample.right[:3])
+    fewer = replace(sample, ids=sample.ids[:3], images=sample.images[:3], groups=sample.groups[:3])
     assert check_ranking(fewer).verdict == "passed"

@@ -8,7 +8,7 @@ import pytest
 
 from mat_jax.evaluate.checks.adaptive import check_adversary, white_box
 from mat_jax.evaluate.checks.sequence import after
-from mat_jax.evaluate.tasks.retrieval import Ranks
+from mat_jax.evaluate.tasks.cosine_ranks import both_ways
 from tests.made_up import made_up
 
 IMAGES = 200
@@ -18,7 +18,7 @@ def wrong(*places):
     """Ranks with these queries wrong, in both directions."""
     ranks = np.ones(IMAGES, np.int32)
     ranks[np.concatenate([np.arange(p.start, p.stop) for p in places] or [[]]).astype(int)] = 9
-    return Ranks(ranks, ranks, np.arange(IMAGES))
+    return both_ways(ranks, ranks, np.arange(IMAGES))
 
 
 @pytest.fixture
@@ -71,7 +71,8 @@ def test_square_must_not_do_better_than_the_gradient(rows, alone, verdict):
 
 
 def test_a_matching_head_must_be_attacked():
-    matches = SimpleNamespace(match_logits=None)
+    names = ("text_format", "scale", "encode_image", "encode_text", "fuse", "image_keys")
+    matches = SimpleNamespace(**dict.fromkeys((*names, "match_logits", "match_score")))
     assert check_adversary(matches, ["none", "pgd", "sga"]).verdict == "flagged"
     assert check_adversary(matches, ["none", "pgd", "match"]).verdict == "passed"
     assert check_adversary(matches, ["none"]).verdict == "not applicable"

@@ -13,6 +13,7 @@ from mat_jax import models
 from mat_jax.attacks import ThreatModel
 from mat_jax.evaluate.checks import Sample
 from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
+from mat_jax.types.text_format import TextFormat
 
 IMAGES, CAPTIONS, SIZE, EMBED, EPS = 8, 2, 16, 24, 4 / 255
 
@@ -79,6 +80,7 @@ class Behind(nnx.Module):
 
     def __init__(self, first, tower, scale=100.0, noise=0.0):
         self.tower, self.first, self.noise = tower(), first, noise
+        self.text_format = TextFormat(1, 2, 0, 4)
         self.temperature = nnx.Param(jnp.asarray(scale))
         self.rngs = nnx.Rngs(0) if noise else None
         self.table = nnx.Param(jnp.zeros((IMAGES * CAPTIONS, EMBED)))
@@ -119,7 +121,8 @@ def sample_of(first, *, tower=Perceptron, attack=None, scale=100.0, noise=0.0, *
         ids=np.arange(IMAGES, dtype=np.int32),
         images=images,
         tokens=Tokens(ids, np.arange(4)[None] < np.full((count, 1), 3)),
-        right=np.arange(IMAGES)[:, None] == np.arange(count)[None] // CAPTIONS,
+        groups=np.arange(IMAGES),
+        text_groups=np.arange(count) // CAPTIONS,
         threat=ThreatModel(**{"eps": EPS, "steps": 10, "step_size": EPS / 4, **threat}),
         **({} if attack is None else {"attack": attack}),
     )

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mat_jax.evaluate.tasks.cosine_ranks import retrieval_ranks
 from mat_jax.evaluate.tasks.reranking import reranked
-from mat_jax.evaluate.tasks.retrieval import retrieval_ranks
 
 
 def sphere(rng, n, width):
@@ -39,8 +39,8 @@ def test_agrees_with_the_slow_loop(seed, n, k):
 
     ranks = reranked(images, texts, owner, score, shortlist=k, tie=0.0)
     cosine = images.astype(np.float64) @ texts.astype(np.float64).T
-    assert ranks.tr.tolist() == slow(cosine, table, owner, range(n), k)
-    assert ranks.ir.tolist() == slow(cosine.T, table.T, np.arange(n), owner, k)
+    assert ranks["tr"].tolist() == slow(cosine, table, owner, range(n), k)
+    assert ranks["ir"].tolist() == slow(cosine.T, table.T, np.arange(n), owner, k)
     # No pair is scored twice, and none that is on no list.
     assert len(np.unique(asked[0], axis=0)) == len(asked[0]) <= n * k + len(owner) * k
 
@@ -50,15 +50,15 @@ def test_a_shortlist_of_one_is_the_cosines_own_first_place():
     images, texts, owner = sphere(rng, 9, 4), sphere(rng, 9, 4), np.arange(9)
     plain = retrieval_ranks(images, texts, owner)
     ranks = reranked(images, texts, owner, lambda pairs: rng.normal(size=len(pairs)), shortlist=1)
-    assert ranks.tr.tolist() == plain.tr.tolist()
-    assert ranks.ir.tolist() == plain.ir.tolist()
+    assert ranks["tr"].tolist() == plain["tr"].tolist()
+    assert ranks["ir"].tolist() == plain["ir"].tolist()
 
 
 def test_equal_scores_count_against_the_model():
     rng = np.random.default_rng(0)
     images, texts, owner = sphere(rng, 5, 4), sphere(rng, 5, 4), np.arange(5)
     ranks = reranked(images, texts, owner, lambda pairs: np.ones(len(pairs)))
-    assert ranks.tr.tolist() == ranks.ir.tolist() == [5] * 5
+    assert ranks["tr"].tolist() == ranks["ir"].tolist() == [5] * 5
 
 
 @pytest.mark.parametrize("cosine", [False, True])
@@ -72,5 +72,5 @@ def test_what_is_not_a_number_ranks_last(cosine):
         return np.where((pairs == 1).all(axis=1), np.nan, found)
 
     ranks = reranked(images, texts, np.arange(3), score)
-    assert ranks.tr.tolist() == ranks.ir.tolist() == [1, 3, 1]
+    assert ranks["tr"].tolist() == ranks["ir"].tolist() == [1, 3, 1]
     assert ranks.errors == 2

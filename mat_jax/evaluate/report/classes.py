@@ -1,0 +1,56 @@
+"""Classes on the page: accuracy of each, and what images are taken for under attack."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mat_jax.evaluate.report.wording import featured, number, safe, title
+from mat_jax.evaluate.results import Result, Row, eps_text
+
+MOST = 20  # classes in the table, those that lose most
+
+
+def confusions(results: Mapping[str, Result]) -> str:
+    """For each model the classes that lose most, and what their images are taken for instead."""
+    first = next(iter(results.values()))
+    if first.answers is None:
+        return ""
+    row = featured(results)
+    tables = "".join(_table(name, result, row) for name, result in results.items())
+    threat = title(row.attack) + ("" if row.eps is None else f" at {eps_text(row.eps)}")
+    return (
+        f"<section><h2>Class by class</h2><p>{safe(first.task.column('top', 1))} of each class in "
+        f"percent, clean and under {safe(threat)}, and the class that its pictures are most often "
+        f"taken for then. At most {MOST} classes are shown, those that lose most.</p>"
+        f'<div class="charts">{tables}</div></section>'
+    )
+
+
+def _table(name: str, result: Result, featured_row: Row) -> str:
+    row = result.row(featured_row.attack, featured_row.eps)
+    assert result.answers is not None
+    names, labels = result.answers
+    clean, adv = (result.per_class.get(one.name, {}) for one in (result.clean, row))
+    lost = {one: clean[one]["value"] - adv[one]["value"] for one in clean if one in adv}
+    rows = []
+    for one in sorted(lost, key=lambda one: -lost[one])[:MOST]:
+        instead = _instead(row, labels == names.index(one), names, one)
+        rows.append(
+            f"<tr><td>{safe(one)}</td><td>{number(clean[one]['value'])}</td>"
+            f"<td>{number(adv[one]['value'])}</td><td>{safe(instead)}</td></tr>"
+        )
+    return (
+        f'<figure><figcaption>{safe(name)}</figcaption><div class="scroll"><table><thead><tr>'
+        "<th>class</th><th>clean</th><th>attacked</th><th>taken for</th></tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div></figure>"
+    )
+
+
+def _instead(row: Row, here: np.ndarray, names: tuple[str, ...], own: str) -> str:
+    """The class that some images are most often taken for, other than their own."""
+    answers = row.ranks.answers.get("top")
+    if answers is None:
+        return "–"
+    counts = np.bincount(answers[here], minlength=len(names))
+    counts[names.index(own)] = 0
+    return f"{names[int(counts.argmax())]} ({counts.max()})" if counts.max() else "–"

@@ -1,0 +1,235 @@
+"""What a task is. The runner, the worst case, transfer and the report know no task but by this."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Array, Float, Int, UInt8
+
+from mat_jax.attacks import ATTACKS
+from mat_jax.data import SentenceEncoder
+from mat_jax.evaluate.config import Evaluation
+from mat_jax.evaluate.points import Points
+from mat_jax.evaluate.ranks import Ranks
+from mat_jax.evaluate.statistics import Figures, ranked_figures
+from mat_jax.types.arrays import Adversarial, Batch, Tokens
+from mat_jax.types.protocols import SizedModel, Source, Tokenizer
+
+
+class Few(NamedTuple):
+    """A few examples for the checks: images, and texts that they are told apart by.
+
+    Attributes:
+        ids: [images] from which randomness is folded.
+        images: [images, height, width, 3] in [0, 1].
+        groups: [images] whose texts are right for an image: those of the same group.
+        tokens: [texts, length].
+        text_groups: [texts] their groups.
+        weights: [texts, embed] what stands for the texts' embeddings, where that is not the texts
+            themselves; None where it is.
+    """
+
+    ids: np.ndarray
+    images: np.ndarray
+    groups: np.ndarray
+    tokens: Tokens
+    text_groups: np.ndarray
+    weights: np.ndarray | None = None
+
+
+@runtime_checkable
+class Examples(Protocol):
+    """What a task asks of one model, in batches that an attack can read."""
+
+    @property
+    def name(self) -> str:
+        """Of the data."""
+        ...
+
+    @property
+    def image_size(self) -> int:
+        """Side of the pictures in pixels, the model's own."""
+        ...
+
+    @property
+    def texts(self) -> list[str]:
+        """All texts as a tokenizer reads them, in the order of `text_owner`."""
+        ...
+
+    @property
+    def text_owner(self) -> Int[np.ndarray, " texts"]:
+        """[texts] row of the example that a text belongs to, -1 for a text of all."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens of all texts."""
+        ...
+
+    @property
+    def open_words(self) -> float:
+        """Words of a text that have substitutes, on average; 0 without a candidate table."""
+        ...
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there are substitutes for words."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Int[np.ndarray, " batch"], /) -> Batch:
+        """These examples as numpy arrays."""
+        ...
+
+    def image(self, row: int, /) -> UInt8[np.ndarray, "height width 3"]:
+        """The pixels of one example."""
+        ...
+
+    def attacked_texts(
+        self, rows: Int[np.ndarray, " size"], adv: Adversarial, *, first: bool
+    ) -> list[list[str]]:
+        """The texts of some examples as an attack left them, a list for each row of `adv.tokens`.
+
+        Args:
+            rows: which examples, the first ones of the batch.
+            adv: of the batch, on the host.
+            first: whether it is the first batch: texts of all examples are told once.
+        """
+        ...
+
+    def language(
+        self, attacked: Sequence[str], encoder: SentenceEncoder | None
+    ) -> dict[str, float]:
+        """How far attacked texts are from the clean ones, see `language.language_of`."""
+        ...
+
+    def with_characters(self, tokenizer: Tokenizer) -> "Examples":
+        """The same with typing errors in the place of substitutes."""
+        ...
+
+    def few(self, count: int, texts: int) -> Few:
+        """`count` examples, evenly spaced, and about so many texts."""
+        ...
+
+
+def spaced(items: np.ndarray, count: int) -> np.ndarray:
+    """At most so many of the items, evenly spaced."""
+    places = np.linspace(0, len(items) - 1, min(count, len(items)))
+    return items[np.unique(places.astype(int))]
+
+
+class Victim(NamedTuple):
+    """A model with what it reads: its tokenizer, and the examples of the task as it sees them."""
+
+    model: SizedModel
+    tokenizer: Tokenizer
+    examples: Examples
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of queries of a task, in words for tables and pages.
+
+    Attributes:
+        label: in the head of a table, before the depth: "TR" of "TR@1".
+        name: in a sentence: "text retrieval".
+    """
+
+    label: str
+    name: str
+
+
+class Answers(NamedTuple):
+    """What a task with classes may answer.
+
+    Attributes:
+        names: of the classes.
+        labels: [images] the right one of each.
+    """
+
+    names: tuple[str, ...]
+    labels: np.ndarray
+
+
+class Task:
+    """What is asked of a model. A task states what differs from this base of defaults.
+
+    Attributes:
+        name: on the command line.
+        title: over the report.
+        kinds: of its queries, by the name that figures have ("tr" of "tr@1").
+        depths: k of the figures `kind@k`; the first is the headline.
+        definitions: figure -> what it is, for the file of results.
+        explained: a sentence or two on what the figures mean, for the page.
+    """
+
+    name: str
+    title: str
+    kinds: Mapping[str, Kind]
+    depths: tuple[int, ...] = (1,)
+    explained: str = ""
+    definitions: Mapping[str, str] = MappingProxyType({})
+
+    def allows(self, attack: str) -> bool:
+        """Whether an attack of the registry makes sense for the task."""
+        return self.name in ATTACKS[attack].tasks
+
+    def source(self, evaluation: Evaluation) -> Source:
+        """The held-out source that is named on the command line or given as an object."""
+        return evaluation.source()
+
+    def prepare(
+        self,
+        evaluation: Evaluation,
+        source: Source,
+        model: SizedModel,
+        tokenizer: Tokenizer,
+        *,
+        quiet: bool = False,
+    ) -> Victim:
+        """The examples of a source as a model reads them; the model may be given a head.
+
+        Raises:
+            ValueError: a source or a model that the task cannot use, in one sentence.
+        """
+        raise TypeError(f"{type(self).__name__} does not say how its examples are prepared")
+
+    def objective(self, model: SizedModel, batch: Batch) -> Float[Array, " batch"]:
+        """What a white-box adversary makes large, one value an example."""
+        raise TypeError(f"{type(self).__name__} does not say what an adversary climbs")
+
+    def score(self, victim: Victim, seen: Points, evaluation: Evaluation) -> Ranks:
+        """The rank of every query's right answer, given the features that the model made."""
+        raise TypeError(f"{type(self).__name__} does not say how answers are scored")
+
+    @property
+    def headline(self) -> list[tuple[str, int]]:
+        """The columns of the first table: the first depth of each kind of queries."""
+        return [(kind, self.depths[0]) for kind in self.kinds]
+
+    def figures(self, clean: Ranks, adv: Ranks, *, seed: int = 0) -> Figures:
+        """Named numbers in percent, each with its 95 % interval and its n."""
+        return ranked_figures(clean, adv, depths=self.depths, seed=seed)
+
+    def protocol(self, victim: Victim, evaluation: Evaluation) -> dict[str, object]:
+        """What is written beside every number of this task."""
+        return {}
+
+    def cautions(self, victim: Victim) -> list[str]:
+        """Sentences that a reader of the numbers must know of the examples."""
+        return []
+
+    def per_class(self, victim: Victim, ranks: Ranks) -> Figures:
+        """The first figure of each class, where the task has classes."""
+        return {}
+
+    def answers(self, victim: Victim) -> Answers | None:
+        """The classes and labels, where the task has classes."""
+        return None
+
+    def column(self, kind: str, k: int) -> str:
+        """The head of a column: `TR@1`."""
+        return f"{self.kinds[kind].label}@{k}"

@@ -1,0 +1,18 @@
+"""The tasks by name, for the command line."""
+
+from mat_jax.evaluate.tasks.base import Task
+from mat_jax.evaluate.tasks.retrieval import Retrieval
+from mat_jax.evaluate.tasks.zero_shot import ZeroShot
+
+TASKS: dict[str, Task] = {task.name: task for task in (Retrieval(), ZeroShot())}
+
+
+def task_named(name: str) -> Task:
+    """The task of a name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in TASKS:
+        raise ValueError(f"unknown task {name!r}; choose from {', '.join(TASKS)}")
+    return TASKS[name]

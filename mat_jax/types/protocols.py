@@ -1,0 +1,321 @@
+"""What the parts ask of each other: models, tokenizers, sources, attacks, defences, tasks.
+
+A protocol is kept by having its members; nothing is inherited. What only some models or sources
+can do is a protocol of its own (`MatchesPairs`, `HasLabels`), and `isinstance` asks for it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Key, UInt8
+
+from mat_jax.types.arrays import (
+    Adversarial,
+    Batch,
+    ImageFeatures,
+    TextFeatures,
+    Tokens,
+)
+from mat_jax.types.text_format import TextFormat
+
+# How an image becomes a square, see `data.resize`.
+Fit = Literal["crop", "press", "align"]
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Turns captions into ids. `models.Tokenizer` is one."""
+
+    @property
+    def text_format(self) -> TextFormat:
+        """How texts are framed."""
+        ...
+
+    def __call__(self, captions: Sequence[str], /, *, clean: Callable[[str], str] = ...) -> Tokens:
+        """Tokens [captions, length], framed as `text_format` says."""
+        ...
+
+    def parts(self, word: str, /) -> list[int]:
+        """The ids of one word, without start and end."""
+        ...
+
+
+@runtime_checkable
+class EncodesImages(Protocol):
+    """Sees images, floats in [0, 1]; normalisation is the first thing it does."""
+
+    def encode_image(self, images: Float[Array, "batch height width 3"], /) -> ImageFeatures:
+        """Features of images, each of the model's size."""
+        ...
+
+
+@runtime_checkable
+class Model(EncodesImages, Protocol):
+    """Compares images with texts in one space."""
+
+    @property
+    def text_format(self) -> TextFormat:
+        """How its tokenizer frames texts; a compiled attack sets a shorter length."""
+        ...
+
+    @text_format.setter
+    def text_format(self, text_format: TextFormat, /) -> None: ...
+
+    def encode_text(
+        self, tokens: Tokens, shift: Float[Array, "batch length width"] | None = None, /
+    ) -> TextFeatures:
+        """Features of texts [batch, length]; any length up to the model's.
+
+        Args:
+            tokens: the texts.
+            shift: added to what the ids are embedded as; None adds nothing.
+        """
+        ...
+
+    @property
+    def scale(self) -> Float[Array, ""]:
+        """What cosines are multiplied by to become logits."""
+        ...
+
+
+@runtime_checkable
+class ImageConfig(Protocol):
+    """A configuration with the size of the images that its model sees."""
+
+    @property
+    def image_size(self) -> int:
+        """Pixels along a side."""
+        ...
+
+
+@runtime_checkable
+class ImagePreparation(Protocol):
+    """How images become squares of the model's size."""
+
+    @property
+    def fit(self) -> Fit:
+        """The way of this model."""
+        ...
+
+
+@runtime_checkable
+class SizedModel(Model, Protocol):
+    """A model that says how large its images are, and how they are made so."""
+
+    @property
+    def config(self) -> ImageConfig:
+        """What the model was built from."""
+        ...
+
+    @property
+    def pixels(self) -> ImagePreparation:
+        """How its images are made."""
+        ...
+
+
+@runtime_checkable
+class FusesPairs(Model, Protocol):
+    """A model that reads a text together with an image: ALBEF, TCL, BLIP.
+
+    With n texts for each image, those of the first image first.
+    """
+
+    def fuse(self, image: ImageFeatures, text: TextFeatures, keys: Any = None) -> Array:
+        """The text after it has read the image [texts, length, width].
+
+        Args:
+            image: features of the images.
+            text: features of the texts.
+            keys: of the images, from `image_keys`; None computes them.
+        """
+        ...
+
+    def image_keys(self, image: ImageFeatures) -> Any:
+        """What texts read of an image, computed once for all of them: a tree of arrays."""
+        ...
+
+
+@runtime_checkable
+class MatchesPairs(FusesPairs, Protocol):
+    """A model that says of a pair, read together, if it belongs together."""
+
+    def match_logits(self, fused: Array) -> Float[Array, "texts 2"]:
+        """Logits of "do not belong together" and "belong together"."""
+        ...
+
+    def match_score(
+        self, logits: Float[Array, "texts 2"], cosine: Float[Array, " texts"]
+    ) -> Float[Array, " texts"]:
+        """What pairs are ranked by."""
+        ...
+
+
+@runtime_checkable
+class WordEmbeddings(Protocol):
+    """A text tower that shows what each id is embedded as."""
+
+    tok: nnx.Param
+
+
+@runtime_checkable
+class EmbedsWords(Model, Protocol):
+    """A model whose word embeddings have a gradient: for attacks that use it to choose words."""
+
+    text: WordEmbeddings
+
+
+@runtime_checkable
+class Captions(EncodesImages, Protocol):
+    """A model that writes captions: BLIP's captioner."""
+
+    def caption_logits(
+        self, image: ImageFeatures, tokens: Tokens
+    ) -> Float[Array, "batch length vocabulary"]:
+        """Logits of the id after each id."""
+        ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """A model with classes: `evaluate.tasks.zero_shot` makes one of an image-text model."""
+
+    def class_logits(
+        self, images: Float[Array, "batch height width 3"]
+    ) -> Float[Array, "batch classes"]:
+        """One number a class, the largest for the class it believes in."""
+        ...
+
+
+@runtime_checkable
+class ReadableTokenizer(Tokenizer, Protocol):
+    """A tokenizer whose ids can be read back, as a language model's must."""
+
+    @property
+    def vocab_size(self) -> int:
+        """How many ids there are."""
+        ...
+
+    def word(self, ids: Sequence[int], /) -> str:
+        """The text of some ids."""
+        ...
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """A masked language model: which words could stand here?"""
+
+    def logits(self, tokens: Tokens) -> Float[Array, "batch length vocabulary"]:
+        """Logits of every id at every place."""
+        ...
+
+
+@runtime_checkable
+class Captioned(Protocol):
+    """One image with its captions: an `Example`, or a record that tells more."""
+
+    @property
+    def image(self) -> UInt8[np.ndarray, "height width 3"]:
+        """Pixels."""
+        ...
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """Its texts."""
+        ...
+
+    @property
+    def image_id(self) -> int:
+        """A number no other image of the source has: randomness is folded from it."""
+        ...
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Anything that has a name and a length and gives an image with captions by position.
+
+    Random access is what makes shuffling global and resuming exact.
+    """
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Captioned: ...
+
+
+@runtime_checkable
+class HasCaptions(Protocol):
+    """A source that gives captions without decoding the image."""
+
+    def captions(self, index: int, /) -> tuple[str, ...]:
+        """The captions of one image."""
+        ...
+
+
+@runtime_checkable
+class HasLabels(Source, Protocol):
+    """A source of classified images."""
+
+    def label(self, index: int, /) -> int:
+        """The class of one image."""
+        ...
+
+
+@runtime_checkable
+class HasClasses(HasLabels, Protocol):
+    """A source that names its classes, and says how a prompt is made of a name."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each class, in the order of the labels."""
+        ...
+
+    @property
+    def template(self) -> str:
+        """Of a prompt, with {} for the name."""
+        ...
+
+
+@runtime_checkable
+class HasOracle(Protocol):
+    """A source that knows what is true of its pictures: `data.scenes`."""
+
+    def oracle(self, index: int, /) -> Callable[[str], bool]:
+        """Says of a caption whether it is true of this image."""
+        ...
+
+
+@runtime_checkable
+class HasPartnerCaptions(Source, Protocol):
+    """A source with further texts of an image, for training from one to many (`MATPlus`)."""
+
+    def partner_captions(self, index: int, /) -> tuple[str, ...]:
+        """Texts made or found for one image; they are no originals."""
+        ...
+
+
+@runtime_checkable
+class HasPartnerImages(Source, Protocol):
+    """A source with further pictures of the same thing, for training from one to many."""
+
+    def partner_images(self, index: int, /) -> Sequence[UInt8[np.ndarray, "height width 3"]]:
+        """Pictures made or found for one image, best decoded only when asked for."""
+        ...
+
+
+@runtime_checkable
+class AttackFunction(Protocol):
+    """An attack: a pure function of a model and a batch. `attacks.Attack` says what to know of it.
+
+    Randomness is folded from `key` and the id of each image, so what happens to an image does not
+    depend on the batch it is in.
+    """
+
+    def __call__(self, model: Model, batch: Batch, key: Key[Array, ""], /) -> Adversarial:
+        """The batch as the attack left it. Called with `threat` and `preset` by name."""
+        ...
