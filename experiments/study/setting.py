@@ -5,6 +5,7 @@ from typing import Any
 import optax
 
 from mat_jax import data, models
+from mat_jax.defenses.base import Defense
 from mat_jax.train import optimizers
 from mat_jax.train.experiment import Evaluation, Experiment
 from mat_jax.train.lora import LoRA
@@ -13,7 +14,7 @@ ATTACKS = ("none", "pgd", "bert_attack", "sep", "co_attack", "sga", "vlp_attack"
 
 
 def on_scenes(
-    defense: Any,
+    defense: Defense[Any],
     *,
     model: str = "scenes-clip",
     source: Any = None,
@@ -56,7 +57,7 @@ def on_scenes(
         seed: of the order of the data and of the random starts.
     """
     # A defence may make several updates with a batch; the schedule counts them.
-    updates = round(horizon * steps * getattr(defense, "replays", 1))
+    updates = round(horizon * steps * defense.replays)
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, updates // 20, updates)
     optimizer = optimizers.muon_adamw(schedule, weight_decay=1e-4)
     return Experiment(

@@ -45,7 +45,7 @@ class _Work:
     """What is to be made of what: the originals, the numbers their draws derive from, and where."""
 
     recipe: Recipe
-    source: Any
+    source: Source
     entries: Sequence[Entry]
     ids: Sequence[int]
     build: Make

@@ -1,5 +1,7 @@
 """Defences: the inner maximisation, the outer loss, and which weights train."""
 
+from mat_jax.defenses.base import PGD as PGD
+from mat_jax.defenses.base import Defense as Defense
 from mat_jax.defenses.class_prompts import Prompts as Prompts
 from mat_jax.defenses.fare import FARE as FARE
 from mat_jax.defenses.fine_tune import FineTune as FineTune

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from mat_jax.data.substitutes.characters import CHARACTERS
+from mat_jax.defenses.base import Defense
 from mat_jax.defenses.fare import FARE
 from mat_jax.defenses.fine_tune import FineTune
 from mat_jax.defenses.inner.images import WithCleanTexts, far_from_clean, kl_from_clean
@@ -45,7 +46,9 @@ class Passes(NamedTuple):
         return (image * images + text * texts) / (3 * (image + text))
 
 
-def passes(defense: Any, *, batch_size: int, open_words: float = 7.0, captions: int = 5) -> Passes:
+def passes(
+    defense: Defense[Any], *, batch_size: int, open_words: float = 7.0, captions: int = 5
+) -> Passes:
     """The passes of one step, with all its `replays`, of a model that compares and does not fuse.
 
     What one model encodes twice in a step counts once: the compiler sees that it is the same. A
@@ -62,8 +65,8 @@ def passes(defense: Any, *, batch_size: int, open_words: float = 7.0, captions: 
     Raises:
         ValueError: a defence that nobody has counted.
     """
-    prompts = len(defense.prompts.texts) / batch_size if hasattr(defense, "prompts") else 0.0
-    steps = getattr(defense, "steps", 0)
+    prompts = defense.prompt_count / batch_size
+    steps = defense.pgd.steps if defense.pgd is not None else 0
     match defense:
         case FineTune():
             found = Passes(1, 0, 1, 1, 1)

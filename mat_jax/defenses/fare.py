@@ -8,14 +8,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.objectives import squared_distance
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.inner.images import attack_images
+from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch
 from mat_jax.types.protocols import EncodesImages
 
 
 @dataclass(frozen=True)
-class FARE:
+class FARE(Defense[EncodesImages]):
     r"""Keep the embedding of an attacked image where the original model puts the clean one.
 
     $$\min_\theta E_x \Big[ \max_{\|x'-x\| \le eps} \| f_\theta(x') - f_0(x) \|_2^2 \Big]$$
@@ -42,10 +42,15 @@ class FARE:
 
     needs_reference = True
     captioners = True  # of a captioner it trains the image tower, by its class token
-    words = 0
 
     def __post_init__(self) -> None:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
+
+    @property
+    def pgd(self) -> PGD:
+        """The inner image attack; a step is `eps / 2` unless it is said."""
+        step = self.eps / 2 if self.step_size is None else self.step_size
+        return PGD(self.eps, self.steps, step, self.norm)
 
     def perturb(
         self, model: EncodesImages, reference: EncodesImages, batch: Batch, key: PRNGKeyArray
@@ -56,15 +61,7 @@ class FARE:
         def distance(images: Array) -> Array:
             return squared_distance(model.encode_image(images).embed, target)
 
-        images = attack_images(
-            distance,
-            batch,
-            key,
-            eps=self.eps,
-            steps=self.steps,
-            step_size=self.eps / 2 if self.step_size is None else self.step_size,
-            norm=self.norm,
-        )
+        images = self.pgd.attack(distance, batch, key)
         return batch._replace(images=images)
 
     def loss(

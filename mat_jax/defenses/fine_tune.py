@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mat_jax.defenses.base import Defense
 from mat_jax.defenses.losses.pair_loss import pair_losses
 from mat_jax.defenses.trainable_parts import Part, belongs, require_part
 from mat_jax.types.arrays import Batch
@@ -11,7 +12,7 @@ from mat_jax.types.protocols import Model
 
 
 @dataclass(frozen=True)
-class FineTune:
+class FineTune(Defense[Model]):
     r"""Train on clean pairs.
 
     $$\min_\theta E_{(x,t)} \big[ \mathrm{NCE}_\theta(x, t) \big]$$
@@ -25,9 +26,7 @@ class FineTune:
 
     part: Part = "all"
 
-    needs_reference = False
     captioners = True  # it trains captioners too
-    words = 0
 
     def __post_init__(self) -> None:
         require_part(self.part)

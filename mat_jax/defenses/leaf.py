@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mat_jax.attacks.characters import leaf_attack
 from mat_jax.attacks.objectives import squared_distance
 from mat_jax.attacks.threat import ThreatModel
+from mat_jax.defenses.base import Defense
 from mat_jax.defenses.fare import FARE
 from mat_jax.defenses.losses.contrastive import share_changed
 from mat_jax.defenses.trainable_parts import belongs
@@ -17,7 +18,7 @@ from mat_jax.types.protocols import Model
 
 
 @dataclass(frozen=True)
-class LEAF:
+class LEAF(Defense[Model]):
     r"""Keep the embedding of a mistyped caption where the original model puts the clean one.
 
     $$\min_\theta E_t \Big[ \max_{d(t, t') \le 1} \| g_\theta(t') - g_0(t) \|_2^2 \Big]$$
@@ -87,7 +88,7 @@ class LEAF:
 
 
 @dataclass(frozen=True)
-class FARELEAF:
+class FARELEAF(Defense[Model]):
     r"""FARE's image tower and LEAF's text tower, trained in one run.
 
     $$\min_\theta E_{(x,t)} \Big[ \max_{\|x'-x\| \le eps} \|f_\theta(x') - f_0(x)\|_2^2

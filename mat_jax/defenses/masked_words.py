@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mat_jax.defenses.base import Defense
 from mat_jax.models import Tokenizer
 from mat_jax.types.arrays import Batch, Tokens
 from mat_jax.types.protocols import LanguageModel
 
 
 @dataclass(frozen=True)
-class MaskedWords:
+class MaskedWords(Defense[LanguageModel]):
     r"""Masked language modelling (Devlin et al. 2019, section 3.1).
 
     Of the tokens of a caption a share `rate` is chosen; of those 80 % become `[MASK]`, 10 % a
@@ -27,9 +28,7 @@ class MaskedWords:
     vocabulary: int
     rate: float = 0.15
 
-    needs_reference = False
     encodes = False  # it trains a language model, where defences train encoders
-    words = 0
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "MaskedWords":

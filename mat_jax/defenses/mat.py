@@ -9,11 +9,11 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from mat_jax.attacks.optimizers.projections import project, uphill
 from mat_jax.attacks.threat import Norm, ThreatModel
+from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.inner.captions import Search, TextObjective, attack_texts
 from mat_jax.defenses.inner.images import (
     WithCleanTexts,
     against_texts,
-    attack_images,
     away_from_texts,
 )
 from mat_jax.defenses.inner.strategy import Strategy
@@ -26,7 +26,7 @@ from mat_jax.types.protocols import Model
 
 
 @dataclass(frozen=True)
-class MAT:
+class MAT(Defense[Model]):
     r"""Train on image-text pairs whose image and text have both been attacked.
 
     $$\min_\theta E_{(x,t)} \Big[ \max_{\|x'-x\| \le eps,\; t' \in T(t)}
@@ -92,8 +92,6 @@ class MAT:
     part: Part = "all"
     replays: int = 1
 
-    needs_reference = False
-
     def __post_init__(self) -> None:
         ThreatModel(
             eps=self.eps,
@@ -145,6 +143,11 @@ class MAT:
         moves = max(self.steps + self.replays - 1, 1)
         return 1.25 * self.eps / moves if self.step_size is None else self.step_size
 
+    @property
+    def pgd(self) -> PGD:
+        """The inner image attack."""
+        return PGD(self.eps, self.steps, self.step, self.norm)
+
     def perturb(
         self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray
     ) -> Batch:
@@ -174,15 +177,7 @@ class MAT:
         self, loss_fn: Callable[[Array], Array], batch: Batch, key: PRNGKeyArray
     ) -> Array:
         """PGD up `loss_fn` on the images of a batch."""
-        return attack_images(
-            loss_fn,
-            batch,
-            key,
-            eps=self.eps,
-            steps=self.steps,
-            step_size=self.step,
-            norm=self.norm,
-        )
+        return self.pgd.attack(loss_fn, batch, key)
 
     def climb(self, clean: Batch, images: Array, slope: Array) -> Array:
         """The images after a PGD step up the slope of the outer loss (`replays`).

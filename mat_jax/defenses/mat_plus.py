@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from mat_jax.attacks.optimizers.projected_gradient import example_keys
+from mat_jax.defenses.base import Defense
 from mat_jax.defenses.inner.images import against_texts
 from mat_jax.defenses.losses.contrastive import share_changed
 from mat_jax.defenses.losses.pair_loss import compare, encode_texts, mixed_losses
@@ -34,7 +35,7 @@ Augment = Callable[[Array, PRNGKeyArray], Array]
 
 
 @dataclass(frozen=True)
-class MATPlus:
+class MATPlus(Defense[Model]):
     r"""`MAT` where each pair comes with partners, texts and pictures, all of them attacked.
 
     The paper (arXiv:2405.18770) replaces 1:1 pairs by 1:N and N:1 ones: partner texts are other
@@ -91,7 +92,6 @@ class MATPlus:
     augment: Augment | None = None
     attack_partners: bool = True
 
-    needs_reference = False
     partners = True  # a run gives it those of the data
 
     def __post_init__(self) -> None:

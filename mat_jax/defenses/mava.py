@@ -12,7 +12,7 @@ from mat_jax.attacks.objectives import squared_distance
 from mat_jax.attacks.optimizers.projected_gradient import NoisyLoss, example_keys, fold
 from mat_jax.attacks.optimizers.projections import inside, inverse, per_image, project, uphill
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.inner.images import attack_images
+from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch, unit
 from mat_jax.types.protocols import Model
@@ -29,7 +29,7 @@ class Targets(NamedTuple):
 
 
 @dataclass(frozen=True)
-class MAVA:
+class MAVA(Defense[Model]):
     r"""Keep attacked images, and what lies around them, where text and original model want them.
 
     With f on the unit sphere, $f_0$ and $g_0$ the model as training found it, M captions an image,
@@ -94,7 +94,6 @@ class MAVA:
     texts: int | None = 5
 
     needs_reference = True
-    words = 0
 
     def __post_init__(self) -> None:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
@@ -126,6 +125,11 @@ class MAVA:
         """The length of a PGD step."""
         return self.eps / 2 if self.step_size is None else self.step_size
 
+    @property
+    def pgd(self) -> PGD:
+        """The inner image attack."""
+        return PGD(self.eps, self.steps, self.step, self.norm)
+
     def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """Images driven from their captions and from where the original had them."""
         targets = self._targets(reference, batch)
@@ -144,16 +148,7 @@ class MAVA:
         if self.neighbours == "trajectory" or self.attack == "nesterov":
             images = self._walk(climb, batch.images, example_keys(key, batch.ids))
         else:
-            images = attack_images(
-                values,
-                batch,
-                key,
-                eps=self.eps,
-                steps=self.steps,
-                step_size=self.step,
-                norm=self.norm,
-                climb_fn=climb,
-            )
+            images = self.pgd.attack(values, batch, key, climb_fn=climb)
         return batch._replace(images=images)
 
     def loss(

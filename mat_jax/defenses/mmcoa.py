@@ -4,14 +4,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mat_jax.attacks.objectives import info_nce
 from mat_jax.attacks.optimizers.projected_gradient import example_keys
 from mat_jax.attacks.threat import Norm, ThreatModel
+from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.class_prompts import Prompts, class_logits, labels_of, surprise
 from mat_jax.defenses.inner.captions import attack_texts
-from mat_jax.defenses.inner.images import attack_images
 from mat_jax.defenses.losses.contrastive import multi_positive, share_changed
 from mat_jax.defenses.trainable_parts import Part, belongs, require_part
 from mat_jax.types.arrays import Batch, unit
@@ -21,7 +22,7 @@ Targets = Literal["classes", "pairs"]
 
 
 @dataclass(frozen=True)
-class MMCoA:
+class MMCoA(Defense[Model]):
     r"""Attacked images learn from clean prompts, attacked prompts from clean images.
 
     $$L = \lambda_{img} [C(x' \to t) + C(t \to x')] + \lambda_{txt} [C(x \to t') + C(t' \to x)]$$
@@ -68,8 +69,6 @@ class MMCoA:
     candidates: int = 10
     part: Part = "all"
 
-    needs_reference = False
-
     def __post_init__(self) -> None:
         ThreatModel(
             eps=self.eps,
@@ -86,9 +85,24 @@ class MMCoA:
             raise ValueError(f"the weights {weights} learn nothing: 0 or more, one of them more")
         require_part(self.part)
 
+    @property
+    def prompt_count(self) -> int:
+        """One a class."""
+        return len(self.prompts.texts)
+
+    def require_labels(self, labels: Int[np.ndarray, " images"] | None, name: str) -> None:
+        """Refuse labels that the prompts are not for."""
+        self.prompts.require(labels, name)
+
     def tokenized(self, tokenizer: Tokenizer) -> "MMCoA":
         """The defence for models with this tokenizer."""
         return replace(self, prompts=self.prompts.tokenized(tokenizer))
+
+    @property
+    def pgd(self) -> PGD:
+        """The inner image attack; a step is `eps` unless it is said."""
+        step = self.eps if self.step_size is None else self.step_size
+        return PGD(self.eps, self.steps, step, self.norm)
 
     def perturb(
         self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray
@@ -111,15 +125,7 @@ class MMCoA:
         def values(images: Array) -> Array:
             return surprise(class_logits(model, model.encode_image(images), units), labels)
 
-        images = attack_images(
-            values,
-            batch,
-            key,
-            eps=self.eps,
-            steps=self.steps,
-            step_size=self.eps if self.step_size is None else self.step_size,
-            norm=self.norm,
-        )
+        images = self.pgd.attack(values, batch, key)
         return batch._replace(images=images, tokens=tokens)
 
     def loss(

@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
+from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.class_prompts import (
     Prompts,
     accuracy,
@@ -22,7 +24,7 @@ from mat_jax.types.protocols import Model, Tokenizer
 
 
 @dataclass(frozen=True)
-class PMGAFT:
+class PMGAFT(Defense[Model]):
     r"""TeCoA, held to what the original believes of the same image, and to the clean image.
 
     $$\min_\theta E \big[ -\log p_\theta(y \mid x') + \alpha\, KL(p_0(x') \| p_\theta(x'))
@@ -57,16 +59,30 @@ class PMGAFT:
     norm: Norm = "linf"
 
     needs_reference = True
-    words = 0
 
     def __post_init__(self) -> None:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
         if min(self.original_weight, self.clean_weight) < 0:
             raise ValueError("original_weight and clean_weight must be 0 or more")
 
+    @property
+    def prompt_count(self) -> int:
+        """One a class."""
+        return len(self.prompts.texts)
+
+    def require_labels(self, labels: Int[np.ndarray, " images"] | None, name: str) -> None:
+        """Refuse labels that the prompts are not for."""
+        self.prompts.require(labels, name)
+
     def tokenized(self, tokenizer: Tokenizer) -> "PMGAFT":
         """The defence for models with this tokenizer."""
         return replace(self, prompts=self.prompts.tokenized(tokenizer))
+
+    @property
+    def pgd(self) -> PGD:
+        """The inner image attack; a step is `eps / 2` unless it is said."""
+        step = self.eps / 2 if self.step_size is None else self.step_size
+        return PGD(self.eps, self.steps, step, self.norm)
 
     def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """TeCoA's adversarial images."""

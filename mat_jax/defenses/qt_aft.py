@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.objectives import squared_distance
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.inner.images import attack_images
+from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.losses.contrastive import multi_positive, recall
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch, ImageFeatures, unit
@@ -16,7 +16,7 @@ from mat_jax.types.protocols import Model
 
 
 @dataclass(frozen=True)
-class QTAFT:
+class QTAFT(Defense[Model]):
     r"""FARE, with captions that say what in an image is worth defending.
 
     $$\min_\theta E \Big[ \max_{\|x'-x\| \le eps} \| f(x') - f_0(x) \|_2^2
@@ -47,25 +47,22 @@ class QTAFT:
     norm: Norm = "linf"
 
     needs_reference = True
-    words = 0
 
     def __post_init__(self) -> None:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
         if self.weight < 0:
             raise ValueError(f"weight {self.weight} must be 0 or more")
 
+    @property
+    def pgd(self) -> PGD:
+        """The inner image attack; a step is `eps / 4` unless it is said."""
+        step = self.eps / 4 if self.step_size is None else self.step_size
+        return PGD(self.eps, self.steps, step, self.norm)
+
     def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """Images driven from the original's embedding and from their captions."""
         values, _ = self._values(model, reference, batch)
-        images = attack_images(
-            lambda images: values(model.encode_image(images)),
-            batch,
-            key,
-            eps=self.eps,
-            steps=self.steps,
-            step_size=self.eps / 4 if self.step_size is None else self.step_size,
-            norm=self.norm,
-        )
+        images = self.pgd.attack(lambda images: values(model.encode_image(images)), batch, key)
         return batch._replace(images=images)
 
     def loss(

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.objectives import away
 from mat_jax.attacks.threat import Norm, ThreatModel
+from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.fare import FARE
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch
@@ -17,7 +18,7 @@ Twin = Literal["trained", "original"]
 
 
 @dataclass(frozen=True)
-class SimCLIP:
+class SimCLIP(Defense[Model]):
     r"""Let an image and its attacked twin agree, each taking the other as given.
 
     $$\min_\theta -\tfrac12 \cos\big(f(x'), \mathrm{sg}\, f(x)\big)
@@ -46,12 +47,17 @@ class SimCLIP:
     norm: Norm = "linf"
 
     needs_reference = True
-    words = 0
 
     def __post_init__(self) -> None:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
         if self.twin not in get_args(Twin):
             raise ValueError(f"twin {self.twin!r} is not one of {', '.join(get_args(Twin))}")
+
+    @property
+    def pgd(self) -> PGD:
+        """The inner image attack; a step is `eps / 4` unless it is said."""
+        step = self.eps / 4 if self.step_size is None else self.step_size
+        return PGD(self.eps, self.steps, step, self.norm)
 
     def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """FARE's adversarial images."""

@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass, replace
 
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
+from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.class_prompts import Prompts, accuracy, class_logits, labels_of, surprise
-from mat_jax.defenses.inner.images import attack_images
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch
 from mat_jax.types.protocols import Model, Tokenizer
 
 
 @dataclass(frozen=True)
-class TeCoA:
+class TeCoA(Defense[Model]):
     r"""Teach attacked images their class among all class prompts.
 
     $$\min_\theta E_{(x,y)} \Big[ \max_{\|x'-x\| \le eps}
@@ -41,15 +42,27 @@ class TeCoA:
     step_size: float | None = None
     norm: Norm = "linf"
 
-    needs_reference = False
-    words = 0
-
     def __post_init__(self) -> None:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
+
+    @property
+    def prompt_count(self) -> int:
+        """One a class."""
+        return len(self.prompts.texts)
+
+    def require_labels(self, labels: Int[np.ndarray, " images"] | None, name: str) -> None:
+        """Refuse labels that the prompts are not for."""
+        self.prompts.require(labels, name)
 
     def tokenized(self, tokenizer: Tokenizer) -> "TeCoA":
         """The defence for models with this tokenizer."""
         return replace(self, prompts=self.prompts.tokenized(tokenizer))
+
+    @property
+    def pgd(self) -> PGD:
+        """The inner image attack; a step is `eps` unless it is said."""
+        step = self.eps if self.step_size is None else self.step_size
+        return PGD(self.eps, self.steps, step, self.norm)
 
     def perturb(
         self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray
@@ -60,15 +73,7 @@ class TeCoA:
         def values(images: Array) -> Array:
             return surprise(class_logits(model, model.encode_image(images), units), labels)
 
-        images = attack_images(
-            values,
-            batch,
-            key,
-            eps=self.eps,
-            steps=self.steps,
-            step_size=self.eps if self.step_size is None else self.step_size,
-            norm=self.norm,
-        )
+        images = self.pgd.attack(values, batch, key)
         return batch._replace(images=images)
 
     def loss(

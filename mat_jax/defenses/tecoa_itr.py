@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.inner.images import against_texts, attack_images
+from mat_jax.defenses.base import PGD, Defense
+from mat_jax.defenses.inner.images import against_texts
 from mat_jax.defenses.losses.pair_loss import pair_losses
 from mat_jax.defenses.trainable_parts import Part, belongs, require_part
 from mat_jax.types.arrays import Batch
@@ -13,7 +14,7 @@ from mat_jax.types.protocols import Model
 
 
 @dataclass(frozen=True)
-class TeCoAITR:
+class TeCoAITR(Defense[Model]):
     r"""Train on attacked images with their clean captions.
 
     $$\min_\theta E_{(x,t)} \Big[ \max_{\|x'-x\| \le eps} \mathrm{NCE}_\theta(x', t) \Big]$$
@@ -40,28 +41,23 @@ class TeCoAITR:
     norm: Norm = "linf"
     part: Part = "all"
 
-    needs_reference = False
     captioners = True  # it trains captioners too
-    words = 0
 
     def __post_init__(self) -> None:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
         require_part(self.part)
+
+    @property
+    def pgd(self) -> PGD:
+        """The inner image attack."""
+        return PGD(self.eps, self.steps, self.step_size, self.norm)
 
     def perturb(
         self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray
     ) -> Batch:
         """Attacked images, captions as they are."""
         values = against_texts(model, batch, batch.tokens)
-        images = attack_images(
-            lambda images: values(model.encode_image(images)),
-            batch,
-            key,
-            eps=self.eps,
-            steps=self.steps,
-            step_size=self.step_size,
-            norm=self.norm,
-        )
+        images = self.pgd.attack(lambda images: values(model.encode_image(images)), batch, key)
         return batch._replace(images=images)
 
     def loss(

@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mat_jax.attacks.threat import Norm, ThreatModel
+from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.class_prompts import Prompts, accuracy, class_logits, labels_of, surprise
 from mat_jax.defenses.tecoa import TeCoA
 from mat_jax.defenses.trainable_parts import belongs
@@ -18,7 +20,7 @@ TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class TGAZSR:
+class TGAZSR(Defense[Model]):
     r"""TeCoA, and the patches that a class's text points at stay those the original looked at.
 
     $$\min_\theta E \big[ -\log p(y \mid x') + \alpha \| A_\theta(x') - A_0(x) \|_2
@@ -53,16 +55,30 @@ class TGAZSR:
     norm: Norm = "linf"
 
     needs_reference = True
-    words = 0
 
     def __post_init__(self) -> None:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
         if min(self.refinement, self.constraint) < 0:
             raise ValueError("refinement and constraint must be 0 or more")
 
+    @property
+    def prompt_count(self) -> int:
+        """One a class."""
+        return len(self.prompts.texts)
+
+    def require_labels(self, labels: Int[np.ndarray, " images"] | None, name: str) -> None:
+        """Refuse labels that the prompts are not for."""
+        self.prompts.require(labels, name)
+
     def tokenized(self, tokenizer: Tokenizer) -> "TGAZSR":
         """The defence for models with this tokenizer."""
         return replace(self, prompts=self.prompts.tokenized(tokenizer))
+
+    @property
+    def pgd(self) -> PGD:
+        """The inner image attack; a step is `eps` unless it is said."""
+        step = self.eps if self.step_size is None else self.step_size
+        return PGD(self.eps, self.steps, step, self.norm)
 
     def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """TeCoA's adversarial images."""

@@ -58,7 +58,7 @@ class Store:
     def load(self, name: str) -> Saved | None:
         """What was saved under a name, or None."""
         try:
-            with np.load(self._file(name), allow_pickle=False) as file:
+            with self._file(name).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {key: file[key] for key in file.files if key != FACTS}
                 facts = json.loads(str(file[FACTS][()]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

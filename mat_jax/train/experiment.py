@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 import optax
 
+from mat_jax.data.substitutes.candidates import Substitutes
 from mat_jax.data.substitutes.characters import Typos
+from mat_jax.defenses.base import Defense
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.train.lora import LoRA
 
@@ -53,7 +55,7 @@ class Experiment:
 
     model: Any
     data: Any
-    defense: Any
+    defense: Defense[Any]
     optimizer: optax.GradientTransformation
     steps: int
     batch_size: int
@@ -74,7 +76,7 @@ class Experiment:
 
     def _check_substitutes(self) -> None:
         """Typing errors for a defence that makes them, words for one that replaces words."""
-        name, places = type(self.defense).__name__, getattr(self.defense, "typos", None)
+        name, places = type(self.defense).__name__, self.defense.typos
         typos = self.substitutes if isinstance(self.substitutes, Typos) else None
         if places is not None and (typos is None or typos.positions != places):
             given = "none" if self.substitutes is None else type(self.substitutes).__name__
@@ -83,14 +85,16 @@ class Experiment:
                 f"{name} tries {places} positions of a caption, but the substitutes are {given}: "
                 f"give it data.Typos(positions={places})"
             )
-        words = getattr(self.defense, "words", 0)
+        words = self.defense.words
         if words and self.substitutes is None:
             raise ValueError(
                 f"{name} attacks the text (words={words}) but the experiment has no substitutes: "
                 "give it substitutes=data.Substitutes(...), or set words=0"
             )
-        tried = getattr(self.defense, "candidates", 0)
-        made = getattr(self.substitutes, "candidates", tried)
+        tried = self.defense.candidates
+        made = tried
+        if isinstance(self.substitutes, Substitutes):
+            made = self.substitutes.candidates
         if words and tried > made:
             raise ValueError(
                 f"{name} tries {tried} substitutes of a word, and the experiment has {made}: give "

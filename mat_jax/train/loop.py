@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from flax import nnx
 from jax.sharding import Mesh
 
 from mat_jax.train import mesh as meshes
@@ -115,7 +116,7 @@ def _signals() -> Iterator[list[int]]:
 
 def train(
     experiment: Experiment,
-    model: Any,
+    model: nnx.Module,
     batches: Any,
     workdir: Path,
     mesh: Mesh,
@@ -184,7 +185,7 @@ def train(
     return layout.model({**trained, **state.frozen})
 
 
-def begin(experiment: Experiment, model: Any) -> tuple[Layout | Merging, State]:
+def begin(experiment: Experiment, model: nnx.Module) -> tuple[Layout | Merging, State]:
     """The state before the first step, which is what a checkpoint holds, and its layout."""
     layout, weights = states.flatten(model)
     trains = experiment.defense.trains
@@ -193,7 +194,7 @@ def begin(experiment: Experiment, model: Any) -> tuple[Layout | Merging, State]:
     return layout, states.create(weights, experiment.optimizer, trains, experiment.seed)
 
 
-def _reference(experiment: Experiment, model: Any, mesh: Mesh) -> Weights | None:
+def _reference(experiment: Experiment, model: nnx.Module, mesh: Mesh) -> Weights | None:
     """The frozen original's weights, where the defence asks for them."""
     if not experiment.defense.needs_reference:
         return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
+from flax import nnx
 from jax.sharding import Mesh
 
 from mat_jax import data, models
@@ -21,7 +22,7 @@ from mat_jax.train import loop
 from mat_jax.train import mesh as meshes
 from mat_jax.train.checkpoint import OtherModel
 from mat_jax.train.experiment import Evaluation, Experiment, differences
-from mat_jax.types.protocols import Source, Tokenizer
+from mat_jax.types.protocols import Captions, SeesImages, Source, Tokenizer
 from mat_jax.utils.files import alone, there, writable, write_text
 
 PACKAGES = ("mat-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
@@ -84,8 +85,8 @@ def fit(
         corpus,
         batch_size=experiment.batch_size,
         seed=experiment.seed,
-        captions=getattr(experiment.defense, "texts", 1),
-        images=getattr(experiment.defense, "images", 0),
+        captions=experiment.defense.texts,
+        images=experiment.defense.images,
     )
     with alone(workdir):
         changes = _changes(workdir, policy, facts)  # another run may have begun there meanwhile
@@ -94,7 +95,7 @@ def fit(
         if changes and not quiet:
             print(f"going on with other settings: {'; '.join(changes)}", file=sys.stderr)
 
-        def measure(name: str, model: Any) -> Any:
+        def measure(name: str, model: nnx.Module) -> Any:
             return _measure(experiment, name, model, tokenizer, workdir, quiet)
 
         measured = {}
@@ -129,35 +130,38 @@ def fit(
 
 def _with_prompts(experiment: Experiment, tokenizer: Tokenizer) -> Experiment:
     """The experiment with the defence's class prompts as the model reads them, if it has some."""
-    if not hasattr(experiment.defense, "tokenized"):
-        return experiment
     return dataclasses.replace(experiment, defense=experiment.defense.tokenized(tokenizer))
 
 
 def _corpus(
-    experiment: Experiment, source: Source, model: Any, tokenizer: Tokenizer, quiet: bool
+    experiment: Experiment, source: Source, model: nnx.Module, tokenizer: Tokenizer, quiet: bool
 ) -> data.Corpus:
     """The training corpus, with substitution candidates where the defence attacks text."""
     defense = experiment.defense
-    looks = getattr(defense, "looks", True) and getattr(defense, "encodes", True)
-    if looks and getattr(source, "blank", False):
+    looks = defense.looks and defense.encodes
+    if looks and isinstance(source, data.Texts):
         raise ValueError(
             f"{source.name!r} has captions without pictures, and {type(defense).__name__} looks at "
             "pictures: give a source that has them"
         )
-    size = getattr(model.config, "image_size", 1) if looks else 1
-    fit = model.pixels.fit if hasattr(model, "pixels") else "crop"
+    size, fit = 1, "crop"
+    if isinstance(model, SeesImages):
+        size, fit = model.config.image_size if looks else 1, model.pixels.fit
     # Partners of the data are for those who train from one to many, `defenses.MATPlus`.
-    partners = getattr(experiment.defense, "partners", False)
+    partners = experiment.defense.partners
     corpus = data.Corpus.prepare(source, tokenizer, image_size=size, fit=fit, partners=partners)
     substitutes = experiment.substitutes if experiment.defense.words else None
-    if hasattr(experiment.defense, "prompts"):
-        experiment.defense.prompts.require(corpus.labels, source.name)
+    experiment.defense.require_labels(corpus.labels, source.name)
     return data.attackable(corpus, substitutes, tokenizer, progress=not quiet)
 
 
 def _measure(
-    experiment: Experiment, name: str, model: Any, tokenizer: Tokenizer, workdir: Path, quiet: bool
+    experiment: Experiment,
+    name: str,
+    model: nnx.Module,
+    tokenizer: Tokenizer,
+    workdir: Path,
+    quiet: bool,
 ) -> Any:
     """One model under the experiment's evaluation; what an earlier start finished is kept."""
     return evaluate(
@@ -182,13 +186,13 @@ def evaluation_of(experiment: Experiment) -> Evaluation:
     )
 
 
-def _check_kind(experiment: Experiment, model: Any) -> None:
+def _check_kind(experiment: Experiment, model: nnx.Module) -> None:
     """Refuse a model that the defence or the evaluation cannot use."""
     name = getattr(experiment.model, "name", "the experiment's model")
-    captioner = hasattr(model, "caption_logits") and experiment.evaluation is None
-    if captioner and getattr(experiment.defense, "captioners", False):
+    captioner = isinstance(model, Captions) and experiment.evaluation is None
+    if captioner and experiment.defense.captioners:
         return
-    if experiment.evaluation is not None or getattr(experiment.defense, "encodes", True):
+    if experiment.evaluation is not None or experiment.defense.encodes:
         models.require_encoders(model, name)
     else:
         models.require_language_model(model, name)
@@ -247,7 +251,7 @@ def unwritable(workdir: Path, error: OSError) -> OSError:
     return OSError(text)
 
 
-def _check_room(workdir: Path, experiment: Experiment, model: Any) -> None:
+def _check_room(workdir: Path, experiment: Experiment, model: nnx.Module) -> None:
     """Refuse to begin what the disk cannot hold: checkpoints, one more while it is written, and
     the export."""
     state = jax.eval_shape(lambda model: loop.begin(experiment, model)[1], model)

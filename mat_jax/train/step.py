@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from mat_jax.defenses.base import Defense
 from mat_jax.defenses.one_to_many import all_images, with_images
 from mat_jax.train import mesh as meshes
 from mat_jax.train.lora import Merging
@@ -24,7 +25,7 @@ VIEWS = 2**31 - 1  # folds the key of `extend`; no example and no turn of `pertu
 
 def compile_step(
     layout: Layout | Merging,
-    defense: Any,
+    defense: Defense[Any],
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
     state: State,
@@ -47,7 +48,7 @@ def compile_step(
     Metrics are those of the defence plus `loss`, `grad_norm` and, with a schedule, `lr`; of
     several updates, the last one's.
     """
-    replays = getattr(defense, "replays", 1)
+    replays = defense.replays
 
     def step(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
         # Lets a defence work device by device where it has no need of the whole batch.
@@ -57,8 +58,7 @@ def compile_step(
     def update(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         original = None if reference is None else layout.model(reference)
-        extend = getattr(defense, "extend", None)
-        batch = batch if extend is None else extend(batch, jax.random.fold_in(key, VIEWS))
+        batch = defense.extend(batch, jax.random.fold_in(key, VIEWS))
         with jax.named_scope("perturb"):
             model = layout.model({**state.trained, **state.frozen})
             batch_adv = jax.lax.stop_gradient(defense.perturb(model, original, batch, key))

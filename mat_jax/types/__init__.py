@@ -24,6 +24,7 @@ from mat_jax.types.protocols import LanguageModel as LanguageModel
 from mat_jax.types.protocols import MatchesPairs as MatchesPairs
 from mat_jax.types.protocols import Model as Model
 from mat_jax.types.protocols import ReadableTokenizer as ReadableTokenizer
+from mat_jax.types.protocols import SeesImages as SeesImages
 from mat_jax.types.protocols import SizedModel as SizedModel
 from mat_jax.types.protocols import Source as Source
 from mat_jax.types.protocols import Tokenizer as Tokenizer

@@ -101,8 +101,8 @@ class ImagePreparation(Protocol):
 
 
 @runtime_checkable
-class SizedModel(Model, Protocol):
-    """A model that says how large its images are, and how they are made so."""
+class SeesImages(Protocol):
+    """What says how large its images are, and how they are made so."""
 
     @property
     def config(self) -> ImageConfig:
@@ -113,6 +113,11 @@ class SizedModel(Model, Protocol):
     def pixels(self) -> ImagePreparation:
         """How its images are made."""
         ...
+
+
+@runtime_checkable
+class SizedModel(Model, SeesImages, Protocol):
+    """A model of images and texts that says how large its images are."""
 
 
 @runtime_checkable

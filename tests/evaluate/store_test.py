@@ -1,4 +1,4 @@
-"""An evaluation that is stopped goes on where it was, to the same numbers; its files are no code."""
+"""A stopped evaluation goes on where it was, to the same numbers; its files are no code."""
 
 import json
 import os

@@ -19,8 +19,6 @@ class Texts:
     name: str
     texts: tuple[str, ...]
 
-    blank = True  # only for what looks at no picture: a run refuses the others
-
     def __len__(self) -> int:
         return len(self.texts)
 

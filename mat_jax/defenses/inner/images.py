@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array
 
 from mat_jax.attacks.embeddings import embed_images, embed_texts
 from mat_jax.attacks.objectives import squared_distance
-from mat_jax.attacks.optimizers.projected_gradient import NoisyLoss, example_keys, pgd
-from mat_jax.attacks.threat import Norm
 from mat_jax.attacks.words.substitution import away, kl
 from mat_jax.defenses.losses.pair_loss import compare, encode_texts
 from mat_jax.types.arrays import Batch, ImageFeatures, Tokens
@@ -20,35 +18,6 @@ from mat_jax.types.protocols import Model
 ImageValues = Callable[[ImageFeatures], Array]
 # `objective(model, batch, tokens)`: against these captions, the batch being clean.
 ImageObjective = Callable[[Any, Batch, Tokens], ImageValues]
-
-
-def attack_images(
-    loss_fn: Callable[[Array], Array],
-    batch: Batch,
-    key: PRNGKeyArray,
-    *,
-    eps: float,
-    steps: int,
-    step_size: float | None,
-    norm: Norm,
-    climb_fn: NoisyLoss | None = None,
-) -> Float[Array, "batch height width 3"]:
-    """PGD from a random start, each image's randomness from its id; the last iterate is kept.
-
-    `step_size` None is `1.25 eps / steps`: all steps together go a quarter farther than from the
-    middle of the ball to its edge (our choice; the paper does not say). `climb_fn` is an objective
-    with its own noise: see `pgd`.
-    """
-    return pgd(
-        loss_fn,
-        batch.images,
-        example_keys(key, batch.ids),
-        eps=eps,
-        step_size=1.25 * eps / max(steps, 1) if step_size is None else step_size,
-        steps=steps,
-        norm=norm,
-        climb_fn=climb_fn,
-    )
 
 
 def against_texts(model: Model, batch: Batch, tokens: Tokens) -> ImageValues:

@@ -72,7 +72,7 @@ def test_square_must_not_do_better_than_the_gradient(rows, alone, verdict):
 
 def test_a_matching_head_must_be_attacked():
     names = ("text_format", "scale", "encode_image", "encode_text", "fuse", "image_keys")
-    matches = SimpleNamespace(**dict.fromkeys((*names, "match_logits", "match_score")))
+    matches = SimpleNamespace(**dict.fromkeys((*names, "match_logits", "match_score"), len))
     assert check_adversary(matches, ["none", "pgd", "sga"]).verdict == "flagged"
     assert check_adversary(matches, ["none", "pgd", "match"]).verdict == "passed"
     assert check_adversary(matches, ["none"]).verdict == "not applicable"

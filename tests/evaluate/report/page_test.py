@@ -145,7 +145,7 @@ def test_the_worst_case_is_the_first_number_and_the_last_row(results):
     one = first["scenes-clip"]
     right = 100 * one.worst().ranks.recall("tr", 1)
     heading = next(text for text in page.words if "worst case" in text)
-    assert heading.startswith(f"scenes-clip has {right:.0f} % of its text and")
+    assert heading.startswith(f"scenes-clip has {right:.0f} % of its text retrieval and")
     assert heading.endswith("in the worst case at 2/255.")
     assert page.text.index(heading) < page.text.index("TR@1")
     assert [a.get("class") for t, a in page.seen if t == "tr" and a].count("worst") == 1
