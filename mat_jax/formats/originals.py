@@ -34,10 +34,15 @@ def clip(
             f"{', '.join(sorted(strange)) or 'the mean of pixels'} makes it another model than "
             f"OpenAI's; expected one that differs in sizes and GELU alone"
         )
+    act = "quick_gelu" if settings is None or model.get("quick_gelu", False) else "gelu"
     width, _, _, patch_size = shapes["visual.conv1.weight"]
     text_length, text_width = shapes["positional_embedding"]
+    grid = round((shapes["visual.positional_embedding"][0] - 1) ** 0.5)
+    # Tensors do not tell pixels that make no whole patch; a file that speaks of them may.
+    size = vision.get("image_size")
+    whole = isinstance(size, int) and size // patch_size == grid
     return {
-        "image_size": patch_size * round((shapes["visual.positional_embedding"][0] - 1) ** 0.5),
+        "image_size": size if whole else patch_size * grid,
         "patch_size": patch_size,
         "vision.width": width,
         "vision.layers": _count(shapes, "visual.transformer.resblocks.", ".ln_1.weight"),
@@ -51,7 +56,8 @@ def clip(
         "text.vocab_size": shapes["token_embedding.weight"][0],
         "text.pad": shapes["token_embedding.weight"][0] - 1,  # the end of texts, as in transformers
         "embed": shapes["text_projection"][1],
-        "quick_gelu": settings is None or model.get("quick_gelu", False),
+        "vision_act": act,
+        "text_act": act,
     }
 
 

@@ -64,7 +64,8 @@ def load(
             weights (`ViT-B-16.pt`). A CLIP in OpenAI's layout is taken for OpenAI's own, unless
             open_clip_config.json lies beside it and says otherwise.
         image_size: pixels along a side, if not the size the model was trained with; its position
-            embeddings are interpolated once, here.
+            embeddings are interpolated once, here. Pixels on the right and below that make no
+            whole patch are not seen, as in transformers.
         dtype: "bfloat16" to let towers compute in it; weights, normalisations, softmax and
             embeddings are float32 either way.
         text_length: ids of a caption, if fewer than the checkpoint's tokenizer says. It is what

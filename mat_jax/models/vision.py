@@ -9,7 +9,10 @@ from mat_jax.models.nn import Activation, Block, Hidden, LayerNorm, Pooled, Styl
 
 
 class Patches(nnx.Module):
-    """A convolution whose stride is its kernel's size: one matrix product on cut-out patches."""
+    """A convolution whose stride is its kernel's size: one matrix product on cut-out patches.
+
+    Pixels on the right and below that make no whole patch are not read, as torch's `Conv2d` does.
+    """
 
     def __init__(self, patch: int, width: int, *, std: float, rngs: nnx.Rngs, bias: bool = False):
         self.kernel = normal(rngs, (patch, patch, 3, width), std)
@@ -20,7 +23,8 @@ class Patches(nnx.Module):
         batch, height, wide, _ = images.shape
         patch, _, _, width = self.kernel.shape
         rows, columns = height // patch, wide // patch
-        cut = images.reshape(batch, rows, patch, columns, patch, 3).swapaxes(2, 3)
+        whole = images[:, : rows * patch, : columns * patch]
+        cut = whole.reshape(batch, rows, patch, columns, patch, 3).swapaxes(2, 3)
         flat = cut.reshape(batch * rows * columns, patch * patch * 3)
         y = flat @ self.kernel[...].reshape(patch * patch * 3, width)
         if self.bias is not None:

@@ -228,7 +228,7 @@ def test_open_clip_folder(tmp_path, clip_tokenizer, quick):
     model, folder = open_clip(tmp_path / "open", clip_tokenizer, quick=quick)
     ours, tokenizer = models.load(folder)
     assert ours.config == from_hf(model.config.to_dict())
-    assert ours.config.quick_gelu == bool(quick)
+    assert ours.config.vision_act == ours.config.text_act == ("quick_gelu" if quick else "gelu")
     models.save(ours, tokenizer, tmp_path / "clip")
     assert_same_bits(written(tmp_path / "clip"), model.state_dict())
 
@@ -244,6 +244,15 @@ def test_other_kinds_of_open_clip_are_refused(tmp_path, clip_tokenizer):
     path.write_text(json.dumps({"model_cfg": {"vision_cfg": []}}))
     with pytest.raises(ValueError, match=r"holds no whole CLIP that is known here"):
         models.load(folder)
+
+
+def test_open_clip_says_pixels_that_make_no_whole_patch(tmp_path, clip_tokenizer):
+    _, folder = open_clip(tmp_path / "open", clip_tokenizer)
+    path = folder / "open_clip_config.json"
+    path.write_text(path.read_text().replace('"image_size": 32', '"image_size": 35'))
+    assert models.load(folder)[0].config.image_size == 35
+    path.write_text(path.read_text().replace('"image_size": 35', '"image_size": 48'))
+    assert models.load(folder)[0].config.image_size == 32  # the tensors have positions for that
 
 
 @pytest.mark.parametrize(
