@@ -6,7 +6,6 @@ run killed at any moment leaves whole checkpoints only. Restoring works onto any
 """
 
 import contextlib
-import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,10 +20,8 @@ try:  # Orbax is moving its new interface out of `experimental`
 except ImportError:
     from orbax.checkpoint.experimental import v1 as ocp
 
+from mat_jax.quiet import without
 from mat_jax.state import State
-
-# Orbax reports every stage of every save, and logs errors that it raises as well.
-logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
 class OtherModel(ValueError):
@@ -36,14 +33,18 @@ class Checkpoints:
 
     def __init__(self, directory: Path, *, every: int, keep: int) -> None:
         policies = ocp.training.save_decision_policies
-        self._orbax = ocp.training.Checkpointer(
-            directory.absolute(),
-            save_decision_policy=policies.FixedIntervalPolicy(every),
-            preservation_policy=ocp.training.preservation_policies.LatestN(keep),
-            cleanup_tmp_directories=True,
-        )
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(without("orbax"))  # it logs, with its stack, what it raises as well
+            self._orbax = ocp.training.Checkpointer(
+                directory.absolute(),
+                save_decision_policy=policies.FixedIntervalPolicy(every),
+                preservation_policy=ocp.training.preservation_policies.LatestN(keep),
+                cleanup_tmp_directories=True,
+            )
+            self._silence = stack.pop_all()
         self._directory = directory
         self._every = every
+        self._failed = False
 
     def latest(self) -> int | None:
         """The step of the newest checkpoint, None where there is none."""
@@ -127,6 +128,9 @@ class Checkpoints:
             with self._no_space():
                 self._orbax.close()
         finally:
+            # Threads of a save that failed may still log; then silence ends with this object.
+            if not self._failed:
+                self._silence.close()
             for half in self._directory.glob("*.orbax-checkpoint-tmp*"):
                 shutil.rmtree(half, ignore_errors=True)
 
@@ -136,6 +140,7 @@ class Checkpoints:
         try:
             yield
         except (ValueError, OSError) as error:
+            self._failed = True
             # Tensorstore writes the arrays; it tells the system's error in its text only.
             if "os_error_code='28'" not in str(error) and getattr(error, "errno", 0) != ENOSPC:
                 raise

@@ -21,7 +21,6 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-from absl import logging
 from PIL import Image
 from tqdm import tqdm
 
@@ -31,6 +30,7 @@ from mat_jax.data.world.facts import Scene, Thing, sample
 from mat_jax.data.world.grammar import captions
 from mat_jax.data.world.oracle import is_true
 from mat_jax.disk import alone
+from mat_jax.quiet import without
 
 SIZE = 64  # pixels
 CAPTIONS = 5
@@ -83,7 +83,8 @@ class Scenes:
     def _record(self, index: int) -> Any:
         if not 0 <= index < self._count:
             raise IndexError(f"{self.name} has {self._count} scenes, got index {index}")
-        return self._records[index]
+        with without("tensorflow_datasets"):  # it would rather decode pictures with OpenCV
+            return self._records[index]
 
 
 def scenes(
@@ -134,7 +135,8 @@ def _prepared(root: Path, split: str, count: int) -> Any:
                     print(f"{folder} is incomplete or damaged: making it again", file=sys.stderr)
                 _remove_leftovers(folder)
                 print(f"drawing {count:,} scenes, once, into {folder}", file=sys.stderr)
-                with contextlib.redirect_stdout(io.StringIO()):  # TFDS has a lot to say
+                said = contextlib.redirect_stdout(io.StringIO())
+                with said, without("tensorflow_datasets"):  # it has a lot to say
                     builder.download_and_prepare()
                 _seal(folder)
     except OSError as error:
@@ -143,11 +145,11 @@ def _prepared(root: Path, split: str, count: int) -> Any:
 
 
 def _builder(root: Path, split: str, count: int) -> Any:
-    logging.set_verbosity(logging.ERROR)  # TFDS speaks of what it lacks; we need none of it
     from mat_jax.data.world.tfds_scenes import MatJaxScenes  # TFDS is slow to import
 
     recipe = f"{_recipe()}-{split}-{count}"
-    return MatJaxScenes(root, recipe, lambda: {split: _examples(split, count)})
+    with without("tensorflow_datasets"):  # it speaks of what it lacks; we need none of it
+        return MatJaxScenes(root, recipe, lambda: {split: _examples(split, count)})
 
 
 def _examples(split: str, count: int) -> Iterator[tuple[int, dict[str, Any]]]:

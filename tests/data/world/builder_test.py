@@ -91,6 +91,27 @@ def test_two_processes_make_it_once(tmp_path):
     assert [run.communicate()[0].split()[-1] for run in runs] == [b"4", b"4"]
 
 
+def test_nothing_is_left_behind_and_nothing_said(tmp_path):
+    """TFDS leaves an empty `tmp*tfds` for every set it does not find; here none may, ever."""
+    script, temporary = tmp_path / "one.py", tmp_path / "temporary"
+    temporary.mkdir()
+    script.write_text(
+        "from mat_jax.data.world import builder, scenes\n"
+        "builder.SPLITS.update(test=4)\n"
+        f"world = scenes('test', directory={str(tmp_path / 'cache')!r})\n"
+        "print(world[3].image.shape)\n"
+    )
+    root = Path(__file__).resolve().parents[3]
+    environment = {**os.environ, "PYTHONPATH": str(root), "TMPDIR": str(temporary)}
+    said = []
+    for _ in range(2):  # it is made, then found
+        command = [sys.executable, script]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout == "(64, 64, 3)\n"
+        said.append([line for line in done.stderr.splitlines() if "absl" in line])
+    assert list(temporary.iterdir()) == [] and said == [[], []]
+
+
 def test_a_script_without_a_guard_draws_in_several_processes(tmp_path):
     # Spawned processes must not run the script again: it would wait for the lock it holds.
     script = tmp_path / "plain.py"
