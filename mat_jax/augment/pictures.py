@@ -27,11 +27,7 @@ def find(place: str | Path, entries: Sequence[Entry]) -> list[tuple[Path, ...]]:
         FileNotFoundError: no such folder or file, or a picture that is listed and not there.
         ValueError: the file is of another form, or there is no picture of any of the images.
     """
-    place = Path(place)
-    if place.is_dir():
-        found = _in_folder(place)
-    else:
-        found = _in_file(place)
+    found = read(place)
     names = [stem(entry.image_id) for entry in entries]
     pictures = [found.get(name, ()) for name in names]
     if not any(pictures):
@@ -40,6 +36,12 @@ def find(place: str | Path, entries: Sequence[Entry]) -> list[tuple[Path, ...]]:
             f"{names[0]}_0.png for example"
         )
     return pictures
+
+
+def read(place: str | Path) -> dict[str, tuple[Path, ...]]:
+    """All pictures of a folder or a JSON file, by the name of their image: see `find`."""
+    place = Path(place)
+    return _in_folder(place) if place.is_dir() else _in_file(place)
 
 
 def _in_folder(folder: Path) -> dict[str, tuple[Path, ...]]:
