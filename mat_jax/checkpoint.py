@@ -35,12 +35,13 @@ class Checkpoints:
         policies = ocp.training.save_decision_policies
         with contextlib.ExitStack() as stack:
             stack.enter_context(without("orbax"))  # it logs, with its stack, what it raises as well
-            self._orbax = ocp.training.Checkpointer(
-                directory.absolute(),
-                save_decision_policy=policies.FixedIntervalPolicy(every),
-                preservation_policy=ocp.training.preservation_policies.LatestN(keep),
-                cleanup_tmp_directories=True,
-            )
+            with _readable(directory, "use another --workdir"):
+                self._orbax = ocp.training.Checkpointer(
+                    directory.absolute(),
+                    save_decision_policy=policies.FixedIntervalPolicy(every),
+                    preservation_policy=ocp.training.preservation_policies.LatestN(keep),
+                    cleanup_tmp_directories=True,
+                )
             self._silence = stack.pop_all()
         self._directory = directory
         self._every = every
@@ -90,9 +91,13 @@ class Checkpoints:
         Raises:
             OtherModel: the checkpoint's weights, or its optimizer's, have other names, shapes or
             types.
+            ValueError: it is damaged, or was not written here.
         """
         step = self.latest()
-        notes = self._orbax.metadata(step).custom_metadata or {}
+        with _readable(self._directory / str(step)):
+            notes = dict(self._orbax.metadata(step).custom_metadata or {})
+            if not isinstance(notes.get("weights", {}), dict) or "iterator" not in notes:
+                raise ValueError("it does not say what it holds, or where the data stood")
         self._check_model(notes.get("weights"), shapes(state))
         if notes.get("optimizer", optimizer_shapes(state)) != optimizer_shapes(state):
             raise OtherModel(
@@ -104,7 +109,8 @@ class Checkpoints:
             state,
             shardings,
         )
-        restored = self._orbax.load(step, target._asdict())
+        with _readable(self._directory / str(step)):
+            restored = self._orbax.load(step, target._asdict())
         return State(**restored), notes.get("iterator")
 
     def _check_model(self, saved: dict[str, Any] | None, wanted: dict[str, Any]) -> None:
@@ -145,6 +151,26 @@ class Checkpoints:
             if "os_error_code='28'" not in str(error) and getattr(error, "errno", 0) != ENOSPC:
                 raise
             raise OSError(ENOSPC, os.strerror(ENOSPC)) from error
+
+
+@contextlib.contextmanager
+def _readable(
+    folder: Path, advice: str = "remove that folder to go on from the checkpoint before it"
+) -> Iterator[None]:
+    """Whatever Orbax raises of files that it did not write, as one sentence.
+
+    It runs nothing that such files name: they hold JSON and numbers, and classes only by names that
+    it looks up among its own (`tests/safety_test.py`).
+    """
+    try:
+        yield
+    except Exception as error:  # JSON, tensorstore and Orbax refuse in many ways
+        if isinstance(error, OSError) and error.errno is not None:  # the system refuses
+            raise
+        raise ValueError(
+            f"{folder} cannot be read, it is damaged or was not written by a run of mat_jax: "
+            f"{advice}, or --resume never to start over"
+        ) from error
 
 
 def shapes(state: State) -> dict[str, str]:

@@ -209,7 +209,8 @@ def show(value: Any) -> str:
     if isinstance(value, tuple | list):
         return ",".join(map(show, value)) or "()"
     if not isinstance(value, float):
-        return str(value)
+        text = str(value)  # a file may hold what a terminal would obey
+        return text if text.isprintable() else repr(text)
     short = f"{value:g}"
     if float(short) == value or not 0 < value < 1:  # 51/255 is 0.2 as well, and shown as that
         return short

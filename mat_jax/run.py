@@ -207,7 +207,14 @@ def _changes(workdir: Path, policy: str, settings: dict[str, Any]) -> list[str]:
     begun = (workdir / "checkpoints").exists() and file.exists()
     if policy == "never" or not begun:
         return []
-    changes = differences(json.loads(file.read_text())["settings"], settings)
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))["settings"]
+        changes = differences(before, settings)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise ValueError(
+            f"{file} is damaged or was not written by a run of mat_jax: use another --workdir, or "
+            "--resume never to start over"
+        ) from None
     if changes and policy == "auto":
         raise ValueError(
             f"the run in {workdir} has other settings: {'; '.join(changes)}. Use another "

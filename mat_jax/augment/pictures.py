@@ -60,7 +60,7 @@ def _in_file(path: Path) -> dict[str, tuple[Path, ...]]:
         raise FileNotFoundError(
             f"no folder or JSON file of pictures {str(path)!r}; give its path"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{str(path)!r} is not valid JSON ({error}); repair it") from None
     lists = list(table.values()) if isinstance(table, dict) else [None]
     if not all(isinstance(own, list) and all(isinstance(p, str) for p in own) for own in lists):

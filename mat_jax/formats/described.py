@@ -97,8 +97,8 @@ def _described(
     said = folders.read_settings(path)
     try:
         return from_hf(said), FAMILIES[said["model_type"]].layout
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())[:300]}") from error
 
 
 def from_hf(said: Mapping[str, Any]) -> Any:

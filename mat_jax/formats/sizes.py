@@ -9,6 +9,11 @@ Activation = Literal["quick_gelu", "gelu"]
 
 def complete(config: Any) -> None:
     """Fill in `hidden`, and refuse heads that the width does not divide into."""
+    if not (config.width and config.layers and config.heads):
+        raise ValueError(
+            f"width={config.width}, layers={config.layers} and heads={config.heads} make no tower; "
+            "expected 1 or more of each"
+        )
     if not config.hidden:
         object.__setattr__(config, "hidden", 4 * config.width)
     if config.width % config.heads:
@@ -32,10 +37,10 @@ def grid_side(image_size: int, patch_size: int) -> int:
     What is left over, on the right and below, no patch covers: a convolution without padding whose
     stride is its kernel's size never reads it (`Patches`).
     """
-    if image_size < patch_size:
+    if not 0 < patch_size <= image_size:
         raise ValueError(
             f"image_size={image_size} holds no patch of patch_size={patch_size}; choose an image "
-            f"size of at least {patch_size}"
+            f"size of at least {max(1, patch_size)}"
         )
     return image_size // patch_size
 

@@ -50,12 +50,13 @@ class VisionTower(nnx.Module):
         act: Activation = gelu,
     ):
         clip, width, eps = style == "clip", sizes.width, sizes.eps
+        grid = grid_side(image_size, patch_size)
         std, patch_std = width**-0.5 if clip else 0.02, (3 * patch_size**2) ** -0.5
         self.style = style
         self.dtype = jnp.dtype("float32")
         self.patch = Patches(patch_size, width, std=patch_std, bias=not clip, rngs=rngs)
         self.cls = normal(rngs, (width,), std)
-        self.pos = normal(rngs, (1 + grid_side(image_size, patch_size) ** 2, width), std)
+        self.pos = normal(rngs, (1 + grid**2, width), std)
         self.ln_pre = LayerNorm(width, eps=eps) if clip else None
         self.blocks = nnx.List(Block(sizes, style, act, rngs) for _ in range(sizes.layers))
         self.ln_post = LayerNorm(width, eps=eps)
