@@ -19,32 +19,59 @@ if TYPE_CHECKING:
     from mat_jax import models as models
     from mat_jax import train as train
     from mat_jax import types as types
-    from mat_jax.evaluate import Evaluation as Evaluation
-    from mat_jax.models import load as load
-    from mat_jax.models import save as save
-    from mat_jax.train import Experiment as Experiment
-    from mat_jax.train import LoRA as LoRA
-    from mat_jax.train import fit as fit
+    from mat_jax.evaluate.config import Evaluation as Evaluation
+    from mat_jax.models.files import load as load
+    from mat_jax.models.files import save as save
     from mat_jax.train import optimizers as optimizers
+    from mat_jax.train.experiment import Experiment as Experiment
+    from mat_jax.train.lora import LoRA as LoRA
+    from mat_jax.train.run import fit as fit
 
-# Where each name is; on first use, so that `import mat_jax` is quick and starts nothing.
-_FACE = {
-    "Evaluation": "evaluate",
-    "Experiment": "train",
-    "LoRA": "train",
-    "fit": "train",
-    "load": "models",
-    "optimizers": "train",
-    "save": "models",
+# Which module each name is in; a module stands for itself.
+_MODULES = {
+    "Evaluation": "mat_jax.evaluate.config",
+    "Experiment": "mat_jax.train.experiment",
+    "LoRA": "mat_jax.train.lora",
+    "attacks": "mat_jax.attacks",
+    "augment": "mat_jax.augment",
+    "data": "mat_jax.data",
+    "defenses": "mat_jax.defenses",
+    "evaluate": "mat_jax.evaluate",
+    "fit": "mat_jax.train.run",
+    "load": "mat_jax.models.files",
+    "models": "mat_jax.models",
+    "optimizers": "mat_jax.train.optimizers",
+    "save": "mat_jax.models.files",
+    "train": "mat_jax.train",
+    "types": "mat_jax.types",
 }
-_PACKAGES = ("attacks", "augment", "data", "defenses", "evaluate", "models", "train", "types")
 
-__all__ = [*_FACE, *_PACKAGES]
+__all__ = [
+    "Evaluation",
+    "Experiment",
+    "LoRA",
+    "attacks",
+    "augment",
+    "data",
+    "defenses",
+    "evaluate",
+    "fit",
+    "load",
+    "models",
+    "optimizers",
+    "save",
+    "train",
+    "types",
+]
 
 
 def __getattr__(name: str):
-    if name in _FACE:
-        return getattr(importlib.import_module(f"mat_jax.{_FACE[name]}"), name)
-    if name in _PACKAGES:
-        return importlib.import_module(f"mat_jax.{name}")
-    raise AttributeError(f"mat_jax has no {name!r}; it has {', '.join(__all__)}")
+    # On first use, so that `import mat_jax` is quick and starts nothing.
+    if name not in _MODULES:
+        raise AttributeError(f"mat_jax has no {name!r}; it has {', '.join(__all__)}")
+    module = importlib.import_module(_MODULES[name])
+    return module if module.__name__.endswith(f".{name}") else vars(module)[name]
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,12 +1,21 @@
 """How the tests run: eight CPU devices, and JAX at its strictest."""
 
+import atexit
 import gc
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 # Two cores give XLA too few threads for eight devices that wait for each other: a deadlock.
 os.environ.setdefault("NPROC", "16")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# A cache of the session's own, which starts empty: no test passes because of what was run before.
+# The workers of xdist inherit it, so that scenes are drawn once; who comes second waits.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    cache = tempfile.mkdtemp(prefix="mat_jax-tests-")
+    atexit.register(shutil.rmtree, cache, ignore_errors=True)
+    os.environ["MAT_JAX_CACHE"] = os.environ["HF_HOME"] = cache
 # Nothing is looked up on the Hugging Face hub in a test.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Nearly all the time of a test is compiling. In the environment, so that commands inherit it.

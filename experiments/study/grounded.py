@@ -112,7 +112,8 @@ def chosen(
 def _scores(graph: Any, state: Any, images: Array, tokens: Tokens, boxes: Array) -> Array:
     model = nnx.merge(graph, state)
     maps = grad_cam(model, images, tokens, layer=model.config.first_fusion)
-    return box_scores(maps, boxes, size=model.config.image_size)
+    size, patch = model.config.image_size, model.config.patch_size
+    return box_scores(maps, boxes, size=size, covered=size // patch * patch)
 
 
 def summary(found: Grounded) -> dict[str, Any]:

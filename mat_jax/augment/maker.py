@@ -73,6 +73,9 @@ def make(recipe: Recipe, out: str | Path, *, quiet: bool = False) -> Manifest:
         raise ValueError(f"unknown way {recipe.how!r}; choose from {', '.join(WAYS)}")
     way, out = WAYS[recipe.how], Path(out)
     settings = recipe.told(way.knobs)
+    if not (out / HEADER).is_file():  # what can be refused at once, before scenes are drawn
+        way.check(recipe)
+        writable(out)
     source = recipe.source()
     if not len(source):
         raise ValueError(f"the source {source.name!r} is empty; expected at least one image")
@@ -90,7 +93,7 @@ def make(recipe: Recipe, out: str | Path, *, quiet: bool = False) -> Manifest:
     if _known(out, header):
         return read_manifest(out)
     build = way.build(source, entries, recipe)
-    with alone(writable(out)):
+    with alone(out):
         if not _known(out, header):  # another program may have been here meanwhile
             _make(_Work(recipe, source, entries, ids, build, out), header, quiet=quiet)
     return read_manifest(out)

@@ -131,7 +131,7 @@ def read_json(path: Path) -> Any:
     """A file of the folder; ValueError, in a sentence, if it was damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{str(path)!r} is not valid JSON ({error}); delete it and make it again"
         ) from None

@@ -72,6 +72,7 @@ class Way(NamedTuple):
         pictures: it makes pictures; else captions.
         crossed: it makes them from the other modality.
         knobs: settings of `Recipe` it listens to, besides the common ones.
+        check: refuses a recipe that cannot be, before the images are looked for or drawn.
     """
 
     build: Callable[[Any, Sequence[Entry], Recipe], Make]
@@ -79,6 +80,7 @@ class Way(NamedTuple):
     pictures: bool = False
     crossed: bool = False
     knobs: tuple[str, ...] = ()
+    check: Callable[[Recipe], object] = lambda recipe: None
 
 
 def _eda(source: Source, entries: Sequence[Entry], recipe: Recipe) -> Make:
@@ -177,11 +179,6 @@ def _i2t_cap(source: Source, entries: Sequence[Entry], recipe: Recipe) -> Make:
     """What a captioner writes of the picture."""
     if recipe.model is None:
         _scene(source, recipe, "a captioner (--model), Salesforce/blip-image-captioning-base say")
-    if recipe.decode != "nucleus" and recipe.count > 1:
-        raise ValueError(
-            f"{recipe.decode} decoding writes one caption of a picture, not {recipe.count}: choose "
-            "count=1, or nucleus"
-        )
     name = recipe.model or "scenes-captioner"
     model, tokenizer = models.load(name)
     if not isinstance(model, models.BLIPCaptioner):
@@ -244,8 +241,6 @@ def _from_outside(
     source: Source, entries: Sequence[Entry], recipe: Recipe, *, strength: float | None = None
 ) -> Make:
     """Pictures of a folder or a list, or of a diffusion model."""
-    if recipe.wrong:
-        raise ValueError("wrong mistakes facts of scenes before they are drawn: leave it out here")
     if recipe.file is not None:
         found = pictures.find(recipe.file, entries)
 
@@ -263,18 +258,54 @@ def _from_outside(
     return lambda jobs: [draw(job) for job in jobs]
 
 
+def _check_synonyms(recipe: Recipe) -> None:
+    if recipe.file is not None:
+        synonyms.from_file(recipe.file)
+
+
+def _check_rewrites(recipe: Recipe) -> None:
+    if recipe.file is not None:
+        rewriter.from_file(recipe.file)
+
+
+def _check_decoding(recipe: Recipe) -> None:
+    if recipe.decode != "nucleus" and recipe.count > 1:
+        raise ValueError(
+            f"{recipe.decode} decoding writes one caption of a picture, not {recipe.count}: choose "
+            "count=1, or nucleus"
+        )
+
+
+def _check_pictures(recipe: Recipe) -> None:
+    if recipe.wrong and (recipe.file is not None or recipe.model is not None):
+        raise ValueError("wrong mistakes facts of scenes before they are drawn: leave it out here")
+    if recipe.file is not None:
+        pictures.read(recipe.file)
+
+
 _ASKED = ("model", "file")
 _DRAWN = ("style", "wrong", *_ASKED)
 WAYS = {
-    "eda": Way(_eda, "EDA", knobs=("alpha", *_ASKED)),
-    "langrw": Way(_langrw, "LangRW", knobs=("prompt", "top_p", *_ASKED)),
+    "eda": Way(_eda, "EDA", knobs=("alpha", *_ASKED), check=_check_synonyms),
+    "langrw": Way(_langrw, "LangRW", knobs=("prompt", "top_p", *_ASKED), check=_check_rewrites),
     "randaug": Way(_randaug, "RandAug", pictures=True, knobs=("style", "ops", "magnitude", "size")),
     "i2t_human": Way(_i2t_human, "I2T (Human)", crossed=True, knobs=("wrong",)),
     "i2t_cap": Way(
-        _i2t_cap, "I2T (Cap)", crossed=True, knobs=("decode", "top_p", "prompt", "model")
+        _i2t_cap,
+        "I2T (Cap)",
+        crossed=True,
+        knobs=("decode", "top_p", "prompt", "model"),
+        check=_check_decoding,
     ),
-    "t2i": Way(_t2i, "T2I", pictures=True, crossed=True, knobs=_DRAWN),
-    "t_i2i": Way(_t_i2i, "T-I2I", pictures=True, crossed=True, knobs=("strength", *_DRAWN)),
+    "t2i": Way(_t2i, "T2I", pictures=True, crossed=True, knobs=_DRAWN, check=_check_pictures),
+    "t_i2i": Way(
+        _t_i2i,
+        "T-I2I",
+        pictures=True,
+        crossed=True,
+        knobs=("strength", *_DRAWN),
+        check=_check_pictures,
+    ),
 }
 
 

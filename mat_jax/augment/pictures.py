@@ -27,11 +27,7 @@ def find(place: str | Path, entries: Sequence[Entry]) -> list[tuple[Path, ...]]:
         FileNotFoundError: no such folder or file, or a picture that is listed and not there.
         ValueError: the file is of another form, or there is no picture of any of the images.
     """
-    place = Path(place)
-    if place.is_dir():
-        found = _in_folder(place)
-    else:
-        found = _in_file(place)
+    found = read(place)
     names = [stem(entry.image_id) for entry in entries]
     pictures = [found.get(name, ()) for name in names]
     if not any(pictures):
@@ -40,6 +36,12 @@ def find(place: str | Path, entries: Sequence[Entry]) -> list[tuple[Path, ...]]:
             f"{names[0]}_0.png for example"
         )
     return pictures
+
+
+def read(place: str | Path) -> dict[str, tuple[Path, ...]]:
+    """All pictures of a folder or a JSON file, by the name of their image: see `find`."""
+    place = Path(place)
+    return _in_folder(place) if place.is_dir() else _in_file(place)
 
 
 def _in_folder(folder: Path) -> dict[str, tuple[Path, ...]]:
@@ -58,7 +60,7 @@ def _in_file(path: Path) -> dict[str, tuple[Path, ...]]:
         raise FileNotFoundError(
             f"no folder or JSON file of pictures {str(path)!r}; give its path"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{str(path)!r} is not valid JSON ({error}); repair it") from None
     lists = list(table.values()) if isinstance(table, dict) else [None]
     if not all(isinstance(own, list) and all(isinstance(p, str) for p in own) for own in lists):

@@ -28,7 +28,7 @@ def from_file(path: str | Path) -> Callable[[str], list[str]]:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError):
         raise FileNotFoundError(f"no file of rewrites {str(path)!r}; give its path") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{str(path)!r} is not valid JSON ({error}); repair it") from None
     lists = list(table.values()) if isinstance(table, dict) else [None]
     if not all(isinstance(own, list) and all(isinstance(t, str) for t in own) for own in lists):

@@ -63,7 +63,7 @@ def from_file(path: str | Path) -> Source:
     if path.suffix == ".json":
         try:
             table = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{str(path)!r} is not valid JSON ({error}); repair it") from None
     else:
         lines = [line.replace(",", " ").split() for line in text.splitlines()]

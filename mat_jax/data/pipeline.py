@@ -1,13 +1,29 @@
 """The stream of training batches."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import grain
 import numpy as np
 
 from mat_jax.data.corpus import Corpus
 from mat_jax.types.arrays import Batch
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """Batches without end, whose position can be kept and gone back to: grain's iterator."""
+
+    def __iter__(self) -> "Batches": ...
+
+    def __next__(self) -> Batch: ...
+
+    def get_state(self) -> Any:
+        """The position, a JSON value."""
+        ...
+
+    def set_state(self, state: Any, /) -> None:
+        """Go to a position."""
+        ...
 
 
 class Draw(NamedTuple):
@@ -27,7 +43,7 @@ def training_batches(
     images: int = 0,
     threads: int = 2,
     ahead: int = 4,
-) -> grain.DatasetIterator[Batch]:
+) -> Batches:
     """Endless batches of a corpus: every image once an epoch, in a new order each epoch.
 
     Batches run across the end of an epoch, so none is smaller and no image is left out. Which
@@ -66,6 +82,8 @@ def training_batches(
             f"images={images} asks for partner pictures and {corpus.name!r} has none: make some "
             "with python -m mat_jax.augment, or give images=0"
         )
+
+    import grain  # here, because it is slow to import: it brings orbax
 
     partners = corpus.partner_texts
     most = captions or 1 + max(map(len, partners or ()), default=0)

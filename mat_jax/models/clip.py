@@ -23,13 +23,14 @@ class CLIP(nnx.Module):
     encode_image = methods.encode_image
 
     def __init__(self, config: CLIPConfig, rngs: nnx.Rngs):
-        act = quick_gelu if config.quick_gelu else gelu
+        acts = {"quick_gelu": quick_gelu, "gelu": gelu}
         wide, narrow, embed = config.vision.width, config.text.width, config.embed
         size, patch = config.image_size, config.patch_size
         self.config = config
         self.text_format = TextFormat(config.bos, config.eos, config.text.pad, config.text.length)
+        act = acts[config.vision_act]
         self.vision = VisionTower(config.vision, size, patch, rngs, style="clip", act=act)
-        self.text = TextTower(config.text, rngs, style="clip", act=act)
+        self.text = TextTower(config.text, rngs, style="clip", act=acts[config.text_act])
         self.vision_proj = Dense(wide, embed, std=wide**-0.5, bias=False, rngs=rngs)
         self.text_proj = Dense(narrow, embed, std=narrow**-0.5, bias=False, rngs=rngs)
         # Stored as a logarithm; starts at a temperature of 0.07, as the paper has it.

@@ -55,31 +55,39 @@ def load(
     dtype: str | None = None,
     text_length: int | None = None,
     tokenizer: str | Path | None = None,
+    activation: str | None = None,
 ) -> tuple[Any, Tokenizer]:
     """Read a model and its tokenizer.
+
+    Warns of a bare checkpoint in OpenAI's layout that does not say which GELU it was trained with.
 
     Args:
         name: a folder, the name of a model shipped with the package (`scenes-clip`), the name of
             a repository on the Hugging Face hub (`openai/clip-vit-base-patch16`), or a file of
             weights (`ViT-B-16.pt`). A CLIP in OpenAI's layout is taken for OpenAI's own, unless
-            open_clip_config.json lies beside it and says otherwise.
+            open_clip_config.json lies beside it, or `activation`, says otherwise.
         image_size: pixels along a side, if not the size the model was trained with; its position
-            embeddings are interpolated once, here.
+            embeddings are interpolated once, here. Pixels on the right and below that make no
+            whole patch are not seen, as in transformers.
         dtype: "bfloat16" to let towers compute in it; weights, normalisations, softmax and
             embeddings are float32 either way.
         text_length: ids of a caption, if fewer than the checkpoint's tokenizer says. It is what
             text encoders spend their time on: captions seldom need CLIP's 77 or BERT's 512.
         tokenizer: folder of the tokenizer, if it is not with the weights.
+        activation: of both towers of a CLIP: "gelu", the exact one, with which open_clip trains
+            (LAION's models, for example), or "quick_gelu", OpenAI's. None takes what the files
+            say; anything else goes before it.
 
     Raises:
         FileNotFoundError: no such folder, or no such file in it.
-        ValueError: a file is broken, or is of another model than its config.json.
+        ValueError: a file is broken, or is of another model than its config.json; an activation
+            is given that is not known, or for another model than a CLIP.
     """
     found = folders.find(name, SHIPPED)
     folder = found if found.is_dir() else found.parent
     source = folders.weights(found)
     tensors = folders.read_tensors(source)
-    config, layout = described(folder, tensors, source)
+    config, layout = described(folder, tensors, source, activation=activation)
     most = _abstract(config).text_format.length
     reads = Tokenizer.from_dir(tokenizer or folder, min(most, text_length or most))
     size = getattr(config, "text", config).vocab_size

@@ -20,6 +20,7 @@ class Pretrained:
     dtype: str | None = None
     text_length: int | None = None
     tokenizer: str | Path | None = None
+    activation: str | None = None
 
     def build(self, seed: int) -> tuple[Any, Tokenizer]:
         """Load it; the seed changes nothing."""

@@ -9,7 +9,10 @@ from mat_jax.models.layers import Activation, Block, Hidden, LayerNorm, Pooled, 
 
 
 class Patches(nnx.Module):
-    """A convolution whose stride is its kernel's size: one matrix product on cut-out patches."""
+    """A convolution whose stride is its kernel's size: one matrix product on cut-out patches.
+
+    Pixels on the right and below that make no whole patch are not read, as torch's `Conv2d` does.
+    """
 
     def __init__(self, patch: int, width: int, *, std: float, rngs: nnx.Rngs, bias: bool = False):
         self.kernel = normal(rngs, (patch, patch, 3, width), std)
@@ -20,7 +23,8 @@ class Patches(nnx.Module):
         batch, height, wide, _ = images.shape
         patch, _, _, width = self.kernel.shape
         rows, columns = height // patch, wide // patch
-        cut = images.reshape(batch, rows, patch, columns, patch, 3).swapaxes(2, 3)
+        whole = images[:, : rows * patch, : columns * patch]
+        cut = whole.reshape(batch, rows, patch, columns, patch, 3).swapaxes(2, 3)
         flat = cut.reshape(batch * rows * columns, patch * patch * 3)
         y = flat @ self.kernel[...].reshape(patch * patch * 3, width)
         if self.bias is not None:
@@ -46,12 +50,13 @@ class VisionTower(nnx.Module):
         act: Activation = gelu,
     ):
         clip, width, eps = style == "clip", sizes.width, sizes.eps
+        grid = grid_side(image_size, patch_size)
         std, patch_std = width**-0.5 if clip else 0.02, (3 * patch_size**2) ** -0.5
         self.style = style
         self.dtype = jnp.dtype("float32")
         self.patch = Patches(patch_size, width, std=patch_std, bias=not clip, rngs=rngs)
         self.cls = normal(rngs, (width,), std)
-        self.pos = normal(rngs, (1 + grid_side(image_size, patch_size) ** 2, width), std)
+        self.pos = normal(rngs, (1 + grid**2, width), std)
         self.ln_pre = LayerNorm(width, eps=eps) if clip else None
         self.blocks = nnx.List(Block(sizes, style, act, rngs) for _ in range(sizes.layers))
         self.ln_post = LayerNorm(width, eps=eps)

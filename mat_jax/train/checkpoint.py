@@ -6,7 +6,6 @@ run killed at any moment leaves whole checkpoints only. Restoring works onto any
 """
 
 import contextlib
-import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -22,9 +21,7 @@ except ImportError:
     from orbax.checkpoint.experimental import v1 as ocp
 
 from mat_jax.train.state import State
-
-# Orbax reports every stage of every save, and logs errors that it raises as well.
-logging.getLogger("absl").setLevel(logging.CRITICAL)
+from mat_jax.utils.quiet import without
 
 
 class OtherModel(ValueError):
@@ -36,14 +33,19 @@ class Checkpoints:
 
     def __init__(self, directory: Path, *, every: int, keep: int) -> None:
         policies = ocp.training.save_decision_policies
-        self._orbax = ocp.training.Checkpointer(
-            directory.absolute(),
-            save_decision_policy=policies.FixedIntervalPolicy(every),
-            preservation_policy=ocp.training.preservation_policies.LatestN(keep),
-            cleanup_tmp_directories=True,
-        )
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(without("orbax"))  # it logs, with its stack, what it raises as well
+            with _readable(directory, "use another --workdir"):
+                self._orbax = ocp.training.Checkpointer(
+                    directory.absolute(),
+                    save_decision_policy=policies.FixedIntervalPolicy(every),
+                    preservation_policy=ocp.training.preservation_policies.LatestN(keep),
+                    cleanup_tmp_directories=True,
+                )
+            self._silence = stack.pop_all()
         self._directory = directory
         self._every = every
+        self._failed = False
 
     def latest(self) -> int | None:
         """The step of the newest checkpoint, None where there is none."""
@@ -89,9 +91,13 @@ class Checkpoints:
         Raises:
             OtherModel: the checkpoint's weights, or its optimizer's, have other names, shapes or
             types.
+            ValueError: it is damaged, or was not written here.
         """
         step = self.latest()
-        notes = self._orbax.metadata(step).custom_metadata or {}
+        with _readable(self._directory / str(step)):
+            notes = dict(self._orbax.metadata(step).custom_metadata or {})
+            if not isinstance(notes.get("weights", {}), dict) or "iterator" not in notes:
+                raise ValueError("it does not say what it holds, or where the data stood")
         self._check_model(notes.get("weights"), shapes(state))
         if notes.get("optimizer", optimizer_shapes(state)) != optimizer_shapes(state):
             raise OtherModel(
@@ -103,7 +109,8 @@ class Checkpoints:
             state,
             shardings,
         )
-        restored = self._orbax.load(step, target._asdict())
+        with _readable(self._directory / str(step)):
+            restored = self._orbax.load(step, target._asdict())
         return State(**restored), notes.get("iterator")
 
     def _check_model(self, saved: dict[str, Any] | None, wanted: dict[str, Any]) -> None:
@@ -127,6 +134,9 @@ class Checkpoints:
             with self._no_space():
                 self._orbax.close()
         finally:
+            # Threads of a save that failed may still log; then silence ends with this object.
+            if not self._failed:
+                self._silence.close()
             for half in self._directory.glob("*.orbax-checkpoint-tmp*"):
                 shutil.rmtree(half, ignore_errors=True)
 
@@ -136,10 +146,31 @@ class Checkpoints:
         try:
             yield
         except (ValueError, OSError) as error:
+            self._failed = True
             # Tensorstore writes the arrays; it tells the system's error in its text only.
             if "os_error_code='28'" not in str(error) and getattr(error, "errno", 0) != ENOSPC:
                 raise
             raise OSError(ENOSPC, os.strerror(ENOSPC)) from error
+
+
+@contextlib.contextmanager
+def _readable(
+    folder: Path, advice: str = "remove that folder to go on from the checkpoint before it"
+) -> Iterator[None]:
+    """Whatever Orbax raises of files that it did not write, as one sentence.
+
+    It runs nothing that such files name: they hold JSON and numbers, and classes only by names that
+    it looks up among its own (`tests/safety_test.py`).
+    """
+    try:
+        yield
+    except Exception as error:  # JSON, tensorstore and Orbax refuse in many ways
+        if isinstance(error, OSError) and error.errno is not None:  # the system refuses
+            raise
+        raise ValueError(
+            f"{folder} cannot be read, it is damaged or was not written by a run of mat_jax: "
+            f"{advice}, or --resume never to start over"
+        ) from error
 
 
 def shapes(state: State) -> dict[str, str]:

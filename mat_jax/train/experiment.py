@@ -203,18 +203,23 @@ def describe(function: Callable[..., Any]) -> str:
     """The docstring and the settings with types and defaults, for `--help`."""
     lines = [inspect.cleandoc(function.__doc__ or "").strip(), "", "settings (--set name=value):"]
     for name, (kind, default) in parameters(function).items():
-        lines.append(f"  {name}: {getattr(kind, '__name__', kind)} = {show(default)}")
+        plain = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+        lines.append(f"  {name}: {plain} = {show(default)}")
     return "\n".join(lines)
 
 
 def show(value: Any) -> str:
-    """A setting as one would type it: eps as `4/255`, other floats short."""
-    if isinstance(value, float) and value > 0:
-        levels = Fraction(value).limit_denominator(255)
-        if levels.denominator == 255 and abs(float(levels) - value) < 1e-9:
-            return f"{levels.numerator}/255"
-        return f"{value:g}"
-    return str(value)
+    """A setting as one would type it: eps as `6/255`, several as `2/255,4/255`, floats short."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(show, value)) or "()"
+    if not isinstance(value, float):
+        text = str(value)  # a file may hold what a terminal would obey
+        return text if text.isprintable() else repr(text)
+    short = f"{value:g}"
+    if float(short) == value or not 0 < value < 1:  # 51/255 is 0.2 as well, and shown as that
+        return short
+    levels = round(255 * value)
+    return f"{levels}/255" if levels and abs(levels / 255 - value) < 1e-9 else short
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

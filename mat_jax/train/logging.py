@@ -121,15 +121,19 @@ def require_finite(step: int, metrics: Mapping[str, Any]) -> None:
 
 
 def truncate(path: Path, step: int) -> None:
-    """Drop the lines of steps after `step`, and a last line cut in half. Atomic."""
+    """Drop the lines of steps after `step`, a last line cut in half, and what is no line. Atomic.
+
+    A link is replaced by a file, so that nothing is written where it points.
+    """
     if not path.exists():
+        path.unlink(missing_ok=True)  # a link to nothing, which `open` would make
         return
     kept = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             line = json.loads(text)
-        except json.JSONDecodeError:
+            if line.get("step", 0) <= step:
+                kept.append(text + "\n")
+        except (ValueError, TypeError, AttributeError, RecursionError):
             continue
-        if line.get("step", 0) <= step:
-            kept.append(text + "\n")
     write_text(path, "".join(kept))

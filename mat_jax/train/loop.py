@@ -86,9 +86,17 @@ def _iterator_state(batches: Any) -> Any:
 
 
 def _set_iterator_state(batches: Any, state: Any) -> None:
-    if isinstance(state, dict) and set(state) == {"bytes"}:
-        state = state["bytes"].encode("utf-8")
-    batches.set_state(state)
+    try:
+        if state is None:
+            raise ValueError("nothing")
+        if isinstance(state, dict) and set(state) == {"bytes"}:
+            state = state["bytes"].encode("utf-8")
+        batches.set_state(state)
+    except Exception as error:  # grain refuses in many ways what it did not write
+        raise ValueError(
+            "the checkpoint does not say where the data stood: remove its folder to go on from the "
+            "one before, or --resume never to start over"
+        ) from error
 
 
 @contextlib.contextmanager

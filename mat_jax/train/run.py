@@ -16,13 +16,13 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from mat_jax import data, models
-from mat_jax.evaluate import compare, evaluate, format_cautions, format_table
+from mat_jax.evaluate import Result, compare, evaluate, format_cautions, format_table
 from mat_jax.evaluate.protocol import version
 from mat_jax.train import loop
 from mat_jax.train import mesh as meshes
 from mat_jax.train.checkpoint import OtherModel
 from mat_jax.train.experiment import Evaluation, Experiment, differences
-from mat_jax.types.protocols import Captions, SeesImages, Source, Tokenizer
+from mat_jax.types.protocols import Captions, SeesImages, SizedModel, Source, Tokenizer
 from mat_jax.utils.files import alone, there, writable, write_text
 
 PACKAGES = ("mat-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
@@ -95,7 +95,8 @@ def fit(
         if changes and not quiet:
             print(f"going on with other settings: {'; '.join(changes)}", file=sys.stderr)
 
-        def measure(name: str, model: nnx.Module) -> Any:
+        def measure(name: str, model: nnx.Module) -> Result:
+            assert isinstance(model, SizedModel)  # see `_check_kind`
             return _measure(experiment, name, model, tokenizer, workdir, quiet)
 
         measured = {}
@@ -158,11 +159,11 @@ def _corpus(
 def _measure(
     experiment: Experiment,
     name: str,
-    model: nnx.Module,
+    model: SizedModel,
     tokenizer: Tokenizer,
     workdir: Path,
     quiet: bool,
-) -> Any:
+) -> Result:
     """One model under the experiment's evaluation; what an earlier start finished is kept."""
     return evaluate(
         evaluation_of(experiment),
@@ -210,7 +211,14 @@ def _changes(workdir: Path, policy: str, settings: dict[str, Any]) -> list[str]:
     begun = (workdir / "checkpoints").exists() and file.exists()
     if policy == "never" or not begun:
         return []
-    changes = differences(json.loads(file.read_text())["settings"], settings)
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))["settings"]
+        changes = differences(before, settings)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise ValueError(
+            f"{file} is damaged or was not written by a run of mat_jax: use another --workdir, or "
+            "--resume never to start over"
+        ) from None
     if changes and policy == "auto":
         raise ValueError(
             f"the run in {workdir} has other settings: {'; '.join(changes)}. Use another "

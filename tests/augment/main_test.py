@@ -69,10 +69,27 @@ def test_captions_and_pictures(photographs, tmp_path, capsys):
         (["--images", "photos"], "--images 'photos' is the image root of a JSON file, and scenes"),
         (["--how", "eda", "--file", "."], "no file of synonyms '.'; give its path"),
         (["--data", "gone.json"], "'gone.json' needs its image root: give --images"),
+        (["--how", "langrw", "--file", "."], "no file of rewrites '.'; give its path"),
+        (["--how", "t2i", "--file", "gone"], "no folder or JSON file of pictures 'gone'; give"),
+        (["--how", "t_i2i", "--file", ".", "--wrong", "0.5"], "wrong mistakes facts of scenes"),
+        (["--how", "i2t_cap", "--decode", "beam"], "beam decoding writes one caption of a picture"),
     ],
 )
-def test_mistakes_are_one_sentence(tmp_path, capsys, arguments, message):
+def test_mistakes_are_one_sentence(tmp_path, capsys, monkeypatch, arguments, message):
+    """Also on a machine where nothing was ever drawn: nothing is, before all of it is refused."""
+    monkeypatch.setenv("MAT_JAX_CACHE", str(tmp_path / "cache"))
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr()
     assert said.out == "" and said.err.startswith(f"error: {message}")
     assert said.err.count("\n") == 1 and not (tmp_path / "out").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_scenes_are_drawn(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("MAT_JAX_CACHE", str(tmp_path / "cache"))
+    assert main(["--out", "/proc/out"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: cannot write in /proc/out") and said.count("\n") == 1
+    assert not (tmp_path / "cache").exists()

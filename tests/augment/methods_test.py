@@ -70,7 +70,7 @@ def test_a_captioner_is_asked_of_every_picture(captioner):
 def test_a_decoding_without_chance_writes_one_caption(captioner):
     recipe = Recipe(how="i2t_cap", model=captioner, decode="beam")
     with pytest.raises(ValueError, match="beam decoding writes one caption of a picture, not 4"):
-        WAYS["i2t_cap"].build(Pictures(), ENTRIES, recipe)
+        WAYS["i2t_cap"].check(recipe)
     with pytest.raises(ValueError, match="scenes-bert writes no captions"):
         WAYS["i2t_cap"].build(Pictures(), ENTRIES, Recipe(how="i2t_cap", model="scenes-bert"))
 

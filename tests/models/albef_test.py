@@ -38,13 +38,17 @@ def assemble(tensors, **options):
 
 @pytest.fixture(scope="module")
 def reference(bert_tokenizer, randomised):
+    return small(bert_tokenizer, randomised)
+
+
+def small(bert_tokenizer, randomised, image_size=32):
     torch.manual_seed(0)
     vision = {
         "hidden_size": 64,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "intermediate_size": 120,
-        "image_size": 32,
+        "image_size": image_size,
         "patch_size": 8,
     }
     text = {
@@ -292,8 +296,25 @@ def test_another_image_size(reference, bert_tokenizer, tmp_path):
     assert larger.config.image_size == 48
     expected = resize_positions(np.asarray(model.vision.pos[...]), 6)
     np.testing.assert_array_equal(larger.vision.pos[...], expected)
-    with pytest.raises(ValueError, match=r"image_size=50 is not a multiple of patch_size=8"):
-        models.load(tmp_path / "export", image_size=50)
+    with pytest.raises(ValueError, match=r"image_size=7 holds no patch of patch_size=8"):
+        models.load(tmp_path / "export", image_size=7)
+
+
+def test_an_image_size_that_is_no_multiple_of_the_patch(
+    bert_tokenizer, randomised, tokens, tmp_path
+):
+    """Features, pixel gradients and the map of 4 x 4 patches, which 37 pixels have as 32 do."""
+    reference = small(bert_tokenizer, randomised, image_size=37)
+    # Tensors do not tell the 5 pixels that no patch covers; the written config.json does.
+    models.save(assemble(original(reference, "retrieval"), head=HEAD), bert_tokenizer, tmp_path)
+    model, _ = models.load(tmp_path, image_size=37)
+    images = pixels(37)
+    theirs = expected(reference, images, tokens)
+    check(run(everything, model, images, tokens), theirs, tokens.mask, hidden=2e-5)
+    cam = run(lambda m, i, t: grad_cam(m, i, t, layer=FUSION), model, images, tokens)
+    assert relative(cam, their_cam(reference, images, tokens, FUSION)) < 1e-4
+    models.save(model, bert_tokenizer, tmp_path)
+    assert models.load(tmp_path)[0].config.image_size == 37
 
 
 def test_a_checkpoint_of_something_else():

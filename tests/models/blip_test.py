@@ -138,6 +138,13 @@ def test_features_matches_and_pixel_gradients(retrieval, images, tokens):
     assert largest(cls["match"], theirs["match"]) > 100 * 2e-5
 
 
+def test_an_image_size_that_is_no_multiple_of_the_patch(blip_folder, tokens):
+    reference, folder = blip_folder(RETRIEVAL, image_size=37)
+    model, _ = models.load(folder)
+    theirs = expected(reference, pixels(37), tokens, model.config.enc)
+    check(run(everything, model, pixels(37), tokens), theirs, tokens.mask, hidden=2e-5)
+
+
 def one_norm_too_many(model):
     model.vision.ln_post = Twice(model.vision.ln_post)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -55,9 +56,14 @@ def randomised() -> Callable[[torch.nn.Module], torch.nn.Module]:
     return lambda model: sharpen(randomise(model))
 
 
-def clip_config(**changes: object) -> transformers.CLIPConfig:
-    """A small CLIP whose two towers share no size, so that none can stand for another."""
-    text = {
+def clip_config(
+    vision: dict[str, object] | None = None, text: dict[str, object] | None = None, **both: object
+) -> transformers.CLIPConfig:
+    """A small CLIP whose two towers share no size, so that none can stand for another.
+
+    Settings of one tower, or of both, may be changed.
+    """
+    text_sizes = {
         "hidden_size": 48,
         "num_hidden_layers": 2,
         "num_attention_heads": 3,
@@ -68,7 +74,7 @@ def clip_config(**changes: object) -> transformers.CLIPConfig:
         "eos_token_id": 599,
         "pad_token_id": 599,
     }
-    vision = {
+    vision_sizes = {
         "hidden_size": 64,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
@@ -76,9 +82,11 @@ def clip_config(**changes: object) -> transformers.CLIPConfig:
         "image_size": 32,
         "patch_size": 8,
     }
-    both = {"hidden_act": "quick_gelu"} | changes
+    both = {"hidden_act": "quick_gelu"} | both
     return transformers.CLIPConfig(
-        text_config=text | both, vision_config=vision | both, projection_dim=40
+        text_config=text_sizes | both | (text or {}),
+        vision_config=vision_sizes | both | (vision or {}),
+        projection_dim=40,
     )
 
 
@@ -148,7 +156,7 @@ def clip_folder(
 ) -> Callable[..., tuple[torch.nn.Module, Path]]:
     """`clip_folder(**changes)`: a reference CLIP and the folder transformers wrote it to."""
 
-    def make(**changes: object) -> tuple[torch.nn.Module, Path]:
+    def make(**changes: Any) -> tuple[torch.nn.Module, Path]:
         torch.manual_seed(0)
         config = clip_config(**changes)
         size = clip_tokenizer.vocab_size
@@ -196,7 +204,7 @@ def blip_folder(
 ) -> Callable[..., tuple[torch.nn.Module, Path]]:
     """`blip_folder("BlipFor...")`: a reference BLIP and the folder transformers wrote it to."""
 
-    def make(name: str) -> tuple[torch.nn.Module, Path]:
+    def make(name: str, image_size: int = 32) -> tuple[torch.nn.Module, Path]:
         torch.manual_seed(0)
         size, form = blip_tokenizer.vocab_size, blip_tokenizer.text_format
         text = {
@@ -214,7 +222,7 @@ def blip_folder(
             "num_hidden_layers": 2,
             "num_attention_heads": 4,
             "intermediate_size": 120,
-            "image_size": 32,
+            "image_size": image_size,
             "patch_size": 8,
             "initializer_range": 0.02,
         }

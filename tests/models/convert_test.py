@@ -31,7 +31,7 @@ def test_a_shipped_model_at_another_size(tmp_path, capsys):
     [
         (["nowhere.pt"], "there is no model 'nowhere.pt'; expected a folder"),
         (["weights/nowhere.pt"], "there is no model 'weights/nowhere.pt'; expected a folder"),
-        (["scenes-clip", "--image-size", "33"], "image_size=33 is not a multiple of patch_size"),
+        (["scenes-clip", "--image-size", "3"], "image_size=3 holds no patch of patch_size=16"),
         (["scenes-clip", "--tokenizer", "nowhere"], "nowhere holds no tokenizer; expected"),
     ],
 )

@@ -6,6 +6,7 @@ another order (here), the other GELU and heads of another width (`clip_test`, an
 """
 
 import dataclasses
+import functools
 import gzip
 import json
 import re
@@ -126,6 +127,10 @@ def openai(tmp_path_factory, clip_tokenizer):
     return model, folder / "ViT-S-8.pt"
 
 
+# Bare weights of OpenAI's: of others nobody could tell, so `load` warns unless it is told.
+load_quick = functools.partial(models.load, activation="quick_gelu")
+
+
 def written(folder):
     return safetensors.numpy.load_file(folder / "model.safetensors")
 
@@ -228,9 +233,63 @@ def test_open_clip_folder(tmp_path, clip_tokenizer, quick):
     model, folder = open_clip(tmp_path / "open", clip_tokenizer, quick=quick)
     ours, tokenizer = models.load(folder)
     assert ours.config == from_hf(model.config.to_dict())
-    assert ours.config.quick_gelu == bool(quick)
+    assert ours.config.vision_act == ours.config.text_act == ("quick_gelu" if quick else "gelu")
     models.save(ours, tokenizer, tmp_path / "clip")
     assert_same_bits(written(tmp_path / "clip"), model.state_dict())
+
+
+def bare(folder, tokenizer):
+    """The weights of an open_clip model alone, which was trained with the exact GELU."""
+    model = reference(tokenizer, act="gelu")
+    folder.mkdir()
+    tensors = as_openai(model.state_dict())
+    torch.save({"state_dict": tensors}, folder / "open_clip_pytorch_model.bin")
+    tokenizer.save(folder)
+    return model, folder
+
+
+def test_a_bare_open_clip_checkpoint_warns_and_takes_the_activation(tmp_path, clip_tokenizer):
+    model, folder = bare(tmp_path / "open", clip_tokenizer)
+    with pytest.warns(UserWarning, match=r"does not say which GELU") as caught:
+        quick, tokenizer = models.load(folder)
+    (said,) = [str(one.message) for one in caught]
+    assert "activation='gelu'" in said and "--activation gelu" in said and "\n" not in said
+    exact, _ = models.load(folder, activation="gelu")  # without a warning, or this test fails
+    assert models.load(folder, activation="quick_gelu")[0].config == quick.config
+    images = np.random.default_rng(0).random((2, 32, 32, 3), dtype=np.float32)
+    tokens = tokenizer(CAPTIONS)
+    expected = theirs(model, images, tokens)
+    image, text = features(exact, images, tokens)
+    np.testing.assert_allclose(image, expected.image_embeds.numpy(), atol=1e-5)
+    np.testing.assert_allclose(text, expected.text_embeds.numpy(), atol=1e-5)
+    # What nobody was told of before: models.md has 4e-3 for a full-sized one.
+    wrong = features(quick, images, tokens)
+    assert np.abs(wrong[0] - expected.image_embeds.numpy()).max() > 1e-3
+    assert np.abs(wrong[1] - expected.text_embeds.numpy()).max() > 1e-3
+
+
+def test_openai_says_its_activation_and_so_does_open_clip(openai, tmp_path, clip_tokenizer):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert models.load(openai[1])[0].config.vision_act == "quick_gelu"
+        _, folder = open_clip(tmp_path / "open", clip_tokenizer, quick=None)
+        assert models.load(folder)[0].config.vision_act == "gelu"
+
+
+def test_convert_takes_the_activation(tmp_path, clip_tokenizer, capsys):
+    _, folder = bare(tmp_path / "open", clip_tokenizer)
+    assert command.main([str(folder), str(tmp_path / "clip"), "--activation", "gelu"]) == 0
+    said = json.loads((tmp_path / "clip/config.json").read_text())
+    assert {said[f"{part}_config"]["hidden_act"] for part in ("text", "vision")} == {"gelu"}
+    assert command.main([str(folder), str(tmp_path / "clip"), "--activation", "relu"]) == 2
+    assert "invalid choice: 'relu'" in capsys.readouterr().err
+
+
+def test_an_activation_that_is_none(openai):
+    with pytest.raises(ValueError, match=r"activation='relu' is not known; expected quick_gelu or"):
+        models.load(openai[1], activation="relu")
+    with pytest.raises(ValueError, match=r"activation='gelu' is a CLIP's to choose, and .* a Bert"):
+        models.load("scenes-bert", activation="gelu")
 
 
 def test_other_kinds_of_open_clip_are_refused(tmp_path, clip_tokenizer):
@@ -246,6 +305,15 @@ def test_other_kinds_of_open_clip_are_refused(tmp_path, clip_tokenizer):
         models.load(folder)
 
 
+def test_open_clip_says_pixels_that_make_no_whole_patch(tmp_path, clip_tokenizer):
+    _, folder = open_clip(tmp_path / "open", clip_tokenizer)
+    path = folder / "open_clip_config.json"
+    path.write_text(path.read_text().replace('"image_size": 32', '"image_size": 35'))
+    assert models.load(folder)[0].config.image_size == 35
+    path.write_text(path.read_text().replace('"image_size": 35', '"image_size": 48'))
+    assert models.load(folder)[0].config.image_size == 32  # the tensors have positions for that
+
+
 @pytest.mark.parametrize(
     ("lost", "message"),
     [
@@ -258,25 +326,25 @@ def test_incomplete_openai(openai, tmp_path, lost, message):
     del tensors[lost]
     torch.save(tensors, tmp_path / "clip.pt")
     with pytest.raises(ValueError, match=message):
-        models.load(tmp_path / "clip.pt", tokenizer=openai[1].parent)
+        load_quick(tmp_path / "clip.pt", tokenizer=openai[1].parent)
 
 
 def test_the_tokenizer_of_openai_s_code(openai, tmp_path, clip_tokenizer):
     tensors = as_openai(openai[0].state_dict())
     torch.save(tensors, tmp_path / "clip.pt")
     with pytest.raises(FileNotFoundError, match=r"holds no tokenizer; .* with tokenizer="):
-        models.load(tmp_path / "clip.pt")
+        load_quick(tmp_path / "clip.pt")
     clip_tokenizer.backend.model.save(str(tmp_path))
     merges = (tmp_path / "merges.txt").read_text(encoding="utf-8")
     for name in ("merges.txt", "vocab.json"):
         (tmp_path / name).unlink()
     path = tmp_path / "bpe_simple_vocab_16e6.txt.gz"
     path.write_bytes(gzip.compress(merges.encode()))
-    _, tokenizer = models.load(tmp_path / "clip.pt")
+    _, tokenizer = load_quick(tmp_path / "clip.pt")
     np.testing.assert_array_equal(tokenizer(CAPTIONS).ids, clip_tokenizer(CAPTIONS).ids)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ValueError, match=r"bpe_simple_vocab_16e6.txt.gz is damaged"):
-        models.load(tmp_path / "clip.pt")
+        load_quick(tmp_path / "clip.pt")
 
 
 def only_pickle(folder, tmp_path, tensors, **options):
@@ -342,7 +410,7 @@ def test_safetensors_come_first(clip_folder):
 def test_a_model_stays_when_its_file_changes(openai, tmp_path):
     path = tmp_path / "clip.pt"
     torch.save(as_openai(openai[0].state_dict()), path)
-    ours, _ = models.load(path, tokenizer=openai[1].parent)
+    ours, _ = load_quick(path, tokenizer=openai[1].parent)
     before = np.array(ours.text.tok[...])
     path.write_bytes(bytes(path.stat().st_size))
     np.testing.assert_array_equal(ours.text.tok[...], before)

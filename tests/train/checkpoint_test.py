@@ -2,11 +2,17 @@
 
 import contextlib
 import errno
+import gc
+import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import orbax.checkpoint as orbax_checkpoint
 import pytest
 
 from mat_jax.train import mesh, state
@@ -79,3 +85,32 @@ def test_a_full_disk_is_an_os_error_and_leaves_whole_checkpoints_only(tmp_path, 
             checkpoints.save(4, make(), None)
     assert raised.value.errno == errno.ENOSPC
     assert [path.name for path in (tmp_path / "c").iterdir() if path.is_dir()] == ["2"]
+
+
+def test_absl_is_left_as_it_was(tmp_path, caplog):
+    """Orbax is quiet while checkpoints are open; what others log through absl is always seen."""
+    gc.collect()  # what a failed save of another test left open
+    logger = logging.getLogger("absl")
+    before = logger.level, list(logger.filters)
+    orbax = str(Path(orbax_checkpoint.__file__).parent / "save.py")
+
+    def seen(path, level=logging.ERROR):
+        record = logger.makeRecord("absl", level, path, 1, "said", (), None)
+        caplog.clear()
+        logger.handle(record)
+        return bool(caplog.records)
+
+    with opened(tmp_path / "c") as checkpoints:
+        checkpoints.save(2, make(), None)
+        assert seen("/elsewhere/other.py") and not seen(orbax) and seen(orbax, logging.CRITICAL)
+    assert seen(orbax) and (logger.level, logger.filters) == before
+
+
+def test_importing_does_not_silence_absl():
+    code = "import logging; from absl import logging as absl; before = absl.get_verbosity(); "
+    code += "from mat_jax import data, fit; data.scenes; logger = logging.getLogger('absl'); "
+    code += "assert absl.get_verbosity() == before and not logger.filters; "
+    code += "absl.error('heard'); assert logger.level <= logging.WARNING, logger.level"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "heard" in done.stderr

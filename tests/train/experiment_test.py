@@ -7,9 +7,10 @@ from typing import Literal
 import pytest
 
 from mat_jax import Evaluation, data, defenses
-from mat_jax.train.experiment import bind, describe, differences, load, parse
+from mat_jax.train.experiment import bind, describe, differences, load, parse, show
 
-FILE = Path(__file__).parents[1] / "toy_experiment.py"
+Norm = Literal["linf", "l2"]
+FILE = Path(__file__).parent / "toy_experiment.py"
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,43 @@ def test_help_names_the_settings_and_the_docstring():
     text = describe(load(FILE))
     assert "two blocks of colour" in text
     assert "eps: float = 8/255" in text
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        *((levels / 255, f"{levels}/255") for levels in (1, 2, 3, 5, 6, 8, 10, 12, 15, 16, 17, 85)),
+        ((6 / 255, 2 / 255), "6/255,2/255"),
+        ([6 / 255], "6/255"),
+        (("none", "sga"), "none,sga"),
+        ((), "()"),
+        (3e-5, "3e-05"),
+        (0.2, "0.2"),  # 51/255, but nobody writes it so
+        (1.0, "1"),
+        (0.0, "0"),
+        (-2.5, "-2.5"),
+        (float("inf"), "inf"),
+        (float("nan"), "nan"),
+        (7, "7"),
+        (None, "None"),
+    ],
+)
+def test_settings_are_shown_as_one_would_type_them(value, text):
+    assert show(value) == text
+
+
+def test_what_is_shown_of_eps_is_read_back_as_the_same_number():
+    for eps in (levels / 255 for levels in range(256)):
+        assert parse("eps", show(eps), float) == eps
+
+
+def test_help_shows_several_eps():
+    def experiment(*, eps: tuple[float, ...] = (2 / 255, 6 / 255), norm: Norm = "linf"):
+        """Nothing."""
+
+    text = describe(experiment)
+    assert "  eps: tuple[float, ...] = 2/255,6/255\n" in text
+    assert text.endswith("  norm: Literal['linf', 'l2'] = linf")
 
 
 def test_eps_outside_the_unit_interval():

@@ -13,7 +13,7 @@ from mat_jax.utils.files import alone, there, writable, write_text, writing
 HOLD = """
 import sys
 from pathlib import Path
-from mat_jax.disk import alone
+from mat_jax.utils.files import alone
 with alone(Path(sys.argv[1])):
     print("inside", flush=True)
     sys.stdin.readline()

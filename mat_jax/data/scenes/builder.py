@@ -1,7 +1,8 @@
 """The world as a data set: generated once, kept as ArrayRecord by TFDS, read without TensorFlow.
 
 `scenes("train")` prepares that split's files on first use and checks them on every use: a set that
-was interrupted, cut or changed is noticed and made again. One process makes it; others wait.
+was interrupted, cut or changed is noticed and made again. One process makes it; others wait. Where
+only the first scenes are wanted, not many more are drawn.
 """
 
 import contextlib
@@ -21,7 +22,6 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-from absl import logging
 from PIL import Image
 from tqdm import tqdm
 
@@ -31,12 +31,14 @@ from mat_jax.data.scenes.grammar import captions
 from mat_jax.data.scenes.oracle import is_true
 from mat_jax.utils import cache
 from mat_jax.utils.files import alone
+from mat_jax.utils.quiet import without
 
 SIZE = 64  # pixels
 CAPTIONS = 5
 SPLITS = {"train": 10_000, "val": 1_000, "test": 1_000}
 _FIRST = {"test": 0, "val": 100_000, "train": 200_000}  # seeds of a split's scenes start here
 _CHUNK = 100
+_LENGTHS = (100, 1_000, 4_000)  # scenes drawn of a split of which no more are wanted
 _SEAL = "sealed.json"  # written last: sizes and hashes of all files
 
 
@@ -83,7 +85,8 @@ class Scenes:
     def _record(self, index: int) -> Any:
         if not 0 <= index < self._count:
             raise IndexError(f"{self.name} has {self._count} scenes, got index {index}")
-        return self._records[index]
+        with without("tensorflow_datasets"):  # it would rather decode pictures with OpenCV
+            return self._records[index]
 
 
 def scenes(
@@ -97,7 +100,7 @@ def scenes(
 
     Args:
         split: "train", "val" or "test"; no scene is in two of them.
-        limit: only the first so many scenes.
+        limit: only the first so many scenes; not many more are drawn than that.
         train: scenes of the training split, 10,000 if None; a larger split holds the smaller's.
         directory: where the files are kept; default `$MAT_JAX_CACHE`, else `~/.cache/mat_jax`.
 
@@ -110,8 +113,8 @@ def scenes(
     if limit is not None and limit < 1:
         raise ValueError(f"limit {limit} leaves no scene; give at least 1, or None for all")
     count = train if train and split == "train" else SPLITS[split]
-    builder = _prepared(cache.folder(root=directory), split, count)
-    return Scenes(split, builder.as_data_source(split=split), min(limit or count, count))
+    wanted = min(limit or count, count)
+    return Scenes(split, _prepared(cache.folder(root=directory), split, count, wanted), wanted)
 
 
 def make(split: str, index: int) -> tuple[Scene, tuple[str, ...]]:
@@ -121,48 +124,99 @@ def make(split: str, index: int) -> tuple[Scene, tuple[str, ...]]:
     return scene, captions(scene, rng, CAPTIONS)
 
 
-def _prepared(root: Path, split: str, count: int) -> Any:
-    """The TFDS builder of one split, with its files in place and whole."""
-    builder = _builder(root, split, count)
-    folder = Path(builder.data_dir)
-    if _whole(folder):
-        return builder
+def _prepared(root: Path, split: str, count: int, wanted: int) -> Any:
+    """The records of a split that begin with the first `wanted` of its `count`, drawn if need be.
+
+    What is there already will do, be it longer; else no more is drawn than the next of `_LENGTHS`.
+    """
+    lengths = [length for length in (*_LENGTHS, count) if wanted <= length <= count]
+    for length in lengths:
+        records = _opened(root, split, count, length)
+        if records is not None:
+            return records
+    first = lengths[0]
     try:
         with alone(root):
-            if not _whole(folder):  # nobody else made it while we waited
-                if folder.exists():
-                    print(f"{folder} is incomplete or damaged: making it again", file=sys.stderr)
-                _remove_leftovers(folder)
-                print(f"drawing {count:,} scenes, once, into {folder}", file=sys.stderr)
-                with contextlib.redirect_stdout(io.StringIO()):  # TFDS has a lot to say
-                    builder.download_and_prepare()
-                _seal(folder)
+            records = _opened(root, split, count, first)  # somebody else's, made while we waited
+            return _made(root, split, count, first) if records is None else records
     except OSError as error:
         raise cache.unwritable(root, error) from error
-    return _builder(root, split, count)
 
 
-def _builder(root: Path, split: str, count: int) -> Any:
-    logging.set_verbosity(logging.ERROR)  # TFDS speaks of what it lacks; we need none of it
+def _made(root: Path, split: str, count: int, first: int) -> Any:
+    folder = _folder(root, split, count, first)
+    if folder.exists():
+        print(f"{folder} is incomplete or damaged: making it again", file=sys.stderr)
+    _remove_leftovers(folder)
+    print(f"drawing {first:,} scenes, once, into {folder}", file=sys.stderr)
+    said = contextlib.redirect_stdout(io.StringIO())
+    with said, without("tensorflow_datasets"):  # it has a lot to say
+        _builder(root, split, count, first).download_and_prepare()
+    _seal(folder)
+    return _records(root, split, count, first)
+
+
+def _opened(root: Path, split: str, count: int, first: int) -> Any:
+    """The records on disk, None if they are not there, not whole or not what they should be."""
+    if not _whole(_folder(root, split, count, first)):
+        return None
+    try:
+        records = _records(root, split, count, first)
+    except Exception:  # the seal fits, but TFDS cannot read it: it was put there by others
+        return None
+    return records if len(records) == first else None
+
+
+def _records(root: Path, split: str, count: int, first: int) -> Any:
+    with without("tensorflow_datasets"):
+        return _builder(root, split, count, first).as_data_source(split=split)
+
+
+def _builder(root: Path, split: str, count: int, first: int) -> Any:
     from mat_jax.data.scenes.tfds_scenes import MatJaxScenes  # TFDS is slow to import
 
-    recipe = f"{_recipe()}-{split}-{count}"
-    return MatJaxScenes(root, recipe, lambda: {split: _examples(split, count)})
+    config = _config(split, count, first)
+    with without("tensorflow_datasets"):  # it speaks of what it lacks; we need none of it
+        return MatJaxScenes(root, config, lambda: {split: _examples(split, count, first)})
 
 
-def _examples(split: str, count: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    starts = range(0, count, _CHUNK)
-    chunks = [(split, start, min(_CHUNK, count - start)) for start in starts]
+def _config(split: str, count: int, first: int) -> str:
+    return f"{_recipe()}-{split}-{count}" + (f"-first-{first}" if first < count else "")
+
+
+def _folder(root: Path, split: str, count: int, first: int) -> Path:
+    """Where TFDS keeps them."""
+    return root / "mat_jax_scenes" / _config(split, count, first) / "1.0.0"
+
+
+def _order(split: str, count: int) -> list[int]:
+    """The scenes of a split in the order of its records, which TFDS shuffles by a hash of the key.
+
+    The first of them are therefore the first of the records, whether others follow or not.
+    """
+    salted = hashlib.md5(split.encode(), usedforsecurity=False)
+
+    def place(index: int) -> bytes:
+        digest = salted.copy()
+        digest.update(str(index).encode())
+        return digest.digest()
+
+    return sorted(range(count), key=place)
+
+
+def _examples(split: str, count: int, first: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    indices = _order(split, count)[:first]
+    chunks = [(split, indices[start : start + _CHUNK]) for start in range(0, first, _CHUNK)]
     # A bar on a terminal, a line now and then in a log.
     often = 0.2 if sys.stderr.isatty() else 10
     with (
         tqdm(
-            total=count, desc=f"scenes/{split}", unit="scene", leave=False, mininterval=often
+            total=first, desc=f"scenes/{split}", unit="scene", leave=False, mininterval=often
         ) as bar,
         contextlib.ExitStack() as stack,
     ):
         drawn: Any = map(_draw_chunk, *zip(*chunks, strict=True))
-        if count > 1_000:  # fewer are drawn before a second process has started
+        if first > 1_000:  # fewer are drawn before a second process has started
             pool = ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"))
             stack.enter_context(pool)
             with _no_script():
@@ -187,9 +241,9 @@ def _no_script() -> Iterator[None]:
         sys.modules["__main__"] = script
 
 
-def _draw_chunk(split: str, start: int, count: int) -> list[tuple[int, dict[str, Any]]]:
+def _draw_chunk(split: str, indices: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
     rows = []
-    for index in range(start, start + count):
+    for index in indices:
         scene, texts = make(split, index)
         png = io.BytesIO()
         Image.fromarray(render(scene, SIZE)).save(png, "PNG")
@@ -220,11 +274,12 @@ def _seal(folder: Path) -> None:
 
 
 def _whole(folder: Path) -> bool:
-    """Whether all files are there, unchanged since the folder was sealed."""
+    """Whether all files are there and no others, unchanged since the folder was sealed."""
     try:
         facts = json.loads((folder / _SEAL).read_text())
-        return all([(folder / n).stat().st_size, _hash(folder / n)] == v for n, v in facts.items())
-    except (OSError, ValueError):
+        there = {f.name: [f.stat().st_size, _hash(f)] for f in folder.iterdir() if f.name != _SEAL}
+        return bool(there) and there == facts
+    except (OSError, ValueError, RecursionError):
         return False
 
 

@@ -10,6 +10,13 @@ import tensorflow_datasets as tfds
 tfds.disable_progress_bar()  # the drawing has a bar of its own
 
 
+class LocalInfo(tfds.core.DatasetInfo):
+    """What is known of a set that nobody else has."""
+
+    def initialize_from_bucket(self) -> None:
+        """Ask no bucket. TFDS would, and leaves a temporary folder behind at every start."""
+
+
 class MatJaxScenes(tfds.core.GeneratorBasedBuilder):
     """Scenes of several objects on a ground: a picture, its captions, its facts as JSON."""
 
@@ -27,7 +34,7 @@ class MatJaxScenes(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> Any:
         # Pictures are given as PNG bytes: encoding arrays would need TensorFlow.
-        return tfds.core.DatasetInfo(
+        return LocalInfo(
             builder=self,
             description=self.__doc__,
             features=tfds.features.FeaturesDict(

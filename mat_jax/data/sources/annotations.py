@@ -46,7 +46,7 @@ def _contents(path: Path) -> Any:
         raise ValueError(
             f"{str(path)!r} is a folder; give the path of a retrieval JSON file"
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{str(path)!r} is not valid JSON ({error}); repair it or download it again"
         ) from None

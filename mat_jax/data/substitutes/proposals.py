@@ -58,7 +58,7 @@ def propose(
     if cache is None:
         return _propose(captions, mlm, tokenizer, candidates, alignment, progress)
     path = Path(cache) / f"{_fingerprint(captions, mlm, tokenizer, candidates, alignment)}.json"
-    found = _read(path, len(captions))
+    found = _read(path, captions)
     if found is None:
         found = _propose(captions, mlm, tokenizer, candidates, alignment, progress)
         try:
@@ -204,13 +204,25 @@ def _fingerprint(
     return f"proposals-{digest.hexdigest()[:24]}"
 
 
-def _read(path: Path, captions: int) -> list[list[list[str]]] | None:
-    """What is on disk, or None: a file that is missing, broken or of other length is made anew."""
+def _read(path: Path, captions: Sequence[str]) -> list[list[list[str]]] | None:
+    """What is on disk, or None: what is missing, broken or not of these captions is made anew."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, list) and len(found) == captions else None
+    if not isinstance(found, list) or len(found) != len(captions):
+        return None
+    return found if all(map(_are_proposals, found, captions)) else None
+
+
+def _are_proposals(found: object, caption: str) -> bool:
+    """Whether these are lists of texts, one for each word of the caption."""
+    lists = isinstance(found, list) and all(isinstance(options, list) for options in found)
+    return (
+        lists
+        and len(found) == len(caption.split())
+        and all(isinstance(text, str) for options in found for text in options)
+    )
 
 
 def _write(path: Path, found: list[list[list[str]]]) -> None:

@@ -65,12 +65,13 @@ def box_scores(
     boxes: Float[Array | np.ndarray, "batch boxes 4"],
     *,
     size: int,
+    covered: int | None = None,
 ) -> Float[Array, "batch boxes"]:
     r"""How much of a map lies in each box: the largest is the answer.
 
     $$\frac{1}{\sqrt{|B|}} \sum_{p \in B} M_p$$
 
-    with M the map, enlarged to `size` pixels a side by cubic interpolation, and p the pixels whose
+    with M the map, enlarged to the pixels it covers by cubic interpolation, and p the pixels whose
     centre is in the box B. The root keeps large boxes from winning by their size.
 
     Args:
@@ -78,8 +79,13 @@ def box_scores(
         boxes: x, y, width and height, shares of the picture's sides, y downwards; padding with
             boxes of no pixel scores 0.
         size: of the picture.
+        covered: pixels of a side that the patches cover, from the left and from above. They are
+            fewer than `size` where it is no multiple of the patch: the model does not see the rest,
+            and M is 0 there. None: all of them.
     """
-    large = jax.image.resize(maps, (len(maps), size, size), "cubic")
+    covered = size if covered is None else covered
+    large = jax.image.resize(maps, (len(maps), covered, covered), "cubic")
+    large = jnp.pad(large, ((0, 0), (0, size - covered), (0, size - covered)))
     middles = ((jnp.arange(size, dtype=large.dtype) + 0.5) / size)[None, None, None]
     corner, sides = jnp.split(jnp.asarray(boxes)[..., None], 2, axis=2)
     inside = ((middles >= corner) & (middles < corner + sides)).astype(large.dtype)

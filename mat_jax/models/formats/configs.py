@@ -1,10 +1,12 @@
 """The settings in config.json of each family, as transformers writes them and as we do."""
 
+import typing
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mat_jax.models.formats.settings import Fixed, Row, Table, at
+from mat_jax.models.formats.sizes import Activation
 
 
 def _rows(theirs: str, ours: str, names: Mapping[str, str] | Iterable[str]) -> tuple[Row, ...]:
@@ -91,7 +93,7 @@ def _projects_to_the_last_map(config: Any, settings: Mapping[str, Any]) -> None:
         )
 
 
-_GELUS = {True: "quick_gelu", False: "gelu"}
+_GELUS = {name: name for name in typing.get_args(Activation)}
 CLIP = Table(
     rows=(
         *_tower("vision_config.", "vision."),
@@ -103,8 +105,8 @@ CLIP = Table(
         Row("text_config.bos_token_id", "bos", 49406),
         Row("text_config.eos_token_id", "eos", 49407),
         Row("text_config.pad_token_id", "text.pad", 1),
-        Row("text_config.hidden_act", "quick_gelu", "quick_gelu", _GELUS),
-        Row("vision_config.hidden_act", "quick_gelu", "quick_gelu", _GELUS),
+        Row("text_config.hidden_act", "text_act", names=_GELUS),
+        Row("vision_config.hidden_act", "vision_act", names=_GELUS),
         Row("text_config.layer_norm_eps", "text.eps", 1e-5),
         Row("vision_config.layer_norm_eps", "vision.eps", 1e-5),
         Row("projection_dim", "embed"),

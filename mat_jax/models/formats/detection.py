@@ -1,6 +1,9 @@
 """Which model some files hold, and how its tensors are named in them."""
 
+import typing
+import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,30 +36,69 @@ def family_of(config: Any) -> Family:
     return next(family for family in FAMILIES.values() if isinstance(config, family.config))
 
 
-def described(folder: Path, tensors: Mapping[str, np.ndarray], source: Path) -> tuple[Any, Layout]:
+def described(
+    folder: Path,
+    tensors: Mapping[str, np.ndarray],
+    source: Path,
+    *,
+    activation: str | None = None,
+) -> tuple[Any, Layout]:
     """The configuration of the model in a folder, by config.json or by the tensors themselves.
+
+    Warns where nothing says which activation a CLIP was trained with.
+
+    Args:
+        folder: where the files that speak of the model lie.
+        tensors: its weights.
+        source: their file, for messages.
+        activation: of both towers of a CLIP, whatever the files say.
 
     Raises:
         FileNotFoundError: neither says it.
-        ValueError: there is no such model here.
+        ValueError: there is no such model here, or an activation is given for another than a CLIP.
     """
+    config, layout = _described(folder, tensors, source, warn=activation is None)
+    if activation is None:
+        return config, layout
+    if not isinstance(config, sizes.CLIPConfig):
+        raise ValueError(
+            f"activation={activation!r} is a CLIP's to choose, and {source} holds a "
+            f"{type(config).__name__.removesuffix('Config')}; leave it out"
+        )
+    acts = {name: name for name in typing.get_args(sizes.Activation)}
+    if activation not in acts:
+        raise ValueError(f"activation={activation!r} is not known; expected {' or '.join(acts)}")
+    act = acts[activation]
+    return replace(config, vision_act=act, text_act=act), layout
+
+
+def _described(
+    folder: Path, tensors: Mapping[str, np.ndarray], source: Path, *, warn: bool
+) -> tuple[Any, Layout]:
     path = folder / "config.json"
     if "visual.class_embedding" in tensors:
         beside = folder / "open_clip_config.json"
         try:
             shapes = {name: tensor.shape for name, tensor in tensors.items()}
             said = folders.read_settings(beside) if beside.exists() else None
-            found = originals.clip(shapes, said)
-            return settings.built(sizes.CLIPConfig, found), layouts.CLIP_OPENAI
+            config = settings.built(sizes.CLIPConfig, originals.clip(shapes, said))
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise ValueError(f"{source} holds no whole CLIP that is known here: {error}") from error
+        if warn and said is None and not originals.OPENAI_SIZES & tensors.keys():
+            warnings.warn(
+                f"{source} does not say which GELU it was trained with; going on with OpenAI's, "
+                f"the quick one: give activation='gelu' (mat_jax.convert: --activation gelu) if "
+                f"it is open_clip's, else activation='quick_gelu'",
+                stacklevel=4,
+            )
+        return config, layouts.CLIP_OPENAI
     if "visual_encoder.cls_token" in tensors and not path.exists():
         return original(tensors)
     said = folders.read_settings(path)
     try:
         return from_hf(said), FAMILIES[said["model_type"]].layout
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())[:300]}") from error
 
 
 def from_hf(said: Mapping[str, Any]) -> Any:

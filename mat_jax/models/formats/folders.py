@@ -108,7 +108,7 @@ def read_settings(path: Path) -> dict[str, Any]:
             f"{path.parent} holds no config.json; expected a folder written by transformers or by "
             f"mat_jax"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}); export the model again") from error
     if not isinstance(settings, dict):
         raise ValueError(f"{path} is not JSON of settings by name; export the model again")

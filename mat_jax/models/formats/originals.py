@@ -15,6 +15,9 @@ from mat_jax.models.formats.preprocessing import OPENAI
 OPEN_CLIP_SIZES = {"width", "layers", "heads", "head_width", "mlp_ratio"}
 OPEN_CLIP_SIZES |= {"image_size", "patch_size", "context_length", "vocab_size"}
 
+# Scalars that only OpenAI's own archives hold beside the weights.
+OPENAI_SIZES = {"input_resolution", "context_length", "vocab_size"}
+
 
 def clip(
     shapes: Mapping[str, tuple[int, ...]], settings: Mapping[str, Any] | None
@@ -24,7 +27,8 @@ def clip(
     Args:
         shapes: of the tensors, by name.
         settings: open_clip_config.json. Without one the model is OpenAI's: its heads are 64
-            wide, and its activation is the quick GELU, not the exact one.
+            wide, and its activation is the quick GELU, not the exact one. (Of bare weights that
+            may not be OpenAI's `described` warns: with the other GELU features are off by 4e-3.)
     """
     model, pixels = ((settings or {}).get(part, {}) for part in ("model_cfg", "preprocess_cfg"))
     vision, text = model.get("vision_cfg", {}), model.get("text_cfg", {})
@@ -34,10 +38,15 @@ def clip(
             f"{', '.join(sorted(strange)) or 'the mean of pixels'} makes it another model than "
             f"OpenAI's; expected one that differs in sizes and GELU alone"
         )
+    act = "quick_gelu" if settings is None or model.get("quick_gelu", False) else "gelu"
     width, _, _, patch_size = shapes["visual.conv1.weight"]
     text_length, text_width = shapes["positional_embedding"]
+    grid = round((shapes["visual.positional_embedding"][0] - 1) ** 0.5)
+    # Tensors do not tell pixels that make no whole patch; a file that speaks of them may.
+    size = vision.get("image_size")
+    whole = isinstance(size, int) and size // patch_size == grid
     return {
-        "image_size": patch_size * round((shapes["visual.positional_embedding"][0] - 1) ** 0.5),
+        "image_size": size if whole else patch_size * grid,
         "patch_size": patch_size,
         "vision.width": width,
         "vision.layers": _count(shapes, "visual.transformer.resblocks.", ".ln_1.weight"),
@@ -51,7 +60,8 @@ def clip(
         "text.vocab_size": shapes["token_embedding.weight"][0],
         "text.pad": shapes["token_embedding.weight"][0] - 1,  # the end of texts, as in transformers
         "embed": shapes["text_projection"][1],
-        "quick_gelu": settings is None or model.get("quick_gelu", False),
+        "vision_act": act,
+        "text_act": act,
     }
 
 

@@ -43,10 +43,10 @@ class Preprocessing:
         if said.get("do_normalize") is False:
             return replace(self, mean=(0.0,) * 3, std=(1.0,) * 3)
         mean, std = said.get("image_mean") or self.mean, said.get("image_std") or self.std
-        if not all(isinstance(x, list | tuple) and len(x) == 3 for x in (mean, std)) or 0 in std:
+        if not all(map(_three_numbers, (mean, std))) or 0 in std:
             raise ValueError(
-                f"{path} says image_mean={mean} and image_std={std}; expected three numbers each, "
-                f"no std of 0"
+                f"{path} says image_mean={mean!r} and image_std={std!r}; expected three numbers "
+                f"each, no std of 0"
             )
         return replace(self, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
 
@@ -79,6 +79,11 @@ class Preprocessing:
             "image_std": self.std,
             "do_convert_rgb": True,
         }
+
+
+def _three_numbers(value: Any) -> bool:
+    three = isinstance(value, list | tuple) and len(value) == 3
+    return three and all(type(x) in (int, float) and abs(x) < 1e6 for x in value)
 
 
 # The pixels OpenAI trained on; every CLIP, ALBEF and BLIP uses their mean and deviation.

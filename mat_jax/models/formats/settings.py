@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# More than any model has: the count of its blocks, and every other size.
+LAYERS, LARGEST = 1_000, 10**8
+
 
 @dataclass(frozen=True)
 class Row:
@@ -107,9 +110,33 @@ def built(kind: type[Any], values: Mapping[str, Any]) -> Any:
         part, _, name = path.rpartition(".")
         place = nested.setdefault(part, {}) if part else given
         place[name] = tuple(value) if isinstance(value, list) else value
+    usual = kind()
     for name, changes in nested.items():
-        given[name] = dataclasses.replace(getattr(kind(), name), **changes)
+        part = getattr(usual, name)
+        for each, value in changes.items():
+            _check_size(f"{name}.{each}", value, getattr(part, each))
+        given[name] = dataclasses.replace(part, **changes)
+    for name in given.keys() - nested.keys():
+        _check_size(name, given[name], getattr(usual, name))
     return kind(**given)
+
+
+def _check_size(name: str, value: Any, usual: Any) -> None:
+    """Refuse what is no size, before a model of it is laid out: files may come from anybody."""
+    if isinstance(usual, tuple):
+        if not isinstance(value, tuple) or len(value) > LAYERS:
+            raise ValueError(f"{name} is {str(value)[:40]!r}; expected a short list of numbers")
+        for one in value:
+            _check_size(name, one, 0)
+    elif isinstance(usual, float):
+        if type(value) not in (int, float) or not abs(value) <= LARGEST:
+            raise ValueError(f"{name} is {str(value)[:40]!r}; expected a number")
+    elif isinstance(usual, int):
+        most = LAYERS if name.endswith("layers") else LARGEST
+        if type(value) is not int or not 0 <= value <= most:
+            raise ValueError(
+                f"{name} is {str(value)[:40]!r}; expected a whole number from 0 to {most:,}"
+            )
 
 
 def at(settings: Any, path: str, default: Any) -> Any:

@@ -1,11 +1,19 @@
 """The settings that a model is built from: sizes of towers, and of the families made of them."""
 
+import typing
 from dataclasses import dataclass
 from typing import Any, Literal
+
+Activation = Literal["quick_gelu", "gelu"]
 
 
 def complete(config: Any) -> None:
     """Fill in `hidden`, and refuse heads that the width does not divide into."""
+    if not (config.width and config.layers and config.heads):
+        raise ValueError(
+            f"width={config.width}, layers={config.layers} and heads={config.heads} make no tower; "
+            "expected 1 or more of each"
+        )
     if not config.hidden:
         object.__setattr__(config, "hidden", 4 * config.width)
     if config.width % config.heads:
@@ -24,11 +32,15 @@ def one_of(config: Any, name: str, *allowed: str) -> None:
 
 
 def grid_side(image_size: int, patch_size: int) -> int:
-    """How many patches stand along a side of an image."""
-    if image_size % patch_size:
+    """How many whole patches stand along a side of an image.
+
+    What is left over, on the right and below, no patch covers: a convolution without padding whose
+    stride is its kernel's size never reads it (`Patches`).
+    """
+    if not 0 < patch_size <= image_size:
         raise ValueError(
-            f"image_size={image_size} is not a multiple of patch_size={patch_size}; choose an "
-            f"image size that is"
+            f"image_size={image_size} holds no patch of patch_size={patch_size}; choose an image "
+            f"size of at least {max(1, patch_size)}"
         )
     return image_size // patch_size
 
@@ -76,7 +88,8 @@ class BertConfig:
 class CLIPConfig:
     """The sizes of a CLIP; the defaults are ViT-B/16's, its vocabulary ends with `bos` and `eos`.
 
-    The eps of every published CLIP is 1e-5, in both towers.
+    The eps of every published CLIP is 1e-5, in both towers. `vision_act` and `text_act` are what
+    the feed-forward layers of each tower compute with: OpenAI's CLIPs have the quick GELU in both.
     """
 
     image_size: int = 224
@@ -84,11 +97,14 @@ class CLIPConfig:
     vision: ViTConfig = ViTConfig(eps=1e-5)
     text: BertConfig = BertConfig(49408, 77, 512, 12, 8, eps=1e-5, pad=49407)
     embed: int = 512
-    quick_gelu: bool = True
+    vision_act: Activation = "quick_gelu"
+    text_act: Activation = "quick_gelu"
     bos: int = -2
     eos: int = -1
 
     def __post_init__(self) -> None:
+        for name in ("vision_act", "text_act"):
+            one_of(self, name, *typing.get_args(Activation))
         for name in ("bos", "eos"):  # below 0 they count from the end of the vocabulary
             object.__setattr__(self, name, getattr(self, name) % self.text.vocab_size)
 

@@ -172,7 +172,7 @@ class Tokenizer:
     @classmethod
     def clip(cls, vocab: str | Path, merges: str | Path, length: int = 77) -> "Tokenizer":
         """CLIP's, from its vocabulary (JSON: token to id) and its merges, best first."""
-        ids = json.loads(_text(vocab))
+        ids = _json(vocab)
         pairs = [tuple(line.split()) for line in _text(merges).splitlines()]
         return cls(
             _clip_backend(
@@ -293,12 +293,25 @@ def _bert_backend(vocab: dict[str, int]) -> tokenizers.Tokenizer:
 
 def _length(folder: Path, limit: int | None) -> int:
     path = folder / "tokenizer_config.json"
-    stated = json.loads(_text(path)).get("model_max_length") if path.exists() else None
+    stated = _json(path).get("model_max_length") if path.exists() else None
+    if stated is not None and (type(stated) not in (int, float) or not stated > 2):
+        raise ValueError(f"{path} says model_max_length={stated!r}; expected a number of ids")
     # transformers writes 1e30 where it knows of no limit.
     known = [int(n) for n in (stated, limit) if n is not None and n < 100_000]
     if not known:
         raise ValueError(f"{path} states no model_max_length; pass length=")
     return min(known)
+
+
+def _json(path: str | Path) -> dict[str, Any]:
+    """What a file says by names."""
+    try:
+        found = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON ({error}); copy it again") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is not JSON of values by name; copy it again")
+    return found
 
 
 def _text(path: str | Path) -> str:

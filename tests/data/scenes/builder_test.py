@@ -91,6 +91,27 @@ def test_two_processes_make_it_once(tmp_path):
     assert [run.communicate()[0].split()[-1] for run in runs] == [b"4", b"4"]
 
 
+def test_nothing_is_left_behind_and_nothing_said(tmp_path):
+    """TFDS leaves an empty `tmp*tfds` for every set it does not find; here none may, ever."""
+    script, temporary = tmp_path / "one.py", tmp_path / "temporary"
+    temporary.mkdir()
+    script.write_text(
+        "from mat_jax.data.scenes import builder, scenes\n"
+        "builder.SPLITS.update(test=4)\n"
+        f"world = scenes('test', directory={str(tmp_path / 'cache')!r})\n"
+        "print(world[3].image.shape)\n"
+    )
+    root = Path(__file__).resolve().parents[3]
+    environment = {**os.environ, "PYTHONPATH": str(root), "TMPDIR": str(temporary)}
+    said = []
+    for _ in range(2):  # it is made, then found
+        command = [sys.executable, script]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout == "(64, 64, 3)\n"
+        said.append([line for line in done.stderr.splitlines() if "absl" in line])
+    assert list(temporary.iterdir()) == [] and said == [[], []]
+
+
 def test_a_script_without_a_guard_draws_in_several_processes(tmp_path):
     # Spawned processes must not run the script again: it would wait for the lock it holds.
     script = tmp_path / "plain.py"
@@ -125,3 +146,37 @@ def test_a_cache_that_cannot_be_written_is_named():
 def test_bad_requests_say_what_to_do(arguments, message):
     with pytest.raises(ValueError, match=message):
         scenes(**arguments)
+
+
+def test_the_first_scenes_are_the_same_however_many_are_drawn(tmp_path, monkeypatch, capsys):
+    """No more are drawn than are wanted, and they are those that the whole split begins with."""
+    monkeypatch.setattr(builder, "_LENGTHS", (3, 8))
+    asked = {}
+    for limit in (2, 3, 5, 40):
+        asked[limit] = scenes("train", limit=limit, train=40, directory=tmp_path)
+        assert len(asked[limit]) == limit
+    drawn = [line for line in capsys.readouterr().err.splitlines() if line.startswith("drawing")]
+    assert [line.split(" scenes")[0] for line in drawn] == [f"drawing {n}" for n in (3, 8, 40)]
+    for limit, few in asked.items():
+        for i in range(limit):
+            assert few[i].image_id == asked[40][i].image_id and few[i].scene == asked[40][i].scene
+            assert few[i].captions == asked[40][i].captions
+            np.testing.assert_array_equal(few[i].image, asked[40][i].image)
+    # What is there will do, be it longer.
+    scenes("train", limit=1, train=40, directory=tmp_path)
+    shutil.rmtree(next(path for path in tmp_path.rglob("*first-3")))
+    scenes("train", limit=1, train=40, directory=tmp_path)
+    assert "drawing" not in capsys.readouterr().err
+
+
+def test_a_split_is_in_the_order_of_tfds(small):
+    """The order is TFDS's, by its own hash; ours must be it, or fewer scenes would be others."""
+    from tensorflow_datasets.core import hashing
+
+    for split in ("train", "test"):
+        hasher = hashing.Hasher(split)
+        assert builder._order(split, 1000) == sorted(range(1000), key=hasher.hash_key)
+    root, train = small
+    source = scenes("train", train=train, directory=root)
+    ids = [source[i].image_id - builder._FIRST["train"] for i in range(train)]
+    assert ids == builder._order("train", train)

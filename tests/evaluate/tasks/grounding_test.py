@@ -3,6 +3,7 @@
 GradCAM itself is compared with torch in `tests/models/albef_test.py`.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
@@ -37,6 +38,16 @@ def test_maps_are_enlarged_to_the_picture():
     np.testing.assert_allclose(ours[:, 0], large.sum((1, 2)) / 32, rtol=1e-4)
     inside = large[:, 8:24, 16:24].sum((1, 2)) / np.sqrt(16 * 8)
     np.testing.assert_allclose(ours[:, 1], inside, rtol=1e-4)
+
+
+def test_what_no_patch_covers_counts_for_nothing():
+    """Of 9 pixels a side two patches of 4 cover 8: the map lies there, not stretched over all."""
+    maps = np.arange(1, 5, dtype=np.float32).reshape(1, 2, 2)
+    boxes = np.array([[[8, 0, 1, 9], [0, 0, 9, 9], [5, 6, 4, 3]]], np.float32) / 9
+    ours = np.asarray(box_scores(jnp.asarray(maps), boxes, size=9, covered=8))[0]
+    large = np.asarray(jax.image.resize(maps[0], (8, 8), "cubic"))
+    expected = [0.0, large.sum() / 9, large[6:, 5:].sum() / np.sqrt(12)]
+    np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_box_that_is_looked_at_wins_and_no_box_scores_nothing():
