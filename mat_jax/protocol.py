@@ -10,6 +10,7 @@ from mat_jax.attacks.characters import POSITIONS
 from mat_jax.attacks.fused import require_fusion
 from mat_jax.attacks.threat import Preset
 from mat_jax.data import Corpus
+from mat_jax.data.proposals import COMBINATIONS
 from mat_jax.results import eps_text
 
 PACKAGES = ("mat-jax", "jax", "jaxlib", "flax", "numpy")
@@ -61,6 +62,8 @@ def protocol_of(
             "candidates": threat.candidates,
             "constraint": threat.constraint,
         }
+        if preset == "official":  # of a word that is several tokens of the language model
+            found["combinations"] = COMBINATIONS
     if passes:
         found["passes_per_image"] = {name: total / images for name, total in passes.items()}
     return found

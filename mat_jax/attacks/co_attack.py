@@ -42,7 +42,7 @@ def co_attack(
         ValueError: the batch carries no words to substitute.
     """
     require_preset(preset)
-    words = attackable_words(batch, threat)
+    words = attackable_words(batch, threat, preset)
     prepared = plan_captions(model, batch, words, preset)
     found = attack_captions(model, batch, words, threat, prepared, kl, prepared.clean)
 

@@ -8,6 +8,7 @@ from mat_jax.attacks.image import pgd_attack
 from mat_jax.attacks.prefilter import shortlist
 from mat_jax.attacks.text import Embed, Objective, Plan, Substituted, kl, plan, substitute
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
+from mat_jax.data.proposals import COMBINATIONS
 from mat_jax.records import Adversarial, Batch, Words
 
 
@@ -33,7 +34,7 @@ def bert_attack(
         ValueError: the batch carries no words to substitute.
     """
     require_preset(preset)
-    words = attackable_words(batch, threat)
+    words = attackable_words(batch, threat, preset)
     prepared = plan_captions(model, batch, words, preset, exact=exact)
     found = attack_captions(model, batch, words, threat, prepared, kl, prepared.clean, exact=exact)
     return with_captions(unchanged(batch), batch, words, prepared, found, exact=exact)
@@ -48,14 +49,19 @@ def sep(
     return text._replace(images=image.images, stats={**image.stats, **text.stats})
 
 
-def attackable_words(batch: Batch, threat: ThreatModel) -> Words:
-    """The words of the batch with at most `threat.candidates` substitutes each."""
+def attackable_words(batch: Batch, threat: ThreatModel, preset: Preset = "strict") -> Words:
+    """The words of the batch with at most `threat.candidates` substitutes each.
+
+    `official`: at most 24 where that is more, for the released programs count by kind of word. A
+    table of the official alignment holds `candidates` for a word of one piece and up to 24 for one
+    of several, so it must be built with the threat's `candidates`.
+    """
     if batch.words is None:
         raise ValueError(
             "this attack changes words but the batch carries none: prepare the corpus with a "
             "word table from data.build_words"
         )
-    most = threat.candidates
+    most = max(threat.candidates, COMBINATIONS) if preset == "official" else threat.candidates
     return batch.words._replace(
         substitutes=batch.words.substitutes[..., :most, :],
         substitute_lengths=batch.words.substitute_lengths[..., :most],

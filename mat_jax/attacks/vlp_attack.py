@@ -55,7 +55,7 @@ def vlp_attack(
     """
     require_preset(preset)
     official = preset == "official"
-    words = attackable_words(batch, threat)
+    words = attackable_words(batch, threat, preset)
     prepared = plan_captions(model, batch, words, preset)
     clean = batch.images.astype(jnp.float32)
     keys = example_keys(key, batch.ids)

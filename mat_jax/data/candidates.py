@@ -185,7 +185,8 @@ def build_words(
         candidates: substitutes a word has at most.
         alignment: `fixed` reads a word's substitutes at the word. `official` reads them one token
             earlier and stops at 30 tokens, as the released Co-Attack and SGA do: the substitutes
-            of the word before.
+            of the word before. A word that is several tokens of the model has up to 24 there,
+            whatever `candidates` says.
         keep: asked once with all `(caption index, word index, substitute)`; False drops one.
         cache: folder in which the model's proposals are kept, found again by their content.
         progress: show a progress bar.
@@ -221,7 +222,8 @@ def build_words(
     }
     slots = max(len(words) for words, _ in rows.values())
     table = np.full((len(texts), slots), -1, np.int32)
-    substitutes = np.full((len(texts), slots, candidates), -1, np.int32)
+    most = max(len(options) for _, found in rows.values() for options in found)
+    substitutes = np.full((len(texts), slots, max(candidates, most)), -1, np.int32)
     for index, text in enumerate(texts):
         words, found = rows[text]
         table[index, : len(words)] = words

@@ -43,13 +43,15 @@ def propose(
 
     A word that is one token gets the model's likeliest tokens at its place. A word of several
     pieces gets combinations of the four likeliest tokens at each piece, the first 24 of them,
-    ordered by the model's perplexity of the combination by itself (BERT-Attack, section 3.2).
+    ordered by the model's perplexity of the combination by itself (BERT-Attack, section 3.2). The
+    released programs try all 24, whatever `candidates` says, and so does `official`.
 
     Args:
         captions: cleaned captions, each at most once.
         mlm: `logits(Tokens [n, length]) -> [n, length, vocabulary]`, an `nnx.Module`.
         tokenizer: the model's own.
-        candidates: tokens considered in each place, and substitutes of a word at most.
+        candidates: tokens considered in each place, and substitutes of a word at most; under
+            `official`, of a word that is one token.
         alignment: see `candidates.build_words`.
         cache: folder for results, named by a hash of all that goes in. None keeps nothing.
         progress: show a progress bar.
@@ -166,13 +168,17 @@ class _Reader:
 
 
 def _kept(options: list[str], word: str, candidates: int, alignment: Alignment) -> list[str]:
-    """The proposals that are words, and other ones. `official` also lets "2" and "t shirt" by."""
+    """The proposals that are words, and other ones.
+
+    `official` also lets "2" and "t shirt" by, and keeps all combinations of a word in pieces.
+    """
 
     def fine(text: str) -> bool:
         plain = text.isalpha() or (alignment == "official" and text.replace(" ", "").isalnum())
         return plain and text != word and text not in STOP_WORDS
 
-    return list(dict.fromkeys(text for text in map(str.lower, options) if fine(text)))[:candidates]
+    found = list(dict.fromkeys(text for text in map(str.lower, options) if fine(text)))
+    return found if alignment == "official" else found[:candidates]
 
 
 def _padded(rows: list[list[int]], count: int, length: int, pad: int) -> Tokens:
@@ -190,7 +196,14 @@ def _fingerprint(
     captions: Sequence[str], mlm: Any, tokenizer: Any, candidates: int, alignment: Alignment
 ) -> str:
     digest = hashlib.sha256()
-    settings = [1, candidates, alignment, sorted(STOP_WORDS), list(captions)]
+    # The first number is raised when what an alignment proposes changes.
+    settings = [
+        {"fixed": 1, "official": 2}[alignment],
+        candidates,
+        alignment,
+        sorted(STOP_WORDS),
+        list(captions),
+    ]
     vocabulary = [tokenizer.word([i]) for i in range(tokenizer.vocab_size)]
     digest.update(json.dumps([settings, vocabulary, tokenizer.text_format.length]).encode())
     for leaf in jax.tree.leaves(nnx.state(mlm)):

@@ -74,8 +74,10 @@ class Reference:
             start = end
             before = self.clip_tokenizer(" ".join(words[:index]))["input_ids"]
             hidden = len(before) - 2 >= room
-            good = [t for t in texts if self._allowed(t, word, official)]
-            found.append([] if word in STOP_WORDS or hidden else list(dict.fromkeys(good))[:k])
+            good = list(dict.fromkeys(t for t in texts if self._allowed(t, word, official)))
+            # The released programs try every combination of a word in pieces.
+            good = good if official else good[:k]
+            found.append([] if word in STOP_WORDS or hidden else good)
         return found
 
     def _combinations(self, rows):
