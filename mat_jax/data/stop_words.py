@@ -2,7 +2,8 @@
 
 Replacing "of" or "not" says nothing about whether a model understands a picture, and a function
 word in the place of a noun is no sentence. Nouns, verbs, adjectives, colours and numerals from two
-on may be attacked, as in BERT-Attack (Li et al. 2020).
+on may be attacked, as in BERT-Attack (Li et al. 2020). The list is ours;
+`official` has the released programs' (`released_stop_words`).
 """
 
 _PRONOUNS = """
