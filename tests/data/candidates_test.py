@@ -11,6 +11,7 @@ from mat_jax.data.candidates import Substitutes, WordTable, build_words
 from mat_jax.data.proposals import stop_words_of
 from mat_jax.data.stop_words import STOP_WORDS
 from mat_jax.data.words import TextFormat
+from mat_jax.data.world import lexicon
 
 VOCABULARY = (
     "[PAD] [CLS] [SEP] [UNK] red blue green ball cube the of on grass ##s sky ##y , 7 run play ing"
@@ -210,9 +211,25 @@ def test_cache_is_found_again_and_a_broken_one_rebuilt(tmp_path, monkeypatch):
 
 def test_stop_words_are_function_words_only():
     assert {"a", "the", "of", "not", "one", "first", "under", "some", "they"} <= STOP_WORDS
-    for word in "red two hundred dog left right run striped big three".split():
+    for word in "red two hundred dog left right run striped big three little near ill".split():
         assert word not in STOP_WORDS
     assert all(word.isalpha() and word == word.lower() for word in STOP_WORDS)
+
+
+def test_what_a_picture_can_contradict_is_attackable():
+    """No size, colour, number, texture, kind or place of the embedded world is a function word."""
+    tables = (
+        lexicon.SIZE_WORDS,
+        lexicon.COLOUR_WORDS,
+        lexicon.NUMBERS,
+        lexicon.TEXTURE_WORDS,
+        lexicon.SHADE_WORDS,
+        lexicon.PLACE_WORDS,
+        lexicon.NOUNS,
+        lexicon.GROUND_WORDS,
+    )
+    assert not STOP_WORDS.intersection(*[{word for table in tables for word in table}])
+    assert not STOP_WORDS & {"few", "several", "many", "half", "near", "inside", "together"}
 
 
 def test_each_alignment_has_its_own_function_words():
