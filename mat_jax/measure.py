@@ -238,7 +238,7 @@ def _result(
             "score": f"matching head, of the first {bench.shortlist} by cosine"
             if matches_pairs(target.model)
             else "cosine",
-            "interval": "95 %",
+            "interval": "95 %, over images",
             "ties": "against the model",
             "batch_size": bench.batch_size,
             **({"stop_beyond": bench.stop_beyond} if bench.stop_beyond else {}),

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mat_jax.tasks.intervals import paired_bootstrap, wilson
+from mat_jax.tasks.clustered import clustered_wilson
+from mat_jax.tasks.intervals import paired_bootstrap
 from mat_jax.tasks.retrieval import DEPTHS, Ranks, attack_success, drop, lost_share
 
 WORST_CASE = "worst_case"  # the name of the row that is none of `attacks.SUITE`
@@ -156,9 +157,10 @@ Matrix = Mapping[str, Mapping[str, Result]]  # surrogate -> target -> what was m
 def figures(clean: Ranks, adv: Ranks, *, seed: int = 0) -> dict[str, dict[str, float]]:
     """The numbers of one attack, in percent, each as {value, low, high, n}.
 
-    - `tr@k`, `ir@k`: recall; Wilson interval over the queries.
+    - `tr@k`, `ir@k`: recall; Wilson interval over images (`clustered_wilson`): the captions of an
+      image are not independent.
     - `tr_asr@k`, `ir_asr@k`: attack success as SGA counts it, the share of the queries right when
-      clean that fail under attack; n is how many were right; Wilson interval.
+      clean that fail under attack; n is how many were right; the same interval.
     - `tr_drop@k`, `ir_drop@k`: attack success as Co-Attack counts it, clean minus adversarial
       recall in points; bootstrap over images.
     - `tr_lost@k`, `ir_lost@k`: the share of the clean recall that is gone; bootstrap over images.
@@ -171,9 +173,11 @@ def figures(clean: Ranks, adv: Ranks, *, seed: int = 0) -> dict[str, dict[str, f
 
     for direction in ("tr", "ir"):
         ranks = getattr(adv, direction)
+        owner = image_of(adv, direction)
         for k in DEPTHS:
-            right = int((ranks <= k).sum())
-            put(f"{direction}@{k}", right / len(ranks), wilson(right, len(ranks)), len(ranks))
+            right = ranks <= k
+            bounds = clustered_wilson(right, owner)
+            put(f"{direction}@{k}", float(np.mean(right)), bounds, len(ranks))
     if adv is clean:
         return found
     statistics: tuple[tuple[str, Callable, Callable], ...] = (
@@ -181,15 +185,22 @@ def figures(clean: Ranks, adv: Ranks, *, seed: int = 0) -> dict[str, dict[str, f
         ("lost", lost_share, lambda before, after: (before - after) / before),
     )
     for direction in ("tr", "ir"):
-        n = len(getattr(adv, direction))
+        n, owner = len(getattr(adv, direction)), image_of(adv, direction)
         for k in DEPTHS:
             fallen, right = attack_success(clean, adv, direction, k)
             share = fallen / right if right else float("nan")
-            put(f"{direction}_asr@{k}", share, wilson(fallen, right), right)
+            before = getattr(clean, direction) <= k
+            lost = getattr(adv, direction)[before] > k
+            put(f"{direction}_asr@{k}", share, clustered_wilson(lost, owner[before]), right)
             for name, value, resampled in statistics:
                 bounds = paired_bootstrap(clean, adv, direction, resampled, k, seed=seed)
                 put(f"{direction}_{name}@{k}", value(clean, adv, direction, k), bounds, n)
     return found
+
+
+def image_of(ranks: Ranks, direction: str) -> np.ndarray:
+    """[queries] the row of the image that each query of "tr" or "ir" belongs to."""
+    return np.arange(len(ranks.tr)) if direction == "tr" else ranks.owner
 
 
 def eps_text(eps: float | None) -> str:

@@ -22,7 +22,8 @@ def as_json(results: Mapping[str, Result], matrix: Matrix | None = None) -> dict
     content = {
         "task": "retrieval",
         "unit": "percent",
-        "intervals": "95 %: Wilson for recall and asr, bootstrap over images for drop and lost",
+        "intervals": "95 %, over images: Wilson for recall and asr, with the captions of an image "
+        "counted as alike as they are; bootstrap for drop and lost",
         "definitions": {
             "tr@k": "share of images with an own caption among the first k",
             "ir@k": "share of captions with their image among the first k",

@@ -57,8 +57,8 @@ def _tables(results: Mapping[str, Result], eps: float | None, *, several: bool) 
     return (
         f"<section><h2>{safe(name)}</h2><p>TR@1: share of pictures whose nearest caption is one of "
         "their own; IR@1: share of captions whose nearest picture is their own; in percent, with "
-        "95 % intervals. Lost: share of the clean TR@1 / IR@1 that is gone. Under attack, queries "
-        f"and gallery are all adversarial.</p>"
+        "95 % intervals over pictures. Lost: share of the clean TR@1 / IR@1 that is gone. Under "
+        f"attack, queries and gallery are all adversarial.</p>"
         f'<div class="scroll"><table><thead><tr><th></th>{heads}</tr>'
         f"<tr><th>attack</th>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         f"{_worst(results, eps)}"
