@@ -32,7 +32,7 @@ from mat_jax.protocol import protocol_of
 from mat_jax.records import Adversarial
 from mat_jax.results import Row, Sights, eps_text
 from mat_jax.tasks.reranking import reranked
-from mat_jax.tasks.retrieval import Ranks, nearest, retrieval_ranks
+from mat_jax.tasks.retrieval import DEPTHS, Ranks, nearest, retrieval_ranks
 
 
 class Victim(NamedTuple):
@@ -130,9 +130,20 @@ class Bench:
                 checks=dict(crafted.checks),
                 sights=self.sights(points),
                 seconds=made + time.perf_counter() - start,
+                depths=self.depths([attack]),
             )
             measured.append((row, points))
         return measured
+
+    def depths(self, attacks: Sequence[str]) -> tuple[int, ...]:
+        """The k that R@k is as attacked for, of attacks each run on all images.
+
+        One that leaves an image with `stop_beyond` clean others before the right answer says
+        nothing of k near that: half of it is room for what the attacked gallery gives back.
+        """
+        if not self.stop_beyond or not any(suite.SUITE[attack].stops for attack in attacks):
+            return DEPTHS
+        return tuple(k for k in DEPTHS if k == 1 or 2 * k <= self.stop_beyond)
 
     def craft(
         self,

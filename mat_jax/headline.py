@@ -15,7 +15,7 @@ from mat_jax.encode import matches_pairs
 from mat_jax.points import Points, of_images, replaced
 from mat_jax.protocol import protocol_of
 from mat_jax.results import WORST_CASE, Row, eps_text
-from mat_jax.tasks.retrieval import worst
+from mat_jax.tasks.retrieval import DEPTHS, worst
 
 # Of its protocol, what is told of a member of a worst case.
 TOLD = ("steps", "proposals", "restarts", "passes_per_image")
@@ -24,9 +24,10 @@ TOLD = ("steps", "proposals", "restarts", "passes_per_image")
 def worst_of(measured: Sequence[Row], threat: ThreatModel) -> Row:
     """The worst case over the rows of one table: the largest rank of each query in any of them.
 
-    It costs nothing: every attack was measured on all images anyway. The captions are, for each
-    image, those of the row that did it the most damage; there is no one gallery of all of them,
-    so there are no sights.
+    It costs nothing: every attack was measured on all images anyway, so it is as attacked for every
+    k that all of them are; one that left images early is not for all (`results.Row`). The captions
+    are, for each image, those of the row that did it the most damage; there is no one gallery of
+    all of them, so there are no sights.
 
     Args:
         measured: the clean row, and those of the attacks at one eps or on captions only.
@@ -59,6 +60,7 @@ def worst_of(measured: Sequence[Row], threat: ThreatModel) -> Row:
         changed=float(np.mean(state.points != np.array(measured[0].captions, object))),
         seconds=sum(row.seconds for row in measured),
         checks={"largest_delta": _farthest(measured)},
+        depths=_common(measured),
     )
 
 
@@ -107,9 +109,12 @@ def worst_of_suite(
         judged.append((ranks, saved))
         return ranks.tr, ranks.ir
 
-    state, attacked = in_turn(left, state, owner, craft=craft, judge=judge, merge=_merge(owner))
+    state, attacked, depths = in_turn(
+        left, state, owner, craft=craft, judge=judge, merge=_merge(owner), depths=DEPTHS
+    )
     judge(state.points)
     last = judged[-1][0]
+    after = bench.depths([one.attack for one in left])
     captions = tuple(state.points.captions)
     told = [_as_member(row) for row in measured[1:]]
     # Members that nothing was left for are the last ones.
@@ -133,6 +138,7 @@ def worst_of_suite(
         language=bench.language(captions),
         seconds=sum(row.seconds for row in measured) + time.perf_counter() - start,
         checks=checks,
+        depths=tuple(k for k in depths if k in _common(measured) and k in after),
         sights=bench.sights(state.points),
     )
 
@@ -194,6 +200,11 @@ def _measured(member: Member, threat: ThreatModel, preset: Preset, rows: Sequenc
     """Whether one of the rows is this member, on all images."""
     same = protocol_of(member.attack, member.threat(threat), preset, 1, {})
     return any({**row.protocol, **same} == row.protocol for row in rows)
+
+
+def _common(rows: Sequence[Row]) -> tuple[int, ...]:
+    """The k that R@k of all rows is as attacked for."""
+    return tuple(k for k in DEPTHS if all(k in row.depths for row in rows))
 
 
 def _as_member(row: Row) -> dict[str, Any]:

@@ -205,7 +205,7 @@ def _shallow(bench: Bench) -> tuple[str, ...]:
         return ()
     return (
         f"Images were left with {bench.stop_beyond} clean others before the right answer: R@k is "
-        f"as attacked for k well below that, and R@{deepest} may be too high.",
+        f"as attacked for k well below that, and R@{deepest} of such attacks is not given.",
     )
 
 

@@ -1,6 +1,6 @@
 """What an evaluation measures: ranks of every query, and the figures that follow from them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
@@ -45,6 +45,8 @@ class Row:
         language: how far from the clean captions those are, see `language.language_of`.
         seconds: wall-clock time of the attack and the encoding, compilation included.
         checks: measured invariants, for example the largest |delta|.
+        depths: the k that R@k is as attacked for. A suite that leaves an image whose queries are
+            no longer first, and a run that stops early, say too much of others: no figure is given.
         sights: for the report, or None.
     """
 
@@ -58,6 +60,7 @@ class Row:
     language: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     checks: Mapping[str, Any] = field(default_factory=dict)
+    depths: tuple[int, ...] = DEPTHS
     sights: Sights | None = None
 
     @property
@@ -148,13 +151,16 @@ class Result:
 
     def figures(self, row: Row) -> dict[str, dict[str, float]]:
         """Every number of a row, in percent, with its 95 % interval and its n; see `figures`."""
-        return figures(self.clean.ranks, row.ranks, seed=int(self.protocol.get("seed", 0)))
+        seed = int(self.protocol.get("seed", 0))
+        return figures(self.clean.ranks, row.ranks, seed=seed, depths=row.depths)
 
 
 Matrix = Mapping[str, Mapping[str, Result]]  # surrogate -> target -> what was measured
 
 
-def figures(clean: Ranks, adv: Ranks, *, seed: int = 0) -> dict[str, dict[str, float]]:
+def figures(
+    clean: Ranks, adv: Ranks, *, seed: int = 0, depths: Collection[int] = DEPTHS
+) -> dict[str, dict[str, float]]:
     """The numbers of one attack, in percent, each as {value, low, high, n}.
 
     - `tr@k`, `ir@k`: recall; Wilson interval over images (`clustered_wilson`): the captions of an
@@ -164,10 +170,14 @@ def figures(clean: Ranks, adv: Ranks, *, seed: int = 0) -> dict[str, dict[str, f
     - `tr_drop@k`, `ir_drop@k`: attack success as Co-Attack counts it, clean minus adversarial
       recall in points; bootstrap over images.
     - `tr_lost@k`, `ir_lost@k`: the share of the clean recall that is gone; bootstrap over images.
+
+    A k that is not among `depths` was not attacked for: its numbers are NaN (null in the file).
     """
     found: dict[str, dict[str, float]] = {}
 
     def put(name: str, value: float, bounds: tuple[float, float], n: int) -> None:
+        if int(name.split("@")[1]) not in depths:
+            value, bounds = float("nan"), (float("nan"), float("nan"))
         low, high = bounds
         found[name] = {"value": 100 * value, "low": 100 * low, "high": 100 * high, "n": n}
 

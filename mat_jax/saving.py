@@ -31,6 +31,7 @@ def as_json(results: Mapping[str, Result], matrix: Matrix | None = None) -> dict
             "drop@k": "Co-Attack: clean minus adversarial recall, in points",
             "lost@k": "share of the clean recall that is gone",
             "worst_case": "the largest rank of each query over clean and its members",
+            "null": "no number: R@k of an attack that was not after rank k",
         },
         "models": [
             {
@@ -93,7 +94,9 @@ def _row_json(name: str, result: Result, row: Row) -> dict[str, Any]:
     }
     if row.rounded is not None:
         content["figures_8bit"] = {
-            f"{d}@{k}": 100 * row.rounded.recall(d, k) for d in ("tr", "ir") for k in DEPTHS
+            f"{d}@{k}": 100 * row.rounded.recall(d, k) if k in row.depths else float("nan")
+            for d in ("tr", "ir")
+            for k in DEPTHS
         }
     return content
 

@@ -17,6 +17,12 @@ the sum of their ranks: the largest (#{q in Q_i : r_q(G) > 1}, sum_q r_q(G)) ove
 it was in. The worst-case R@k is the share of queries with w_q <= k over all galleries. It is never
 above the R@k of any of them. The adversary may so choose another gallery for each query; what is
 left where all queries meet in the one gallery of the b_i is reported beside it.
+
+For k above 1 that share is too high: an image whose query stands at rank 2 is in no S_m, so nothing
+pushes it beyond k. It is as attacked for k only where the same images would have been attacked for
+it: where { i : w_q <= k for some q in Q_i } is S_m for every member m. `in_turn` says for which k
+it was so; for the others no number is given. The maximum over attacks that were each run on all
+images needs no such care.
 """
 
 from collections.abc import Callable, Sequence
@@ -108,16 +114,18 @@ def standing(
     tr: Int[np.ndarray, " images"],
     ir: Int[np.ndarray, " captions"],
     owner: Int[np.ndarray, " captions"],
+    k: int = 1,
 ) -> Bool[np.ndarray, " images"]:
-    """Images of which a query still has rank 1: the image itself, or a caption of it.
+    """Images of which a query still has rank k or less: the image itself, or a caption of it.
 
     Args:
         tr: the worst rank of each image's best caption so far.
         ir: the worst rank of each caption's image so far.
         owner: the image each caption belongs to.
+        k: 1 asks who still stands first.
     """
-    captions = np.bincount(owner, weights=ir == 1, minlength=len(tr))
-    return (tr == 1) | (captions > 0)
+    captions = np.bincount(owner, weights=ir <= k, minlength=len(tr))
+    return (tr <= k) | (captions > 0)
 
 
 def damage(
@@ -185,7 +193,8 @@ def in_turn(
     craft: Callable[[Member, np.ndarray, Any], Any],
     judge: Callable[[Any], tuple[np.ndarray, np.ndarray]],
     merge: Merge,
-) -> tuple[State, tuple[int, ...]]:
+    depths: tuple[int, ...] = (1,),
+) -> tuple[State, tuple[int, ...], tuple[int, ...]]:
     """Run attacks one after another, each on the images of which a query still stands.
 
     Args:
@@ -195,15 +204,20 @@ def in_turn(
         craft: `(member, rows, points) -> points`, those of the images `rows` made anew.
         judge: `points -> (tr, ir)`, the ranks in the gallery of these points.
         merge: see `Merge`.
+        depths: the k of R@k that are wanted.
 
     Returns:
-        The worst case after the last member, and how many images each had to attack.
+        The worst case after the last member; how many images each had to attack; and of `depths`
+        those for which the same images would have been attacked.
     """
-    attacked = []
+    attacked: list[int] = []
     for member in members:
         rows = np.flatnonzero(standing(state.tr, state.ir, owner))
         attacked.append(len(rows))
+        deeper = [int(standing(state.tr, state.ir, owner, k).sum()) for k in depths]
+        # Whoever stands first stands among the first k, so equal numbers are equal images.
+        depths = tuple(k for k, count in zip(depths, deeper, strict=True) if count == len(rows))
         if len(rows):
             gallery = craft(member, rows, state.points)
             state = updated(state, gallery, *judge(gallery), owner, merge)
-    return state, tuple(attacked)
+    return state, tuple(attacked), depths
