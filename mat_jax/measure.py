@@ -53,7 +53,9 @@ def evaluate(
     adversarial: attacked images and attacked captions are queries and gallery. Attacked captions
     go as text through the tokenizer and are encoded from scratch, so nothing the attack had in
     memory counts. Ranks and ties: see `tasks.retrieval`. Attack randomness is folded from each
-    image's id, so the result does not depend on `batch_size`.
+    image's id, and what an attack asks of other images it asks of the clean gallery. So the result
+    does not depend on `batch_size`, nor on what fills a last batch, save for DRA and SA-AET under
+    "official", which decide once for a batch as the released programs do; their protocol says so.
 
     The last row of each eps is the worst case: the largest rank of each query in any row of that
     eps, and with a suite in what its members leave of it (`attacks.worst_case`).

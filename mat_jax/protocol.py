@@ -64,6 +64,8 @@ def protocol_of(
         }
         if preset == "official":  # of a word that is several tokens of the language model
             found["combinations"] = COMBINATIONS
+    if of.batchwise and preset == "official":
+        found["one_choice_for"] = "a whole batch, so it depends on the batch size and the filling"
     if passes:
         found["passes_per_image"] = {name: total / images for name, total in passes.items()}
     return found
