@@ -6,10 +6,11 @@ from jaxtyping import Array, Key
 from mat_jax.attacks.encode import embed_texts, unchanged
 from mat_jax.attacks.image import pgd_attack
 from mat_jax.attacks.prefilter import shortlist
+from mat_jax.attacks.states import compared_texts
 from mat_jax.attacks.text import Embed, Objective, Plan, Substituted, kl, plan, substitute
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.data.proposals import COMBINATIONS
-from mat_jax.records import Adversarial, Batch, Words
+from mat_jax.records import Adversarial, Batch, Tokens, Words
 
 
 def bert_attack(
@@ -24,7 +25,8 @@ def bert_attack(
     """Maximise `KL(softmax(e) || softmax(e'))` between clean and adversarial caption embeddings.
 
     At most `threat.words` words a caption, chosen as in `text.substitute` (Li et al. 2020, as used
-    by Co-Attack). No image is used or changed, and no randomness.
+    by Co-Attack). No image is used or changed, and no randomness. `official`: of a model that
+    fuses, e is the raw state of the text tower's first token (`states`).
 
     Args:
         exact: the fast mode: so many substitutes of a word are encoded, those that the gradient
@@ -35,9 +37,32 @@ def bert_attack(
     """
     require_preset(preset)
     words = attackable_words(batch, threat, preset)
-    prepared = plan_captions(model, batch, words, preset, exact=exact)
-    found = attack_captions(model, batch, words, threat, prepared, kl, prepared.clean, exact=exact)
+    prepared, found = changed_captions(model, batch, words, threat, preset, exact=exact)
     return with_captions(unchanged(batch), batch, words, prepared, found, exact=exact)
+
+
+def changed_captions(
+    model,
+    batch: Batch,
+    words: Words,
+    threat: ThreatModel,
+    preset: Preset,
+    *,
+    exact: int | None = None,
+) -> tuple[Plan, Substituted]:
+    """BERT-Attack's walk over the captions, away from what they were; see `bert_attack`.
+
+    The fast mode's gradient is of the unit embedding, so with `exact` that is what is compared.
+    """
+
+    def embed(tokens: Tokens, captions: Array | None) -> Array:
+        return compared_texts(model, tokens, preset if exact is None else "strict")
+
+    prepared = plan_captions(model, batch, words, preset, embed_fn=embed, exact=exact)
+    found = attack_captions(
+        model, batch, words, threat, prepared, kl, prepared.clean, embed_fn=embed, exact=exact
+    )
+    return prepared, found
 
 
 def sep(
