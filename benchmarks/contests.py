@@ -18,7 +18,7 @@ import torch
 import work
 from clock import Program
 from flax import nnx
-from given import TABLES, Given, nchw, nhwc
+from given import Given, nchw, nhwc
 from jaxtyping import Array
 
 from mat_jax import attacks
@@ -38,14 +38,14 @@ from mat_jax.types.arrays import Adversarial
 # Rounding decides between words that matter equally, and the sign of a gradient near zero.
 SAME_CAPTIONS, SAME_COSINE, SAME_PIXELS = 0.9, 5e-3, 5e-3
 THREAT = attacks.ThreatModel(eps=work.EPS, steps=work.SGA_STEPS)
-PRESETS = {"official": "released", "strict": "strict"}  # and the table each reads
+PRESETS = {"official": "official", "strict": "strict"}  # and the table each reads
 KEY = jax.random.key(1)
 PASSES = ("text_forwards", "image_forwards", "image_backwards")
 
 
 def first_pass(model, batch, key, *, threat, preset) -> Adversarial:
     """SGA's first step: every caption away from its clean image."""
-    words = attackable_words(batch, threat)
+    words = attackable_words(batch, threat, preset)
     prepared = plan_captions(model, batch, words, preset)
     image = jnp.broadcast_to(embed_images(model, batch.images)[:, None], prepared.clean.shape)
     found = attack_captions(model, batch, words, threat, prepared, away, image)
@@ -167,7 +167,7 @@ class SGA(Contest):
         )
 
     def agree(self) -> dict[str, Any]:
-        """Run both from the same random draws, and compare the first text pass with each table."""
+        """Run both from the same random draws, and compare the first text pass."""
         given, whole, first = self.given, self.texts.img_guided_attack, []
 
         def listening(*args: Any, **settings: Any) -> list[str]:
@@ -177,15 +177,11 @@ class SGA(Contest):
         given.victim.count.clear()
         with self.drawn(), mock.patch.object(self.texts, "img_guided_attack", listening):
             images, texts = self.released()
-        shares = {}
-        for table in TABLES:
-            found = attacks.compile_attack(
-                first_pass, given.model, threat=THREAT, preset="official"
-            )
-            ours = given.strings(found(given.batch(table), KEY), table)
-            shares[table] = float(np.mean([a == b for a, b in zip(ours, first[0], strict=True)]))
-        report = {"first_pass_same": shares}
-        require(shares["released"] >= SAME_CAPTIONS, "first captions differ", report)
+        found = attacks.compiled(first_pass, given.model, threat=THREAT, preset="official")
+        ours = given.strings(found(given.batch("official"), KEY), "official")
+        share = float(np.mean([a == b for a, b in zip(ours, first[0], strict=True)]))
+        report = {"first_pass_same": share}
+        require(share >= SAME_CAPTIONS, "first captions differ", report)
         return report | self.same(nhwc(images), texts, given.victim.count)
 
     @contextmanager

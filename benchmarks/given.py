@@ -2,50 +2,28 @@
 
 import dataclasses
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import published
 import torch
 import work
 from flax import nnx
-from jaxtyping import Array, Float
 
 from mat_jax import data, models
-from mat_jax.data.substitutes import proposals
 from mat_jax.models import features
 from mat_jax.models.files import SHIPPED
-from mat_jax.types.arrays import Adversarial, Batch, Tokens
+from mat_jax.types.arrays import Adversarial, Batch
 
 MLM = "scenes-bert"
 OPENAI_MERGES = Path("models", "clip_model")  # in SGA's folder: the vocabulary of CLIP
-# In order of what they have taken over from the released programs.
-TABLES = ("shipped", "their stop words", "released")
-
-
-class Unending(nnx.Module):
-    """A masked language model that does not see where a caption ends.
-
-    The released tokenizer writes no [SEP]; ours does, so the model is kept from looking at it.
-    """
-
-    def __init__(self, mlm: models.BertMLM, end: int):
-        self.mlm, self.end = mlm, end
-
-    def logits(self, tokens: Tokens) -> Float[Array, "batch length vocab"]:
-        """Logits of every vocabulary entry."""
-        return self.mlm.logits(tokens._replace(mask=tokens.mask & (tokens.ids != self.end)))
 
 
 class Given:
     """The first images of a corpus with their captions, in the form each side reads.
 
-    `tables` has the candidates of the whole corpus: `strict` of the fixed alignment; and of the
-    official one as the package ships it (`shipped`), with the released programs' stop list
-    (`their stop words`), and with their framing of a caption as well (`released`).
+    `tables` has the candidates of the whole corpus for each preset.
     """
 
     def __init__(
@@ -72,22 +50,13 @@ class Given:
     def _tables(self) -> tuple[dict[str, data.WordTable], float]:
         """All tables, and how many seconds one of them takes, compilation included."""
         mlm, reads = models.load(MLM)
-        blind = Unending(mlm, reads.text_format.end)
         tables, seconds = {}, []
-
-        def build(name: str, alignment: str, model: Any = mlm, words: Iterable[str] = ()) -> None:
+        for name, alignment in (("strict", "fixed"), ("official", "official")):
             before = time.perf_counter()
-            with mock.patch.object(proposals, "STOP_WORDS", words or proposals.STOP_WORDS):
-                tables[name] = data.build_words(
-                    self.corpus.caption_list, self.tokenizer, model, reads, alignment=alignment
-                )
+            tables[name] = data.build_words(
+                self.corpus.caption_list, self.tokenizer, mlm, reads, alignment=alignment
+            )
             seconds.append(time.perf_counter() - before)
-
-        theirs = frozenset(self.sga.filter_words)
-        build("strict", "fixed")
-        build("shipped", "official")
-        build("their stop words", "official", words=theirs)
-        build("released", "official", model=blind, words=theirs)
         return tables, float(np.median(seconds))
 
     def batch(self, table: str) -> Batch:

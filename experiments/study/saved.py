@@ -246,10 +246,12 @@ def summary(result: Result) -> dict[str, Any]:
 
 
 def figures(row: Row) -> dict[str, float]:
-    """R@k both ways, in percent."""
+    """R@k both ways, in percent; no k that the attack was not after."""
     found = {}
     for name in FIGURES:
         direction, k = name.split("@")
+        if int(k) not in row.depths:
+            continue
         found[name] = _short(100 * row.ranks.recall(direction, int(k)))
     return found
 

@@ -3,18 +3,18 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from mat_jax.attacks.embeddings import embed_images, unchanged
+from mat_jax.attacks.embeddings import embed_images, embed_texts, unchanged
 from mat_jax.attacks.images import attack_embeds, with_image_counts
 from mat_jax.attacks.optimizers.early_stopping import Gallery, lost_in
 from mat_jax.attacks.sep import (
-    attack_captions,
     attackable_words,
-    plan_captions,
+    changed_captions,
     with_captions,
 )
+from mat_jax.attacks.states import compared_images, compares_states
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.substitution import kl
-from mat_jax.types.arrays import Adversarial, Batch
+from mat_jax.types.arrays import Adversarial, Batch, unit
 from mat_jax.types.protocols import Model
 
 ALPHA = 3.0
@@ -38,7 +38,10 @@ def co_attack(
     adversarial captions, all on the unit sphere (Co-Attack equations 5 to 7, unimodal case).
 
     `official`: the released loop attacks an image once for each of its captions and keeps the
-    last, so the image is attacked against its last caption only; one-sided start, last iterate.
+    last, so the image is attacked against its last caption only; one-sided start, last iterate. Of
+    a model that fuses it compares the first tokens' states before projection (`states`): raw in
+    the first term and in the captions' attack, of unit length in the second. Where image and text
+    states are not of one width, as the program needs them, the second keeps the unit embeddings.
 
     Args:
         alpha: weight of the captions.
@@ -48,22 +51,34 @@ def co_attack(
         ValueError: the batch carries no words to substitute.
     """
     require_preset(preset)
-    words = attackable_words(batch, threat)
-    prepared = plan_captions(model, batch, words, preset)
-    found = attack_captions(model, batch, words, threat, prepared, kl, prepared.clean)
+    words = attackable_words(batch, threat, preset)
+    prepared, found = changed_captions(model, batch, words, threat, preset)
+    clean = compared_images(model, batch.images, preset)
+    raw, width, captions = compares_states(model, preset), clean.shape[-1], found.unit
+    apart = captions.shape[-1] != width
+    if raw:
+        captions = embed_texts(model, found.tokens) if apart else unit(captions)
 
-    clean = embed_images(model, batch.images)
+    def embed(images: Array) -> Array:
+        """What is compared with the clean image, and behind it what is with captions if another."""
+        states = compared_images(model, images, preset)
+        return jnp.concatenate([states, embed_images(model, images)], axis=-1) if apart else states
+
     weights = last_caption(batch.present) if preset == "official" else batch.present
     weights = weights.astype(jnp.float32)
     weights = weights / jnp.maximum(jnp.sum(weights, axis=-1, keepdims=True), 1.0)
 
     def value(embeds: Array, rows: Array) -> Array:
-        texts = found.unit[rows]
-        across = kl(texts, jnp.broadcast_to(embeds[:, None], texts.shape))
-        return kl(clean[rows], embeds) + alpha * jnp.sum(weights[rows] * across, axis=-1)
+        texts = captions[rows]
+        states, near = embeds[:, :width], embeds[:, width:] if apart else embeds
+        near = unit(near) if raw and not apart else near
+        across = kl(texts, jnp.broadcast_to(near[:, None], texts.shape))
+        return kl(clean[rows], states) + alpha * jnp.sum(weights[rows] * across, axis=-1)
 
     lost = lost_in(gallery, found.unit, batch.present, batch.ids)
-    images, gradients = attack_embeds(model, value, batch, key, threat, preset, lost_fn=lost)
+    images, gradients = attack_embeds(
+        model, value, batch, key, threat, preset, lost_fn=lost, embed_fn=embed
+    )
     result = unchanged(batch)._replace(images=images)
     result = with_image_counts(result, threat, preset, gradients=gradients)
     return with_captions(result, batch, words, prepared, found)

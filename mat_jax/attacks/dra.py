@@ -103,7 +103,7 @@ def guided(
         trials_stay: the points tried are held to the ball in `official` too.
     """
     require_preset(preset)
-    words = attackable_words(batch, threat)
+    words = attackable_words(batch, threat, preset)
     prepared = plan_captions(model, batch, words, preset)
 
     def captions_against(embed: Array):

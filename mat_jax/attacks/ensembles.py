@@ -17,6 +17,12 @@ the sum of their ranks: the largest (#{q in Q_i : r_q(G) > 1}, sum_q r_q(G)) ove
 it was in. The worst-case R@k is the share of queries with w_q <= k over all galleries. It is never
 above the R@k of any of them. The adversary may so choose another gallery for each query; what is
 left where all queries meet in the one gallery of the b_i is reported beside it.
+
+For k above 1 that share is too high: an image whose query stands at rank 2 is in no S_m, so nothing
+pushes it beyond k. It is as attacked for k only where the same images would have been attacked for
+it: where { i : w_q <= k for some q in Q_i } is S_m for every member m. `in_turn` says for which k
+it was so; for the others no number is given. The maximum over attacks that were each run on all
+images needs no such care.
 """
 
 from collections.abc import Callable, Sequence
@@ -105,17 +111,21 @@ Damage = Int[np.ndarray, "examples 2"]
 
 
 def standing(
-    places: Int[np.ndarray, " queries"], owner: Int[np.ndarray, " queries"], examples: int
+    places: Int[np.ndarray, " queries"],
+    owner: Int[np.ndarray, " queries"],
+    examples: int,
+    k: int = 1,
 ) -> Bool[np.ndarray, " examples"]:
-    """Examples of which a query still has rank 1.
+    """Examples of which a query still has rank k or less.
 
     Args:
         places: the worst rank of each query so far.
         owner: the example each query belongs to; of an image in retrieval, the image's own query
             and those of its captions.
         examples: how many there are.
+        k: 1 asks who still stands first.
     """
-    return np.bincount(owner, weights=places == 1, minlength=examples) > 0
+    return np.bincount(owner, weights=places <= k, minlength=examples) > 0
 
 
 def damage(
@@ -178,7 +188,8 @@ def in_turn(
     craft: Callable[[Member, np.ndarray, Any], Any],
     judge: Callable[[Any], np.ndarray],
     merge: Merge,
-) -> tuple[State, tuple[int, ...]]:
+    depths: tuple[int, ...] = (1,),
+) -> tuple[State, tuple[int, ...], tuple[int, ...]]:
     """Run attacks one after another, each on the examples of which a query still stands.
 
     Args:
@@ -188,15 +199,20 @@ def in_turn(
         craft: `(member, rows, points) -> points`, those of the examples `rows` made anew.
         judge: `points -> [queries]`, the ranks in the gallery of these points.
         merge: see `Merge`.
+        depths: the k of R@k that are wanted.
 
     Returns:
-        The worst case after the last member, and how many examples each had to attack.
+        The worst case after the last member; how many examples each had to attack; and of `depths`
+        those for which the same examples would have been attacked.
     """
     attacked, examples = [], len(state.damage)
     for member in members:
         rows = np.flatnonzero(standing(state.places, owner, examples))
+        deeper = [int(standing(state.places, owner, examples, k).sum()) for k in depths]
+        # Whoever stands first stands among the first k, so equal numbers are equal examples.
+        depths = tuple(k for k, count in zip(depths, deeper, strict=True) if count == len(rows))
         attacked.append(len(rows))
         if len(rows):
             gallery = craft(member, rows, state.points)
             state = updated(state, gallery, judge(gallery), owner, examples, merge)
-    return state, tuple(attacked)
+    return state, tuple(attacked), depths

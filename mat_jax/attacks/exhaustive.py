@@ -37,7 +37,7 @@ def exhaustive_attack(
     passes a caption in the place of their `1 + open words + candidates`.
 
     With `threat.words` k above 1, k - 1 words are replaced beforehand one by one, each the best of
-    all away from the clean image. Both presets are the same.
+    all away from the clean image. Both presets are the same, each on its table.
 
     Args:
         gallery: stop at an image that is lost in it (`early.lost_in`, of the captions that are best
@@ -47,7 +47,8 @@ def exhaustive_attack(
         ValueError: the batch carries no words to substitute.
     """
     require_preset(preset)
-    words = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), attackable_words(batch, threat))
+    words = attackable_words(batch, threat, preset)
+    words = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), words)
     captions = batch.present.shape
     if not threat.words:
         words = words._replace(substitute_lengths=jnp.zeros_like(words.substitute_lengths))

@@ -48,7 +48,7 @@ def co_attack_fused(
     """
     require_preset(preset)
     reader = require_fusion(model)
-    words = attackable_words(batch, threat)
+    words = attackable_words(batch, threat, preset)
     embed_fn = pair_encoder(reader, batch.images, batch.present.shape[1])
     prepared = plan_captions(model, batch, words, preset, embed_fn=embed_fn)
     found = attack_captions(
@@ -92,7 +92,7 @@ def match_attack(
     """
     require_preset(preset)
     reader = require_fusion(model)
-    words = attackable_words(batch, threat)
+    words = attackable_words(batch, threat, preset)
     captions = batch.present.shape[1]
 
     def objective(image: Array, pair: Array) -> Array:

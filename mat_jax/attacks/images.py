@@ -12,6 +12,7 @@ from mat_jax.attacks.optimizers.auto_pgd import apgd
 from mat_jax.attacks.optimizers.early_stopping import Gallery, Lost, lost_in, pgd_until_lost
 from mat_jax.attacks.optimizers.projected_gradient import Loss, NoisyLoss, example_keys, fgsm, pgd
 from mat_jax.attacks.optimizers.square_search import square
+from mat_jax.attacks.states import compared_images
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.types.arrays import Adversarial, Batch
 from mat_jax.types.protocols import Model
@@ -41,20 +42,21 @@ def pgd_attack(
 ) -> Adversarial:
     """Maximise `KL(softmax(e) || softmax(e'))` between the clean and adversarial image embeddings.
 
-    e is on the unit sphere. This is the image half of Sep-Attack ("adv 2" of the released
-    Co-Attack; Zhang et al. 2022); no caption is used or changed.
+    e is on the unit sphere; under `official`, of a model that fuses, it is the raw state of the
+    image tower's first token (`states`). This is the image half of Sep-Attack ("adv 2" of the
+    released Co-Attack; Zhang et al. 2022); no caption is used or changed.
 
     Args:
         gallery: stop at an image that is lost in it (`early.lost_in`); None takes every step.
     """
     require_preset(preset)
-    clean = embed_images(model, batch.images)
+    clean = compared_images(model, batch.images, preset)
     lost = None
     if gallery is not None:
         lost = lost_in(gallery, embed_texts(model, batch.tokens), batch.present, batch.ids)
     images, gradients = attack_embeds(
         model, lambda embeds, rows: kl(clean[rows], embeds), batch, key, threat, preset,
-        lost_fn=lost,
+        lost_fn=lost, embed_fn=lambda images: compared_images(model, images, preset),
     )  # fmt: skip
     result = unchanged(batch)._replace(images=images)
     if gallery is not None:
@@ -254,17 +256,21 @@ def attack_embeds(
     one_sided: bool = True,
     views_fn: Views | None = None,
     lost_fn: Lost | None = None,
+    embed_fn: Callable[[Array], Array] | None = None,
 ) -> tuple[Array, Int[Array, " batch"]]:
     """`attack_images` for an objective of the image's embedding, and the gradients each took.
 
-    With `views_fn` the sum over the views is climbed, and the image itself is judged. With
+    `embed_fn` is what the objective is handed of images; None is their unit embedding. With
+    `views_fn` the sum over the views is climbed, and the image itself is judged. With
     `lost_fn` an image goes on only until it is lost (`early.pgd_until_lost`).
     """
+
+    embed = embed_fn or (lambda images: embed_images(model, images))
 
     def look(images: Array, keys: Array, rows: Array) -> tuple[Array, Array, Array]:
         views = images[None] if views_fn is None else views_fn(images, keys)
         count, examples = views.shape[:2]
-        embeds = embed_images(model, views.reshape(-1, *images.shape[1:]))
+        embeds = embed(views.reshape(-1, *images.shape[1:]))
         values = value_fn(embeds, jnp.tile(rows, count)).reshape(count, examples)
         plain = jax.lax.stop_gradient(embeds[:examples])
         return jnp.sum(values, axis=0), jax.lax.stop_gradient(values[0]), plain
@@ -272,7 +278,7 @@ def attack_embeds(
     every = jnp.arange(batch.images.shape[0])
     if lost_fn is None:
         images = attack_images(
-            lambda images: value_fn(embed_images(model, images), every),
+            lambda images: value_fn(embed(images), every),
             batch,
             key,
             threat,
@@ -293,7 +299,7 @@ def attack_embeds(
         return climbed, value, lost_fn(plain, rows)
 
     def judge(images: Array) -> tuple[Array, Array]:
-        embeds = embed_images(model, images)
+        embeds = embed(images)
         return value_fn(embeds, every), lost_fn(embeds, every)
 
     return pgd_until_lost(

@@ -39,7 +39,8 @@ class Attack(NamedTuple):
         fuses: it needs a model that reads image and text together.
         norms: in which it works.
         stops: handed a `gallery` (`early.Gallery`), it leaves images that are lost in it.
-        gallery: it needs one.
+        gallery: it is handed one.
+        batchwise: under `official` it decides once for a whole batch, as the released program does.
         searches: it takes no gradient: what others call steps are its proposals.
     """
 
@@ -57,6 +58,7 @@ class Attack(NamedTuple):
     norms: tuple[str, ...] = ("linf", "l2")
     stops: bool = False
     gallery: bool = False
+    batchwise: bool = False
     searches: bool = False
 
 
@@ -103,11 +105,22 @@ ATTACKS = {
         step_size=sga_step_size,
         stops=True,
     ),
-    "dra": _both(dra_attack, "DRA", contains=("pgd", "bert_attack"), step_size=sga_step_size),
-    "sa_aet": _both(
-        sa_aet_attack, "SA-AET", contains=("pgd", "bert_attack"), step_size=sga_step_size
+    "dra": _both(
+        dra_attack,
+        "DRA",
+        contains=("pgd", "bert_attack"),
+        step_size=sga_step_size,
+        batchwise=True,
     ),
-    "vlp_attack": _both(vlp_attack, "VLP-attack", step_size=vlp_step_size),
+    "sa_aet": _both(
+        sa_aet_attack,
+        "SA-AET",
+        contains=("pgd", "bert_attack"),
+        step_size=sga_step_size,
+        gallery=True,
+        batchwise=True,
+    ),
+    "vlp_attack": _both(vlp_attack, "VLP-attack", step_size=vlp_step_size, gallery=True),
     "co_attack_fused": _both(co_attack_fused, "Co-Attack (fused)", fuses=True),
     "match": _both(match_attack, "match score", step_size=sga_step_size, fuses=True),
     "leaf": Attack(leaf_attack, "LEAF", on_text=True, usual=False, characters=True),

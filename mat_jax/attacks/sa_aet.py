@@ -1,13 +1,17 @@
 """SA-AET (Jia et al. 2025): DRA nearer the clean image, and blind to what all captions share."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from mat_jax.attacks.dra import MIX, SAMPLES, guided, weights
 from mat_jax.attacks.embeddings import embed_texts
+from mat_jax.attacks.optimizers.early_stopping import Gallery
 from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.types.arrays import Adversarial, Batch
 from mat_jax.types.protocols import Model
+
+SHARE = 0.4  # of the test set's captions, whose common direction the released program takes
 
 
 def sa_aet_attack(
@@ -18,6 +22,7 @@ def sa_aet_attack(
     threat: ThreatModel,
     preset: Preset = "strict",
     shared: Float[Array, " embed"] | None = None,
+    gallery: Gallery | None = None,
     samples: int = SAMPLES,
 ) -> Adversarial:
     """DRA with two changes (released code; presets as there).
@@ -28,14 +33,22 @@ def sa_aet_attack(
       matrix of caption embeddings. A direction that all captions have tells none of them apart.
 
     Args:
-        shared: u, from `shared_direction` over a corpus of your choice: with it the result does
-            not depend on the batch. None takes the clean captions of the batch. (The released
-            code takes 40 % of the test set's.)
+        shared: u, from `shared_direction` over a corpus of your choice. None takes the captions of
+            the gallery.
+        gallery: its clean captions give u: under `strict` all of them; under `official` 40 %, drawn
+            by the key, as the released code draws them from the test set (it draws anew for every
+            batch). None takes those of the batch, on which the result then depends.
+        samples: points tried at each step.
 
     Raises:
         ValueError: the batch carries no words to substitute.
     """
-    if shared is None:
+    if shared is None and gallery is not None:
+        count = gallery.texts.shape[0]
+        some = max(1, round(SHARE * count)) if preset == "official" else count
+        drawn = jax.random.permutation(jax.random.fold_in(key, count), count) < some
+        shared = shared_direction(gallery.texts, drawn)
+    elif shared is None:
         shared = shared_direction(embed_texts(model, batch.tokens), batch.present)
     axis = shared
     return guided(

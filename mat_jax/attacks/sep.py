@@ -5,6 +5,7 @@ from jaxtyping import Array, Key
 
 from mat_jax.attacks.embeddings import embed_texts, unchanged
 from mat_jax.attacks.images import pgd_attack
+from mat_jax.attacks.states import compared_texts
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.gradient_shortlist import shortlist
 from mat_jax.attacks.words.substitution import (
@@ -16,7 +17,8 @@ from mat_jax.attacks.words.substitution import (
     plan,
     substitute,
 )
-from mat_jax.types.arrays import Adversarial, Batch, Words
+from mat_jax.data.substitutes.proposals import COMBINATIONS
+from mat_jax.types.arrays import Adversarial, Batch, Tokens, Words
 from mat_jax.types.protocols import Model
 
 
@@ -32,7 +34,8 @@ def bert_attack(
     """Maximise `KL(softmax(e) || softmax(e'))` between clean and adversarial caption embeddings.
 
     At most `threat.words` words a caption, chosen as in `text.substitute` (Li et al. 2020, as used
-    by Co-Attack). No image is used or changed, and no randomness.
+    by Co-Attack). No image is used or changed, and no randomness. `official`: of a model that
+    fuses, e is the raw state of the text tower's first token (`states`).
 
     Args:
         exact: the fast mode: so many substitutes of a word are encoded, those that the gradient
@@ -42,10 +45,33 @@ def bert_attack(
         ValueError: the batch carries no words to substitute.
     """
     require_preset(preset)
-    words = attackable_words(batch, threat)
-    prepared = plan_captions(model, batch, words, preset, exact=exact)
-    found = attack_captions(model, batch, words, threat, prepared, kl, prepared.clean, exact=exact)
+    words = attackable_words(batch, threat, preset)
+    prepared, found = changed_captions(model, batch, words, threat, preset, exact=exact)
     return with_captions(unchanged(batch), batch, words, prepared, found, exact=exact)
+
+
+def changed_captions(
+    model: Model,
+    batch: Batch,
+    words: Words,
+    threat: ThreatModel,
+    preset: Preset,
+    *,
+    exact: int | None = None,
+) -> tuple[Plan, Substituted]:
+    """BERT-Attack's walk over the captions, away from what they were; see `bert_attack`.
+
+    The fast mode's gradient is of the unit embedding, so with `exact` that is what is compared.
+    """
+
+    def embed(tokens: Tokens, captions: Array | None) -> Array:
+        return compared_texts(model, tokens, preset if exact is None else "strict")
+
+    prepared = plan_captions(model, batch, words, preset, embed_fn=embed, exact=exact)
+    found = attack_captions(
+        model, batch, words, threat, prepared, kl, prepared.clean, embed_fn=embed, exact=exact
+    )
+    return prepared, found
 
 
 def sep_attack(
@@ -62,14 +88,19 @@ def sep_attack(
     return text._replace(images=image.images, stats={**image.stats, **text.stats})
 
 
-def attackable_words(batch: Batch, threat: ThreatModel) -> Words:
-    """The words of the batch with at most `threat.candidates` substitutes each."""
+def attackable_words(batch: Batch, threat: ThreatModel, preset: Preset = "strict") -> Words:
+    """The words of the batch with at most `threat.candidates` substitutes each.
+
+    `official`: at most 24 where that is more, for the released programs count by kind of word. A
+    table of the official alignment holds `candidates` for a word of one piece and up to 24 for one
+    of several, so it must be built with the threat's `candidates`.
+    """
     if batch.words is None:
         raise ValueError(
             "this attack changes words but the batch carries none: prepare the corpus with a "
             "word table from data.build_words"
         )
-    most = threat.candidates
+    most = max(threat.candidates, COMBINATIONS) if preset == "official" else threat.candidates
     return batch.words._replace(
         substitutes=batch.words.substitutes[..., :most, :],
         substitute_lengths=batch.words.substitute_lengths[..., :most],

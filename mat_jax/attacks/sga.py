@@ -60,7 +60,7 @@ def sga_attack(
         ValueError: the batch carries no words to substitute.
     """
     require_preset(preset)
-    words = attackable_words(batch, threat)
+    words = attackable_words(batch, threat, preset)
     prepared = plan_captions(model, batch, words, preset, exact=exact)
 
     def captions_against(images: Array):

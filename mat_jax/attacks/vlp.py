@@ -2,9 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from mat_jax.attacks.embeddings import embed_images, embed_texts, unchanged
+from mat_jax.attacks.optimizers.early_stopping import Gallery
 from mat_jax.attacks.optimizers.projected_gradient import example_keys, fold
 from mat_jax.attacks.optimizers.projections import inside, project, uphill
 from mat_jax.attacks.optimizers.views import scale_views
@@ -23,6 +24,7 @@ COPIES = 7  # randomly resized copies whose gradients are averaged
 SMALLEST = 0.9  # of their sides
 OFTEN = 0.5  # how often a copy is resized at all
 DECAY = 1.0  # of the momentum
+PAIR = 2**20  # folded into an image's key for its negative: no start has so high a number
 
 
 def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
@@ -38,8 +40,9 @@ def vlp_attack(
     threat: ThreatModel,
     preset: Preset = "strict",
     copies: int = COPIES,
+    gallery: Gallery | None = None,
 ) -> Adversarial:
-    """Maximise InfoNCE losses of the pair, with another pair of the batch as the negative.
+    """Maximise InfoNCE losses of the pair, with another pair of the gallery as the negative.
 
     `nce(a, P, n) = log(1 + exp(cos(a, n) / T) / sum_p exp(cos(a, p) / T))`
 
@@ -51,26 +54,34 @@ def vlp_attack(
     From the paper's idea and settings; the released program does not run. Two things are ours:
     the paper lets words drift over a whole vocabulary and holds them by penalties, here they keep
     to the threat's budget and candidates; and for its translated captions and turned images there
-    stand the other captions of the image and its resized views. The other pair is the one
-    before it in the batch, so results depend on the batch; a batch of one has no negative.
+    stand the other captions of the image and its resized views. The other pair, a clean image with
+    its first caption, is drawn for each image by its key, so that the batch does not matter.
 
     `official`: start on one side of the image, last point. `strict`: both sides, best point.
+
+    Args:
+        copies: resized copies whose gradients are averaged.
+        gallery: what the negative is drawn from. None takes the pair before it in the batch, on
+            which the result then depends. One image alone has no negative.
 
     Raises:
         ValueError: the batch carries no words to substitute.
     """
     require_preset(preset)
     official = preset == "official"
-    words = attackable_words(batch, threat)
+    words = attackable_words(batch, threat, preset)
     prepared = plan_captions(model, batch, words, preset)
     clean = batch.images.astype(jnp.float32)
     keys = example_keys(key, batch.ids)
     views = jax.lax.map(lambda one: embed_images(model, one), scale_views(clean, keys))
     views = views.swapaxes(0, 1)
     texts = embed_texts(model, batch.tokens)
-    alone = jnp.full(clean.shape[:1], clean.shape[0] == 1)
-    other_image = jnp.roll(views[:, 0], 1, axis=0)
-    other_text = jnp.roll(texts[:, 0], 1, axis=0)
+    if gallery is None:
+        alone = jnp.full(clean.shape[:1], clean.shape[0] == 1)
+        other_image = jnp.roll(views[:, 0], 1, axis=0)
+        other_text = jnp.roll(texts[:, 0], 1, axis=0)
+    else:
+        other_image, other_text, alone = drawn_pairs(gallery, batch.ids, keys)
     everything = jnp.ones(views.shape[:2], bool)
 
     def captions_against(near: Array):
@@ -78,7 +89,7 @@ def vlp_attack(
         reference = jnp.broadcast_to(
             pack.reshape(len(pack), 1, -1), (*batch.present.shape, pack[0].size)
         )
-        one = jnp.broadcast_to(alone[0], ())
+        one = jnp.all(alone)  # of one gallery: all images or none
 
         def objective(reference: Array, units: Array) -> Array:
             pack = reference.reshape(*reference.shape[:-1], -1, units.shape[-1])
@@ -138,6 +149,22 @@ def vlp_attack(
     for name, count in (("image_forwards", forwards), ("image_backwards", rounds * copies)):
         result.stats[name] = jnp.full(len(clean), count, jnp.int32)
     return with_captions(result, batch, words, prepared, after, before)
+
+
+def drawn_pairs(
+    gallery: Gallery, ids: Int[Array, " batch"], keys: Key[Array, " batch"]
+) -> tuple[Float[Array, "batch embed"], Float[Array, "batch embed"], Bool[Array, " batch"]]:
+    """For each image another one of the gallery, each as likely, and that one's first caption.
+
+    Returns:
+        Their clean embeddings, and whether there is no other image.
+    """
+    others = gallery.image_ids[None, :] != ids[:, None]
+    odds = jnp.where(others, 0.0, -jnp.inf)
+    own = jax.vmap(lambda key: jax.random.fold_in(key, PAIR))(keys)
+    row = jax.vmap(jax.random.categorical)(own, odds)
+    text = jnp.argmax(gallery.text_ids[None, :] == gallery.image_ids[row][:, None], axis=1)
+    return gallery.images[row], gallery.texts[text], ~jnp.any(others, axis=1)
 
 
 def nce(

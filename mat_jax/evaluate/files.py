@@ -22,13 +22,15 @@ def as_json(results: Mapping[str, Result], matrix: Matrix | None = None) -> dict
     content = {
         "task": first.task.name,
         "unit": "percent",
-        "intervals": "95 %: Wilson for recall and asr, bootstrap over images for drop and lost",
+        "intervals": "95 %, over examples: Wilson for shares and asr, with the queries of an "
+        "example counted as alike as they are; bootstrap for drop and lost",
         "definitions": {
             **first.task.definitions,
             "asr@k": "SGA: share of the queries right when clean that fail under attack",
             "drop@k": "Co-Attack: clean minus adversarial share, in points",
             "lost@k": "share of the clean share that is gone",
             "worst_case": "the largest rank of each query over clean and its members",
+            "null": "no number: a figure @k of an attack that was not after rank k",
         },
         "models": [
             {
@@ -91,7 +93,7 @@ def _row_json(name: str, result: Result, row: Row) -> dict[str, Any]:
     }
     if row.rounded is not None:
         content["figures_8bit"] = {
-            f"{kind}@{k}": 100 * row.rounded.recall(kind, k)
+            f"{kind}@{k}": 100 * row.rounded.recall(kind, k) if k in row.depths else float("nan")
             for kind in row.rounded.kinds
             for k in result.task.depths
         }

@@ -136,9 +136,21 @@ class Bench:
                 checks=dict(crafted.checks),
                 sights=self.sights(points),
                 seconds=made + time.perf_counter() - start,
+                depths=self.depths([attack]),
             )
             measured.append((row, points))
         return measured
+
+    def depths(self, attacks: Sequence[str]) -> tuple[int, ...]:
+        """The k that the figures are as attacked for, of attacks each run on all examples.
+
+        One that leaves an image with `stop_beyond` clean others before the right answer says
+        nothing of k near that: half of it is room for what the attacked gallery gives back.
+        """
+        beyond = self.evaluation.stop_beyond
+        if not beyond or not any(ATTACKS[attack].stops for attack in attacks):
+            return self.task.depths
+        return tuple(k for k in self.task.depths if k == 1 or 2 * k <= beyond)
 
     def label(self, attack: str, threat: ThreatModel) -> str:
         """The folder of an attack's batches in the store."""

@@ -9,6 +9,7 @@ from mat_jax.attacks import ThreatModel
 from mat_jax.attacks.characters import POSITIONS
 from mat_jax.attacks.fused import require_fusion
 from mat_jax.attacks.threat import Preset
+from mat_jax.data.substitutes.proposals import COMBINATIONS
 from mat_jax.evaluate.results import eps_text
 from mat_jax.evaluate.tasks.base import Examples, Task
 from mat_jax.types.protocols import Model
@@ -72,6 +73,10 @@ def protocol_of(
             "candidates": threat.candidates,
             "constraint": threat.constraint,
         }
+        if preset == "official":  # of a word that is several tokens of the language model
+            found["combinations"] = COMBINATIONS
+    if of.batchwise and preset == "official":
+        found["one_choice_for"] = "a whole batch, so it depends on the batch size and the filling"
     if passes:
         found["passes_per_image"] = {name: total / images for name, total in passes.items()}
     return found

@@ -45,6 +45,9 @@ class Row:
         language: how far from the clean captions those are, see `evaluate.language.language_of`.
         seconds: wall-clock time of the attack and the encoding, compilation included.
         checks: measured invariants, for example the largest |delta|.
+        depths: the k that the figures are as attacked for. A suite that leaves an image whose
+            queries are no longer first, and a run that stops early, say too much of others: no
+            figure is given.
         sights: for the report, or None.
     """
 
@@ -58,6 +61,7 @@ class Row:
     language: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     checks: Mapping[str, Any] = field(default_factory=dict)
+    depths: tuple[int, ...] = (1, 5, 10)
     sights: Sights | None = None
 
     @property
@@ -155,7 +159,7 @@ class Result:
     def figures(self, row: Row) -> Figures:
         """Every number of a row, in percent, with its 95 % interval and its n."""
         seed = int(self.protocol.get("seed", 0))
-        return self.task.figures(self.clean.ranks, row.ranks, seed=seed)
+        return self.task.figures(self.clean.ranks, row.ranks, after=row.depths, seed=seed)
 
 
 Matrix = Mapping[str, Mapping[str, Result]]  # surrogate -> target -> what was measured

@@ -59,7 +59,6 @@ def evaluate(
     For each attack, every example with all its texts is attacked, and then all sides are
     adversarial: in retrieval attacked images and attacked captions are queries and gallery.
     Attacked texts go as text through the tokenizer and are encoded from scratch, so nothing the
-    attack had in memory counts. Attack randomness is folded from each image's id.
 
     The last row of each eps is the worst case: the largest rank of each query in any row of that
     eps, and with a suite in what its members leave of it (`attacks.ensembles`).
@@ -264,7 +263,7 @@ def _shallow(bench: Bench) -> tuple[str, ...]:
         return ()
     return (
         f"Images were left with {beyond} clean others before the right answer: R@k is "
-        f"as attacked for k well below that, and R@{deepest} may be too high.",
+        f"as attacked for k well below that, and R@{deepest} of such attacks is not given.",
     )
 
 
@@ -295,7 +294,7 @@ def _result(
             "crafted_on": "the model itself" if white_box else "a surrogate",
             "preset": evaluation.preset,
             "dtype": computes_in(target.model),
-            "interval": "95 %",
+            "interval": "95 %, over images",
             "batch_size": bench.batch_size,
             **beyond,
             "seed": evaluation.seed,

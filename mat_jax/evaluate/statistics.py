@@ -6,9 +6,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+from mat_jax.evaluate.clustered import LEVEL, clustered_wilson
 from mat_jax.evaluate.ranks import Ranks, attack_success, drop, lost_share
 
-LEVEL = 0.95
 # `tr@1` -> {value, low, high, n}.
 Figures = Mapping[str, Mapping[str, float]]
 
@@ -95,27 +95,44 @@ def _in_percent(value: float, bounds: tuple[float, float], n: int) -> dict[str, 
 
 
 def ranked_figures(
-    clean: Ranks, adv: Ranks, *, depths: Sequence[int] = (1, 5, 10), seed: int = 0
+    clean: Ranks,
+    adv: Ranks,
+    *,
+    depths: Sequence[int] = (1, 5, 10),
+    after: Sequence[int] | None = None,
+    seed: int = 0,
 ) -> Figures:
     """The numbers of one attack, in percent, each as {value, low, high, n}.
 
-    - `kind@k` (`tr@1`): recall; Wilson interval over the queries.
-    - `kind_asr@k`: attack success as SGA counts it, the share of the queries right when
-      clean that fail under attack; n is how many were right; Wilson interval.
-    - `kind_drop@k`: attack success as Co-Attack counts it, clean minus adversarial
-      recall in points; bootstrap over images.
-    - `kind_lost@k`: the share of the clean recall that is gone; bootstrap over images.
+    - `kind@k` (`tr@1`): recall; Wilson interval over examples (`clustered_wilson`): the captions
+      of an image are not independent.
+    - `kind_asr@k`: attack success as SGA counts it, the share of the queries right when clean that
+      fail under attack; n is how many were right; the same interval.
+    - `kind_drop@k`: attack success as Co-Attack counts it, clean minus adversarial recall in
+      points; bootstrap over examples.
+    - `kind_lost@k`: the share of the clean recall that is gone; bootstrap over examples.
+
+    Args:
+        clean, adv: ranks of the queries without and under attack.
+        depths: the k.
+        after: those of them that the attack was after; the numbers of others are NaN (null in the
+            file). None is all.
+        seed: of the bootstrap.
     """
     found: dict[str, dict[str, float]] = {}
+    given = depths if after is None else after
 
     def put(name: str, value: float, bounds: tuple[float, float], n: int) -> None:
+        if int(name.split("@")[1]) not in given:
+            value, bounds = float("nan"), (float("nan"), float("nan"))
         found[name] = _in_percent(value, bounds, n)
 
     for kind in adv.kinds:
-        ranks = adv[kind]
+        ranks, owner = adv[kind], adv.owners[kind]
         for k in depths:
-            right = int((ranks <= k).sum())
-            put(f"{kind}@{k}", right / len(ranks), wilson(right, len(ranks)), len(ranks))
+            right = ranks <= k
+            bounds = clustered_wilson(right, owner)
+            put(f"{kind}@{k}", float(np.mean(right)), bounds, len(ranks))
     if adv is clean:
         return found
     statistics: tuple[tuple[str, Callable, Callable], ...] = (
@@ -123,11 +140,13 @@ def ranked_figures(
         ("lost", lost_share, lambda before, after: (before - after) / before),
     )
     for kind in adv.kinds:
-        n = len(adv[kind])
+        n, owner = len(adv[kind]), adv.owners[kind]
         for k in depths:
             fallen, right = attack_success(clean, adv, kind, k)
             share = fallen / right if right else float("nan")
-            put(f"{kind}_asr@{k}", share, wilson(fallen, right), right)
+            before = clean[kind] <= k
+            lost = adv[kind][before] > k
+            put(f"{kind}_asr@{k}", share, clustered_wilson(lost, owner[before]), right)
             for name, value, resampled in statistics:
                 bounds = paired_bootstrap(clean, adv, kind, resampled, k, seed=seed)
                 put(f"{kind}_{name}@{k}", value(clean, adv, kind, k), bounds, n)

@@ -24,9 +24,10 @@ TOLD = ("steps", "proposals", "restarts", "passes_per_image")
 def worst_of(measured: Sequence[Row], threat: ThreatModel, owner: np.ndarray) -> Row:
     """The worst case over the rows of one table: the largest rank of each query in any of them.
 
-    It costs nothing: every attack was measured on all images anyway. The captions are, for each
-    image, those of the row that did it the most damage; there is no one gallery of all of them,
-    so there are no sights.
+    It costs nothing: every attack was measured on all images anyway. So it is as attacked for every
+    k that all of them are; one that left images early is not for all (`results.Row`). The captions
+    are, for each image, those of the row that did it the most damage. There is no one gallery of
+    all of them, so there are no sights.
 
     Args:
         measured: the clean row, and those of the attacks at one eps or on captions only.
@@ -59,6 +60,7 @@ def worst_of(measured: Sequence[Row], threat: ThreatModel, owner: np.ndarray) ->
         changed=float(np.mean(state.points != np.array(measured[0].captions, object))),
         seconds=sum(row.seconds for row in measured),
         checks={"largest_delta": _farthest(measured)},
+        depths=_common(measured),
     )
 
 
@@ -107,9 +109,18 @@ def worst_of_suite(
         return ranks.flat[0]
 
     queries = measured[0].ranks.flat[1]
-    state, attacked = in_turn(left, state, queries, craft=craft, judge=judge, merge=_merge(owner))
+    state, attacked, depths = in_turn(
+        left,
+        state,
+        queries,
+        craft=craft,
+        judge=judge,
+        merge=_merge(owner),
+        depths=bench.task.depths,
+    )
     judge(state.points)
     last = judged[-1][0]
+    after = bench.depths([one.attack for one in left])
     captions = tuple(state.points.captions)
     told = [_as_member(row) for row in measured[1:]]
     # Members that nothing was left for are the last ones.
@@ -133,6 +144,7 @@ def worst_of_suite(
         language=bench.examples.language(captions, bench.encoder),
         seconds=sum(row.seconds for row in measured) + time.perf_counter() - start,
         checks=checks,
+        depths=tuple(k for k in depths if k in _common(measured) and k in after),
         sights=bench.sights(state.points),
     )
 
@@ -193,6 +205,11 @@ def _measured(member: Member, threat: ThreatModel, preset: Preset, rows: Sequenc
     """Whether one of the rows is this member, on all images."""
     same = protocol_of(member.attack, member.threat(threat), preset, 1, {})
     return any({**row.protocol, **same} == row.protocol for row in rows)
+
+
+def _common(rows: Sequence[Row]) -> tuple[int, ...]:
+    """The k that the figures of all rows are as attacked for."""
+    return tuple(k for k in rows[0].depths if all(k in row.depths for row in rows))
 
 
 def _as_member(row: Row) -> dict[str, Any]:

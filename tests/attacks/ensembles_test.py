@@ -76,10 +76,14 @@ def test_each_attack_sees_what_stands_and_the_worst_point_is_kept():
 
     clean = updated(None, np.zeros(IMAGES, int), np.ones(8, np.int32), OWNER, IMAGES, merge)
     named = [Member(name) for name in GALLERIES]
-    found, attacked = in_turn(named, clean, OWNER, craft=craft, judge=judge, merge=merge)
+    found, attacked, depths = in_turn(
+        named, clean, OWNER, craft=craft, judge=judge, merge=merge, depths=(1, 5, 10)
+    )
     # After the third, of image 2: tr 1 1 2, ir (1 1 2) and (1 3 1): nothing stands.
     assert asked == [("first", [0, 1, 2]), ("second", [1, 2]), ("third", [2])]
     assert attacked == (3, 2, 1, 0)
+    # Image 1 had fallen to 2 and 3 when the third attack passed it by: no R@5, no R@10.
+    assert depths == (1,)
     # In the second gallery image 0 has its first point, in the third image 1 its second.
     assert galleries == [[1, 1, 1], [1, 2, 2], [1, 2, 3]]
     assert found.places.tolist() == [9, 3, 2, 9, 9, 2, 2, 3]

@@ -13,8 +13,9 @@ from scipy import stats
 from mat_jax import attacks
 from mat_jax.attacks.dra import MIX, weights
 from mat_jax.attacks.sa_aet import shared_direction
+from mat_jax.attacks.vlp import drawn_pairs
 from tests.attacks.plain import Plain, kl, nce, shrink
-from tests.attacks.toy import Toy, assert_within, toy_batch
+from tests.attacks.toy import Toy, assert_within, gallery_of, toy_batch
 
 KEY, STEPS, EPS = 0, 4, 4 / 255
 THREAT = attacks.ThreatModel(eps=EPS, steps=STEPS)
@@ -154,6 +155,40 @@ def test_the_shared_direction_is_the_first_left_singular_vector():
     ours = np.asarray(shared_direction(jnp.asarray(rows)))
     theirs = np.linalg.svd(rows.T)[0][:, 0]
     np.testing.assert_allclose(abs(ours @ theirs), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    [("vlp_attack", "strict"), ("vlp_attack", "official"), ("sa_aet", "strict")],
+)
+def test_with_a_gallery_the_batch_does_not_matter(name, preset):
+    """Image by image, beside strangers, and all at once: the same pixels and words."""
+    batch = jax.tree.map(jnp.asarray, toy_batch())
+    more = gallery_of(batch)
+    call = attacks.compiled(attacks.SUITE[name].function, Toy(), threat=THREAT, preset=preset)
+    whole = call(batch, jax.random.key(KEY), **more)
+    assert attacks.SUITE[name].gallery
+    for chosen in ([1, 0], [0, 2, 2, 1]):
+        part = jax.tree.map(lambda x, chosen=chosen: x[np.array(chosen)], batch)
+        found = call(part, jax.random.key(KEY), **more)
+        # Rounding may decide the sign of a gradient that is nearly zero.
+        apart = np.abs(np.asarray(found.images) - np.asarray(whole.images)[chosen]) > 1e-6
+        assert np.mean(apart) < 5e-3
+        np.testing.assert_array_equal(found.choice, np.asarray(whole.choice)[chosen])
+
+
+def test_the_negative_is_another_image_each_as_likely():
+    gallery = gallery_of(jax.tree.map(jnp.asarray, toy_batch()))["gallery"]
+    ids = jnp.broadcast_to(gallery.image_ids[0], (3000,))
+    keys = jax.random.split(jax.random.key(0), 3000)
+    images, texts, alone = drawn_pairs(gallery, ids, keys)
+    assert not alone.any()
+    rows = np.argmax(images @ gallery.images.T, axis=1)
+    counts = np.bincount(rows, minlength=len(gallery.images))
+    expected = 3000 / (len(gallery.images) - 1)
+    assert counts[0] == 0 and np.abs(counts[1:] - expected).max() < 5 * expected**0.5
+    firsts = [list(gallery.text_ids).index(i) for i in gallery.image_ids]
+    np.testing.assert_array_equal(texts, gallery.texts[np.array(firsts)[rows]])
 
 
 @both

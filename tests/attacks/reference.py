@@ -1,6 +1,6 @@
 """The attacks read once more, from their papers and released programs, in plain PyTorch loops.
 
-Nothing here is shared with the package but the list of function words. Captions are strings,
+Nothing here is shared with the package but the lists of function words. Captions are strings,
 models are transformers', one caption is attacked at a time, and randomness is handed in.
 """
 
@@ -11,9 +11,11 @@ import torch
 import torch.nn.functional as F
 import transformers
 
+from mat_jax.data.substitutes.released_stop_words import RELEASED_STOP_WORDS
 from mat_jax.data.substitutes.stop_words import STOP_WORDS
 
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])
+SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])
 
 
@@ -55,7 +57,9 @@ class Reference:
         tokenizer, words = self.bert_tokenizer, caption.split()
         pieces = [tokenizer.tokenize(word) for word in words]
         flat = tokenizer.convert_tokens_to_ids(list(itertools.chain(*pieces)))
-        ids = [tokenizer.cls_token_id, *flat, tokenizer.sep_token_id]
+        ids = [tokenizer.cls_token_id, *flat]
+        # The released tokenizer ends a caption with no [SEP].
+        ids += [] if official else [tokenizer.sep_token_id]
         logits = self.bert(torch.tensor([ids])).logits[0]
         # The released programs forget that row 0 is [CLS].
         values, top = logits[0 if official else 1 :].topk(k, dim=-1)
@@ -74,8 +78,10 @@ class Reference:
             start = end
             before = self.clip_tokenizer(" ".join(words[:index]))["input_ids"]
             hidden = len(before) - 2 >= room
-            good = [t for t in texts if self._allowed(t, word, official)]
-            found.append([] if word in STOP_WORDS or hidden else list(dict.fromkeys(good))[:k])
+            good = list(dict.fromkeys(t for t in texts if self._allowed(t, word, official)))
+            # The released programs try every combination of a word in pieces.
+            good = good if official else good[:k]
+            found.append([] if word in self._fixed(official) or hidden else good)
         return found
 
     def _combinations(self, rows):
@@ -91,10 +97,16 @@ class Reference:
         names = [self.bert_tokenizer.convert_ids_to_tokens(every[i].tolist()) for i in order]
         return [" ".join(name).replace(" ##", "") for name in names]
 
+    @classmethod
+    def _allowed(cls, text, word, official):
+        # No caption has a sign that cleaning deletes, so no substitute is one.
+        gone = any(sign in text for sign in ",.'!?\"()*#:;~-/") or text in SPECIALS
+        letters = not gone if official else text.isalpha() and "##" not in text
+        return letters and text != word and text not in cls._fixed(official)
+
     @staticmethod
-    def _allowed(text, word, official):
-        letters = text.replace(" ", "").isalnum() if official else text.isalpha()
-        return letters and "##" not in text and text != word and text not in STOP_WORDS
+    def _fixed(official):
+        return RELEASED_STOP_WORDS if official else STOP_WORDS
 
     @torch.no_grad()
     def attack_text(self, caption, options, objective, *, budget, official):

@@ -194,8 +194,10 @@ def test_lost_images_are_left_and_the_table_says_so(toys, clip):
         for result in (stopped, whole)
     ]
     assert 1 <= passes[0] < passes[1] == 4
-    assert any("may be too high" in flag for flag in stopped.flags)
-    assert not any("may be too high" in flag for flag in whole.flags)
+    assert any("is not given" in flag for flag in stopped.flags)
+    assert not any("is not given" in flag for flag in whole.flags)
+    assert stopped.row("sga_plain").depths == stopped.worst().depths == (1,)
+    assert whole.row("sga_plain").depths == stopped.clean.depths == (1, 5, 10)
     with pytest.raises(ValueError, match="takes every step of the released programs"):
         asked(toys, stop_beyond=1, preset="official")
     with pytest.raises(ValueError, match="what is lost on a surrogate"):

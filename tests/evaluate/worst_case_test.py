@@ -195,6 +195,26 @@ def test_the_worst_case_is_no_better_than_any_of_its_galleries(monkeypatch, aske
     assert suite.worst().sights.images[5].mean() == pytest.approx(0.0, abs=1e-3)
 
 
+def test_a_suite_says_nothing_of_ranks_it_was_not_after(monkeypatch, asked):
+    """Who fell to rank 2 is attacked no more, so R@5 of the worst case would be too high."""
+    planned(monkeypatch, {"fgsm": {0: 0.12}, "pgd": {0: 0.55}})
+    row = greys().worst()
+    # Image 0 at 0.12 has the captions of 1 before its own, and is then left alone by the second.
+    assert asked[-1] == ("pgd", [1, 2, 3, 4, 5])
+    assert row.depths == (1,)
+    result = greys()
+    found = result.figures(result.worst())
+    assert found["tr@1"]["value"] < 100
+    assert all(np.isnan(found[name]["value"]) for name in ("tr@5", "ir@10", "tr_asr@5"))
+    # Measured in full, both on all images, every k was attacked for.
+    full = greys(attacks=("fgsm", "pgd"), suite=None)
+    assert full.worst().depths == (1, 5, 10)
+    assert full.figures(full.worst())["tr@5"]["value"] < 100
+    # At 0.55 the five others are all before 0 in both directions: rank 6 at least, so a suite that
+    # passes it by leaves nothing out up to 5. Of six images every one is among the first 10.
+    assert greys(attacks=("fgsm", "pgd")).worst().depths == (1, 5)
+
+
 def test_a_member_measured_in_full_is_not_run_again(monkeypatch, asked):
     planned(monkeypatch, {"fgsm": {0: 0.3}, "pgd": {1: 0.5}})
     greys(attacks=("fgsm",))
@@ -265,9 +285,12 @@ def test_a_suite_from_the_command_line(toys, tmp_path, capsys, monkeypatch, aske
     assert pgd["passes_per_image"]["image_backwards"] == 2
     spent = worst["protocol"]["passes_per_image"]["image_backwards"]
     assert spent == pytest.approx(2 * pgd["attacked"] / 4)
-    for name in ("tr@1", "ir@1", "tr@5", "ir@10"):
+    for name in ("tr@1", "ir@1"):
         values = [row["figures"][name]["value"] for row in model["rows"]]
         assert values[-1] == min(values)
+    # All 4 images are within the first 5: who attacks all of them is after any k.
+    whole = pgd["attacked"] == bert["attacked"] == 4
+    assert (worst["figures"]["ir@5"]["value"] is not None) == whole
     assert any("inside its ball" in check["sentence"] for check in model["checks"])
     assert model["headline"][0]["tr@1"] == pytest.approx(worst["figures"]["tr@1"]["value"])
     table = [line.split() for line in printed.out.splitlines() if line]

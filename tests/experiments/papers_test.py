@@ -6,6 +6,7 @@
 import dataclasses
 import io
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -432,3 +433,21 @@ def test_the_docstring_says_what_one_needs(file):
     assert f"python -m mat_jax.train --config experiments/papers/{file.name}" in text
     assert "\nPaper: " in text and "\nData: " in text and "Not run by us at full size." in text
     assert f"`{file.name}`" in (FOLDER.parent / "README.md").read_text()
+
+
+def test_figures_of_released_programs_are_measured_with_them():
+    """A file that prints figures under Co-Attack and SGA measures with preset "official"."""
+    printed = [
+        path
+        for path in FILES
+        if re.search(r"Co-Attack and SGA at 2/255\)[^\n]*\n?.*\d+\.\d / \d+\.\d", path.read_text())
+    ]
+    assert {path.stem for path in printed} == {
+        "fare_clip_flickr30k",
+        "mava_albef_flickr30k",
+        "mava_clip_flickr30k",
+    }
+    for path in printed:
+        text = path.read_text()
+        assert 'preset="official",' in text
+        assert 'so `preset="official"` measures with' in text.split('"""')[1]

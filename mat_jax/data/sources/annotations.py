@@ -1,11 +1,18 @@
 """The rows of annotation files, whatever their form: an image and its captions each."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 # COCO's images that Karpathy put into no split; the field trains on them too.
 SPLITS = {"train": ("train", "restval")}
+FORMS = (
+    "JSON as a list of {image, caption} rows, as {image: caption}, Karpathy's {images: [{filename, "
+    "split, sentences}]}, or COCO's {images: [{id, file_name}], annotations: [{image_id, caption}]}"
+)
+# What else captions are published as, by what a line of it looks like.
+_TOKEN_LINE = re.compile(r"[^\t]+#\d+\t")
 
 
 def rows(path: Path, split: str | None = None) -> list[Any]:
@@ -16,28 +23,30 @@ def rows(path: Path, split: str | None = None) -> list[Any]:
         ValueError: the file is of no form that `retrieval_json` names, or the split is not in it.
     """
     contents = _contents(path)
-    if isinstance(contents, dict) and isinstance(contents.get("images"), list):
+    published = isinstance(contents, dict) and isinstance(contents.get("images"), list)
+    if published and "annotations" not in contents:
         return _karpathy(contents["images"], path, split)
     if split is not None:
         raise ValueError(
             f"{str(path)!r} does not say which rows are of the split {split!r}; leave out split, "
             "and give the file of that split"
         )
+    if published:
+        return _coco(contents["images"], contents["annotations"], path)
     if isinstance(contents, dict) and contents:
         return [{"image": image, "caption": caption} for image, caption in contents.items()]
     if not isinstance(contents, list):
-        raise ValueError(
-            f"{str(path)!r} holds a {type(contents).__name__}, expected a list of "
-            '{"image": path, "caption": text or list of texts} rows'
-        )
+        raise ValueError(f"{str(path)!r} holds a {type(contents).__name__}, expected {FORMS}")
     if not contents:
         raise ValueError(f"{str(path)!r} holds an empty list; expected at least one image row")
     return contents
 
 
 def _contents(path: Path) -> Any:
+    text = ""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text)
     except FileNotFoundError:
         raise FileNotFoundError(
             f"no annotation file {str(path)!r}; give the path of a retrieval JSON file"
@@ -47,9 +56,77 @@ def _contents(path: Path) -> Any:
             f"{str(path)!r} is a folder; give the path of a retrieval JSON file"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{str(path)!r} is not valid JSON ({error}); repair it or download it again"
-        ) from None
+        looks = _other_form(text)
+        if looks is None:
+            raise ValueError(
+                f"{str(path)!r} is not valid JSON ({error}); repair it or download it again"
+            ) from None
+        raise ValueError(f"{str(path)!r} looks like {looks}; expected {FORMS}") from None
+
+
+def _other_form(text: str) -> str | None:
+    """What a text file that is not JSON looks like, or None where it may be a damaged one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return "an empty file"
+    if len(lines) > 1 and all(_is_object(line) for line in lines[:2]):
+        return "JSON lines, one object a line: put the objects into one list"
+    if lines[0].lower().replace(" ", "") == "image,caption":
+        return "Kaggle's captions.txt, a table with the columns image and caption"
+    if _TOKEN_LINE.match(lines[0]):
+        return "Flickr's token file, a line name.jpg#number, tab, caption"
+    if lines[0][0] not in "[{":
+        return "plain text, perhaps one caption or one file name a line"
+    return None
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except json.JSONDecodeError:
+        return False
+
+
+def _coco(images: list[Any], annotations: Any, path: Path) -> list[Any]:
+    """The rows of COCO's captions as published: images and annotations joined by the image's id.
+
+    Images without a caption are left out, as the test images of COCO have none.
+    """
+    names: dict[Any, str] = {}
+    for number, image in enumerate(images):
+        match image:
+            case {"id": int() | str() as identity, "file_name": str(name)} if name:
+                names[identity] = name
+            case _:
+                raise ValueError(
+                    f"{str(path)!r}, image {number} is not of the form "
+                    '{"id": ..., "file_name": ...}, as COCO has its captions'
+                )
+    captions: dict[Any, list[Any]] = {identity: [] for identity in names}
+    for number, annotation in enumerate(annotations if isinstance(annotations, list) else [None]):
+        match annotation:
+            case {"image_id": identity, "caption": str(text)} if identity in captions:
+                captions[identity].append(text)
+            case {"image_id": _, "caption": str()}:
+                raise ValueError(
+                    f"{str(path)!r}, annotation {number} is of the image "
+                    f"{annotation['image_id']!r}, which is not among its images"
+                )
+            case _:
+                looks = "; it looks like COCO's instances, give its captions file"
+                boxes = isinstance(annotation, dict) and "bbox" in annotation
+                raise ValueError(
+                    f"{str(path)!r}, annotation {number} is not of the form "
+                    f'{{"image_id": ..., "caption": ...}}{looks if boxes else ""}'
+                )
+    found = [
+        {"image": names[identity], "caption": texts}
+        for identity, texts in captions.items()
+        if texts
+    ]
+    if not found:
+        raise ValueError(f"{str(path)!r} has images but no caption; give COCO's captions file")
+    return found
 
 
 def _karpathy(images: list[Any], path: Path, split: str | None) -> list[Any]:

@@ -46,7 +46,7 @@ def retrieval_json(
 ) -> RetrievalJson:
     """Read the annotation files that retrieval and captioning are trained and tested with.
 
-    Four forms, told apart by what is in them:
+    Five forms, told apart by what is in them:
 
     - evaluation (ALBEF, TCL, BLIP, Co-Attack, SGA): `[{"image": "val/1.jpg", "caption": ["a dog",
       "a brown dog"]}, ...]`;
@@ -56,6 +56,8 @@ def retrieval_json(
     - Karpathy's, all splits in one file (`dataset_flickr30k.json`, `dataset_coco.json`,
       `dataset_rsicd.json`): `{"images": [{"filename": "1.jpg", "split": "train", "sentences":
       [{"raw": "a dog"}, ...]}, ...]}`, of COCO with a `filepath` to be put before the name;
+    - COCO's captions as published (`captions_val2017.json`): `{"images": [{"id": 1, "file_name":
+      "1.jpg"}, ...], "annotations": [{"image_id": 1, "caption": "a dog"}, ...]}`;
     - captions by image: `{"train/1.jpg": "a dog", ...}`, or a list of captions each.
 
     Rows of either form may also have partners, further texts and pictures of the image, as

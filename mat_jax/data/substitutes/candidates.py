@@ -163,7 +163,9 @@ def build_words(
     at the word are the substitutes (BERT-Attack, Li et al. 2020, section 3.2; see
     `proposals.propose`). Dropped are the word itself, word pieces, function words, what is not
     letters, and what the victim's tokenizer cannot tell from the word. Function words, and words
-    the victim no longer sees because the caption is too long, get no substitutes.
+    the victim no longer sees because the caption is too long, get no substitutes. Which words are
+    function words, the alignment says: our own list (`stop_words`), or the released programs'
+    (`released_stop_words`).
 
     Args:
         captions: raw or cleaned (`clean_caption`).
@@ -173,7 +175,8 @@ def build_words(
         candidates: substitutes a word has at most.
         alignment: `fixed` reads a word's substitutes at the word. `official` reads them one token
             earlier and stops at 30 tokens, as the released Co-Attack and SGA do: the substitutes
-            of the word before.
+            of the word before. A word that is several tokens of the model has up to 24 there,
+            whatever `candidates` says. Signs are substitutes too, and the model sees no [SEP].
         keep: asked once with all `(caption index, word index, substitute)`; False drops one.
         cache: folder in which the model's proposals are kept, found again by their content.
         progress: show a progress bar.
@@ -209,7 +212,8 @@ def build_words(
     }
     slots = max(len(words) for words, _ in rows.values())
     table = np.full((len(texts), slots), -1, np.int32)
-    substitutes = np.full((len(texts), slots, candidates), -1, np.int32)
+    most = max(len(options) for _, found in rows.values() for options in found)
+    substitutes = np.full((len(texts), slots, max(candidates, most)), -1, np.int32)
     for index, text in enumerate(texts):
         words, found = rows[text]
         table[index, : len(words)] = words

@@ -16,6 +16,8 @@ import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
+from mat_jax.data.clean import clean_caption
+from mat_jax.data.substitutes.released_stop_words import RELEASED_STOP_WORDS
 from mat_jax.data.substitutes.stop_words import STOP_WORDS
 from mat_jax.types.arrays import Tokens
 from mat_jax.types.protocols import LanguageModel, ReadableTokenizer
@@ -28,6 +30,7 @@ PER_PIECE = 4  # proposals for each of them
 COMBINATIONS = 24  # combinations considered
 OFFICIAL_LENGTH = 30  # tokens the released attacks read of a caption
 OFFICIAL_LOGIT = 0.3  # and the logit below which they stop reading proposals
+SPECIALS = frozenset({"[pad]", "[unk]", "[cls]", "[sep]", "[mask]"})
 
 
 def propose(
@@ -44,13 +47,15 @@ def propose(
 
     A word that is one token gets the model's likeliest tokens at its place. A word of several
     pieces gets combinations of the four likeliest tokens at each piece, the first 24 of them,
-    ordered by the model's perplexity of the combination by itself (BERT-Attack, section 3.2).
+    ordered by the model's perplexity of the combination by itself (BERT-Attack, section 3.2). The
+    released programs try all 24, whatever `candidates` says, and so does `official`.
 
     Args:
         captions: cleaned captions, each at most once.
         mlm: `logits(Tokens [n, length]) -> [n, length, vocabulary]`, an `nnx.Module`.
         tokenizer: the model's own.
-        candidates: tokens considered in each place, and substitutes of a word at most.
+        candidates: tokens considered in each place, and substitutes of a word at most; under
+            `official`, of a word that is one token.
         alignment: see `candidates.build_words`.
         cache: folder for results, named by a hash of all that goes in. None keeps nothing.
         progress: show a progress bar.
@@ -76,7 +81,7 @@ def _propose(
     alignment: Alignment,
     progress: bool,
 ) -> list[list[list[str]]]:
-    reader = _Reader(mlm, tokenizer, candidates)
+    reader, stop_words = _Reader(mlm, tokenizer, candidates), stop_words_of(alignment)
     words = [caption.split() for caption in captions]
     pieces = {word: tokenizer.parts(word) for word in {w for caption in words for w in caption}}
     flat = [[i for word in caption for i in pieces[word]] for caption in words]
@@ -84,15 +89,17 @@ def _propose(
     if alignment == "official":
         longest = min(longest, OFFICIAL_LENGTH)
     result, shift = [], int(alignment == "fixed")
-    rows = reader.likeliest(flat, longest, "candidate words", progress)
+    # The tokenizer of the released programs writes no [SEP] after a caption.
+    rows = reader.likeliest(flat, longest, "candidate words", progress, end=alignment == "fixed")
     for caption, (ids, logits) in zip(words, rows, strict=True):
         # Row 0 is [CLS]; `official` reads a word's proposals one row too early.
         place, found = shift, []
+        last = len(ids) - 2 if alignment == "fixed" else longest - 2
         for word in caption:
             count = len(pieces[word])
             # All of the word must be within what the model read; `official` asks for its start.
-            seen = place - shift + (count if shift else 1) <= len(ids) - 2
-            seen = seen and word not in STOP_WORDS
+            seen = (place + count - 1 if shift else place) <= last
+            seen = seen and word not in stop_words
             options = reader.options(ids, logits, place, count, alignment) if seen else []
             found.append(_kept(options, word, candidates, alignment))
             place += count
@@ -127,11 +134,12 @@ class _Reader:
         self._top, self._perplexity = top, perplexity
 
     def likeliest(
-        self, texts: list[list[int]], longest: int, title: str, progress: bool
+        self, texts: list[list[int]], longest: int, title: str, progress: bool, *, end: bool
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each text, framed by start and end: token ids and logits [length, top]."""
+        """For each text, framed by the start and perhaps the end: ids and logits [length, top]."""
         form = self.tokenizer.text_format
-        framed = [[form.start, *ids[: longest - 2], form.end] for ids in texts]
+        last = [form.end] if end else []
+        framed = [[form.start, *ids[: longest - 1 - len(last)], *last] for ids in texts]
         length = min(longest, -(-max(map(len, framed)) // 8) * 8)
         # A bar on a terminal, a line now and then in a log.
         often = 0.2 if sys.stderr.isatty() else 10
@@ -167,13 +175,30 @@ class _Reader:
 
 
 def _kept(options: list[str], word: str, candidates: int, alignment: Alignment) -> list[str]:
-    """The proposals that are words, and other ones. `official` also lets "2" and "t shirt" by."""
+    """The proposals that are words, and other ones.
+
+    `official` also lets "2", "t shirt" and signs by, unless cleaning would delete them, and keeps
+    all combinations of a word in pieces.
+    """
+    stop_words = stop_words_of(alignment)
 
     def fine(text: str) -> bool:
-        plain = text.isalpha() or (alignment == "official" and text.replace(" ", "").isalnum())
-        return plain and text != word and text not in STOP_WORDS
+        plain = text.isalpha() if alignment == "fixed" else _released(text)
+        return plain and text != word and text not in stop_words
 
-    return list(dict.fromkeys(text for text in map(str.lower, options) if fine(text)))[:candidates]
+    found = list(dict.fromkeys(text for text in map(str.lower, options) if fine(text)))
+    return found if alignment == "official" else found[:candidates]
+
+
+def _released(text: str) -> bool:
+    """Whether the released programs would try a proposal, and a cleaned caption can hold it."""
+    whole = "##" not in text and text not in SPECIALS
+    return whole and bool(text) and clean_caption(text) == text
+
+
+def stop_words_of(alignment: Alignment) -> frozenset[str]:
+    """The words that are neither replaced nor put in: our own list, or the released programs'."""
+    return RELEASED_STOP_WORDS if alignment == "official" else STOP_WORDS
 
 
 def _padded(rows: list[list[int]], count: int, length: int, pad: int) -> Tokens:
@@ -195,7 +220,14 @@ def _fingerprint(
     alignment: Alignment,
 ) -> str:
     digest = hashlib.sha256()
-    settings = [1, candidates, alignment, sorted(STOP_WORDS), list(captions)]
+    # The first number is raised when what an alignment proposes changes.
+    settings = [
+        {"fixed": 1, "official": 2}[alignment],
+        candidates,
+        alignment,
+        sorted(stop_words_of(alignment)),
+        list(captions),
+    ]
     vocabulary = [tokenizer.word([i]) for i in range(tokenizer.vocab_size)]
     digest.update(json.dumps([settings, vocabulary, tokenizer.text_format.length]).encode())
     for leaf in jax.tree.leaves(nnx.state(mlm)):

@@ -2,7 +2,9 @@
 
 Replacing "of" or "not" says nothing about whether a model understands a picture, and a function
 word in the place of a noun is no sentence. Nouns, verbs, adjectives, colours and numerals from two
-on may be attacked, as in BERT-Attack (Li et al. 2020).
+on may be attacked, as in BERT-Attack (Li et al. 2020). So may every word that says how many, how
+large, how near or where, but for plain prepositions ("in", "under", "behind"): a picture can show
+that it is wrong. The list is ours; `official` has the released programs' (`released_stop_words`).
 """
 
 _PRONOUNS = """
@@ -10,17 +12,16 @@ i me my mine myself you your yours yourself yourselves he him his himself she he
 its itself we us our ours ourselves they them their theirs themselves one ones oneself who whom
 whose which what whoever whomever whichever whatever this that these those someone somebody
 something anyone anybody anything everyone everybody everything noone nobody nothing none each
-other others another either neither both all any some few many much more most several such same own
+other others another either neither both all any some more most such same own
 """
 _DETERMINERS = """
-a an the every no enough less least little lot lots plenty half quite rather first last next
+a an the every no quite rather first next
 """
 _PREPOSITIONS = """
-about above across after against along alongside amid amidst among amongst around as aside at atop
-away before behind below beneath beside besides between beyond by despite down during except for
-from in inside into like near of off on onto opposite out outside over past per since than through
-throughout till to together toward towards under underneath unlike until unto up upon via with
-within without
+about above across after against along among amongst around as at before behind below beside besides
+between beyond by despite down during except for from in into like of off on onto out over per since
+than through throughout till to toward towards under unlike until unto up upon via with within
+without
 """
 _CONJUNCTIONS = """
 and but or nor so yet if unless whether though although because while whereas when whenever where
@@ -29,14 +30,14 @@ meanwhile nevertheless nonetheless whereby wherein whereupon thereby therein the
 """
 _AUXILIARIES = """
 am is are was were be been being do does did doing done have has had having will would shall should
-can could may might must ought need dare used cannot isnt arent wasnt werent dont doesnt didnt
-havent hasnt hadnt wont wouldnt shant shouldnt cant couldnt maynt mightnt mustnt neednt im ive ill
+can could may might must ought used cannot isnt arent wasnt werent dont doesnt didnt
+havent hasnt hadnt wont wouldnt shant shouldnt cant couldnt maynt mightnt mustnt neednt im ive
 id youre youve youll youd hes shes theyre theyve theyll theyd weve thats theres whats lets
 """
 _ADVERBS = """
 not never ever always often sometimes seldom here there now just only also too even very still
 already again almost else anyhow anyway anywhere everywhere nowhere somewhere somehow elsewhere
-indeed perhaps maybe mostly namely really regarding further afterwards beforehand formerly latterly
+indeed perhaps maybe mostly namely really regarding afterwards beforehand formerly latterly
 whither thence whence hither therefore
 """
 # Letters that a tokenizer leaves over from contractions and abbreviations.

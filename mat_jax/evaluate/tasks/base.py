@@ -210,9 +210,17 @@ class Task:
         """The columns of the first table: the first depth of each kind of queries."""
         return [(kind, self.depths[0]) for kind in self.kinds]
 
-    def figures(self, clean: Ranks, adv: Ranks, *, seed: int = 0) -> Figures:
-        """Named numbers in percent, each with its 95 % interval and its n."""
-        return ranked_figures(clean, adv, depths=self.depths, seed=seed)
+    def figures(
+        self, clean: Ranks, adv: Ranks, *, after: Sequence[int] | None = None, seed: int = 0
+    ) -> Figures:
+        """Named numbers in percent, each with its 95 % interval and its n.
+
+        Args:
+            clean, adv: ranks of the queries without and under attack.
+            after: the k that the attack was after; None is all of `depths`.
+            seed: of resampling.
+        """
+        return ranked_figures(clean, adv, depths=self.depths, after=after, seed=seed)
 
     def protocol(self, victim: Victim, evaluation: Evaluation) -> dict[str, object]:
         """What is written beside every number of this task."""

@@ -130,9 +130,9 @@ class Retrieval(Task):
     }
     explained = (
         "TR@1: share of pictures whose nearest caption is one of their own; IR@1: share of "
-        "captions whose nearest picture is their own; in percent, with 95 % intervals. Lost: share "
-        "of the clean TR@1 / IR@1 that is gone. Under attack, queries and gallery are all "
-        "adversarial."
+        "captions whose nearest picture is their own; in percent, with 95 % intervals over "
+        "pictures. Lost: share of the clean TR@1 / IR@1 that is gone. Under attack, queries and "
+        "gallery are all adversarial."
     )
 
     def prepare(

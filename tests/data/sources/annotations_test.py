@@ -51,6 +51,72 @@ def test_captions_by_image(root):
     assert found == [("4.jpg", ("An ox.",)), ("val2014/3.jpg", ("A hen.", "Hens"))]
 
 
+COCO = {
+    "info": {},
+    "images": [
+        {"id": 9, "file_name": "4.jpg", "height": 2},
+        {"id": 3, "file_name": "1.jpg"},
+        {"id": 5, "file_name": "none.jpg"},
+    ],
+    "annotations": [
+        {"image_id": 3, "id": 1, "caption": "A dog."},
+        {"image_id": 9, "id": 2, "caption": "An ox."},
+        {"image_id": 3, "id": 3, "caption": "A brown dog."},
+    ],
+}
+
+
+def test_cocos_captions_as_published(root):
+    """Captions go to their image by its id; images without any, as COCO's test images, are out."""
+    assert read(root, COCO) == [("4.jpg", ("An ox.",)), ("1.jpg", ("A dog.", "A brown dog."))]
+
+
+@pytest.mark.parametrize("name", ["coco_captions.json", "rsicd_coco_style.json"])
+def test_published_files_of_cocos_form(shared, tmp_path, name):
+    """Every caption of the published excerpt comes to the image that it names."""
+    contents = json.loads((shared / "data/formats" / name).read_text())
+    # The excerpts are the first two records of each list, of other images in COCO's.
+    there = {image["id"] for image in contents["images"]}
+    own = [one for one in contents["annotations"] if one["image_id"] in there]
+    contents["annotations"] = own or [
+        one | {"image_id": image} for one, image in zip(contents["annotations"], there, strict=True)
+    ]
+    for image in contents["images"]:
+        (tmp_path / image["file_name"]).touch()
+    found = dict(read(tmp_path, contents))
+    names = {image["id"]: image["file_name"] for image in contents["images"]}
+    for one in contents["annotations"]:
+        assert one["caption"] in found[names[one["image_id"]]]
+    assert sum(map(len, found.values())) == len(contents["annotations"])
+
+
+@pytest.mark.parametrize(
+    ("text", "looks"),
+    [
+        ('{"a": 1}\n{"a": 2}\n', "looks like JSON lines, one object a line"),
+        ("1.jpg#0\tA dog .\n1.jpg#1\tDogs .\n", "looks like Flickr's token file"),
+        ("image,caption\n1.jpg,A dog .\n", "looks like Kaggle's captions.txt"),
+        ("A dog .\nA cat .\n", "looks like plain text"),
+        ("", "looks like an empty file"),
+    ],
+)
+def test_other_forms_are_named(root, text, looks):
+    """A whole file of another form is not called damaged; the forms that are read are named."""
+    (root / "other.txt").write_text(text)
+    with pytest.raises(ValueError, match=looks) as caught:
+        retrieval_json(root / "other.txt", root)
+    assert "expected JSON as a list of" in str(caught.value) and "COCO's" in str(caught.value)
+    assert "download" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "looks"), [("flickr8k.token.txt", "token file"), ("snli_1.0_dev.jsonl", "JSON lines")]
+)
+def test_published_files_of_other_forms(shared, tmp_path, name, looks):
+    with pytest.raises(ValueError, match=f"looks like .*{looks}"):
+        retrieval_json(shared / "data/formats" / name, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("contents", "split", "sentence"),
     [
@@ -65,6 +131,19 @@ def test_captions_by_image(root):
         ),
         ({"images": [image("1.jpg", "train")]}, "train", "image '1.jpg' has no caption"),
         ({"1.jpg": 3}, None, 'row 0 has "caption": 3'),
+        (COCO, "train", "does not say which rows are of the split"),
+        (COCO | {"images": [{"file_name": "1.jpg"}]}, None, "image 0 is not of the form"),
+        (COCO | {"annotations": []}, None, "has images but no caption"),
+        (
+            COCO | {"annotations": [{"image_id": 3, "bbox": [0, 0, 1, 1]}]},
+            None,
+            "annotation 0 .* looks like COCO's instances",
+        ),
+        (
+            COCO | {"annotations": [{"image_id": 7, "caption": "a"}]},
+            None,
+            "annotation 0 is of the image 7, which is not among its images",
+        ),
     ],
 )
 def test_bad_files(root, contents, split, sentence):
