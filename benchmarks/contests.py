@@ -177,7 +177,7 @@ class SGA(Contest):
         given.victim.count.clear()
         with self.drawn(), mock.patch.object(self.texts, "img_guided_attack", listening):
             images, texts = self.released()
-        found = attacks.compiled(first_pass, given.model, threat=THREAT, preset="official")
+        found = attacks.compile_attack(first_pass, given.model, threat=THREAT, preset="official")
         ours = given.strings(found(given.batch("official"), KEY), "official")
         share = float(np.mean([a == b for a, b in zip(ours, first[0], strict=True)]))
         report = {"first_pass_same": share}

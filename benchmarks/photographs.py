@@ -98,7 +98,7 @@ def main() -> None:
             table = data.build_words(
                 corpus.caption_list, tokenizer, mlm, reads, alignment=alignment
             )
-            run = attacks.compiled(attack, model, threat=THREAT, preset=preset)
+            run = attacks.compile_attack(attack, model, threat=THREAT, preset=preset)
             batch = corpus.with_words(table).batch(range(len(corpus)))
             found = strings(corpus, table, run(batch, jax.random.key(1)))
             same = [a == b for a, b in zip(found, theirs[name], strict=True)]

@@ -96,7 +96,7 @@ def test_apgd(name, norm, eps):
     """
 
     def loss(x):
-        return getattr(losses, name)(logits(x), POSITIVE)
+        return getattr(objectives, name)(logits(x), POSITIVE)
 
     images, net = jnp.asarray(IMAGES), Net()
     start = start_of(one_each(KEY, BATCH), norm, eps)

@@ -119,7 +119,9 @@ def test_candidates(photographs, preset):
 def test_attacked_captions(photographs, preset, name):
     """Co-Attack's text attack and SGA's first pass end at the captions of the plain reading."""
     function = attacks.bert_attack if name == "bert_attack" else first_pass
-    run = attacks.compiled(function, photographs.model, threat=attacks.ThreatModel(), preset=preset)
+    run = attacks.compile_attack(
+        function, photographs.model, threat=attacks.ThreatModel(), preset=preset
+    )
     batch = photographs.batch(preset)
     found = np.asarray(run(batch, jax.random.key(0)).choice)
     embeds = np.asarray(embed_images(photographs.model, batch.images))

@@ -165,9 +165,11 @@ def test_with_a_gallery_the_batch_does_not_matter(name, preset):
     """Image by image, beside strangers, and all at once: the same pixels and words."""
     batch = jax.tree.map(jnp.asarray, toy_batch())
     more = gallery_of(batch)
-    call = attacks.compiled(attacks.SUITE[name].function, Toy(), threat=THREAT, preset=preset)
+    call = attacks.compile_attack(
+        attacks.ATTACKS[name].function, Toy(), threat=THREAT, preset=preset
+    )
     whole = call(batch, jax.random.key(KEY), **more)
-    assert attacks.SUITE[name].gallery
+    assert attacks.ATTACKS[name].gallery
     for chosen in ([1, 0], [0, 2, 2, 1]):
         part = jax.tree.map(lambda x, chosen=chosen: x[np.array(chosen)], batch)
         found = call(part, jax.random.key(KEY), **more)

@@ -47,7 +47,7 @@ def test_bert_attack_takes_the_best_substitute_by_raw_states(family):
     """Of the one word that it changes, no other substitute has a larger KL of raw states."""
     model, batch = tiny(family), batched()
     threat = attacks.ThreatModel(candidates=3)
-    run = attacks.compiled(attacks.bert_attack, model, threat=threat, preset="official")
+    run = attacks.compile_attack(attacks.bert_attack, model, threat=threat, preset="official")
     choice = np.asarray(run(batch, jax.random.key(0)).choice)
     read = jax.jit(lambda tokens: compared_texts(model, tokens, "official"))
     clean, words = np.asarray(read(batch.tokens)), batch.words
@@ -89,10 +89,10 @@ def test_the_first_step_climbs_the_released_objective(family, name):
     batch = batch._replace(images=0.9 * batch.images)  # the released start may leave the unit cube
     eps = 4 / 255
     threat = attacks.ThreatModel(eps=eps, steps=1, step_size=eps / 4, candidates=3)
-    function = attacks.SUITE[name].function
-    run = attacks.compiled(function, model, threat=threat, preset="official")
+    function = attacks.ATTACKS[name].function
+    run = attacks.compile_attack(function, model, threat=threat, preset="official")
     found = run(batch, jax.random.key(0))
-    still = attacks.compiled(
+    still = attacks.compile_attack(
         function,
         model,
         threat=attacks.ThreatModel(eps=eps, steps=0, candidates=3),

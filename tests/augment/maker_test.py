@@ -77,7 +77,7 @@ def test_a_stop_makes_no_difference(tmp_path, monkeypatch, how):
             if len(draws) == 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(making, "Progress", Stopping)
+    monkeypatch.setattr(maker, "Progress", Stopping)
     with pytest.raises(KeyboardInterrupt):
         make(recipe, tmp_path / "parts", quiet=True)
     with pytest.raises(FileNotFoundError, match="run its command again"):
@@ -85,7 +85,7 @@ def test_a_stop_makes_no_difference(tmp_path, monkeypatch, how):
     # What a killed process may leave of a picture is swept away.
     (tmp_path / "parts/images/.x.png.123").write_bytes(b"half")
     asked = []
-    monkeypatch.setattr(making, "jobs", lambda *a, jobs=maker.jobs: asked.append(a[2]) or jobs(*a))
+    monkeypatch.setattr(maker, "jobs", lambda *a, jobs=maker.jobs: asked.append(a[2]) or jobs(*a))
     again = make(recipe, tmp_path / "parts", quiet=True)
     assert asked == [4, 5]  # the last two images; the first four were made
     assert tree(tmp_path / "parts") == tree(tmp_path / "whole")
@@ -141,16 +141,16 @@ def test_another_program_may_have_been_there_meanwhile(tmp_path, monkeypatch, co
 
     @contextmanager
     def waited(folder):
-        monkeypatch.setattr(making, "alone", alone)
+        monkeypatch.setattr(maker, "alone", alone)
         make(replace(one, count=count), folder, quiet=True)  # the other, while this one waits
         made.clear()
         with alone(folder):
             yield
 
     monkeypatch.setattr(
-        making, "_make", lambda *given, **more: made.append(1) or write(*given, **more)
+        maker, "_make", lambda *given, **more: made.append(1) or write(*given, **more)
     )
-    monkeypatch.setattr(making, "alone", waited)
+    monkeypatch.setattr(maker, "alone", waited)
     if count == 1:
         assert len(make(one, tmp_path / "out", quiet=True)) == 2
     else:
@@ -228,7 +228,7 @@ def test_pictures_are_of_the_captions(tmp_path, monkeypatch):
     """T2I draws what `imagine` imagines, and what is on disk are those pixels."""
     drawn = []
     monkeypatch.setattr(
-        ways, "render", lambda scene, size: drawn.append(scene) or render(scene, size)
+        methods, "render", lambda scene, size: drawn.append(scene) or render(scene, size)
     )
     recipe = Recipe(data=Few(4), how="t2i", count=2, originals=2)
     manifest = make(recipe, tmp_path, quiet=True)
@@ -249,7 +249,7 @@ def test_the_manifest_says_of_which_drawn_pictures_the_caption_is_true(
     """The caption beside which a picture stands, whosever it was drawn for."""
     drawn = []
     monkeypatch.setattr(
-        ways, "render", lambda scene, size: drawn.append(scene) or render(scene, size)
+        methods, "render", lambda scene, size: drawn.append(scene) or render(scene, size)
     )
     manifest = make(Recipe(data=Few(12), how=how, count=3, originals=2, **spoiled), tmp_path)
     scenes, kept = iter(drawn), []

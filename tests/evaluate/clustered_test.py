@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from mat_jax.evaluate.tasks.clustered import clustered_wilson, design_effect
 
-from mat_jax.evaluate.results import figures
-from mat_jax.evaluate.statistics import wilson
-from mat_jax.evaluate.tasks.cosine_ranks import Ranks
+from mat_jax.evaluate.statistics import ranked_figures, wilson
+from mat_jax.evaluate.tasks.cosine_ranks import both_ways
 
 
 def five(images):
@@ -79,10 +78,10 @@ def test_it_holds_the_truth_as_often_as_it_says(share, likeness):
 def test_figures_count_images():
     """IR and its ASR have intervals over images; TR has one query an image."""
     owner = five(60)
-    clean = Ranks(np.ones(60, int), np.ones(300, int), owner)
+    clean = both_ways(np.ones(60, int), np.ones(300, int), owner)
     fallen = np.arange(60) < 24
-    adv = Ranks(np.where(fallen, 9, 1), np.repeat(np.where(fallen, 9, 1), 5), owner)
-    found = figures(clean, adv)
+    adv = both_ways(np.where(fallen, 9, 1), np.repeat(np.where(fallen, 9, 1), 5), owner)
+    found = ranked_figures(clean, adv)
     for name, successes in (("ir@1", 36), ("ir_asr@1", 24)):
         bounds = [found[name][end] / 100 for end in ("low", "high")]
         assert bounds == pytest.approx(wilson(successes, 60))

@@ -102,7 +102,7 @@ def test_every_point_and_the_best_loss_are_those_of_a_torch_loop(norm, eps, name
     settings = {"eps": eps, "norm": norm}
 
     def loss(x):
-        return getattr(losses, name)(logits(x), positive)
+        return getattr(objectives, name)(logits(x), positive)
 
     ours = visited(functools.partial(apgd, **settings), loss, images, KEY, STEPS)
     best = loss(apgd(loss, images, KEY, steps=STEPS, **settings))
