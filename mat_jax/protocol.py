@@ -22,6 +22,7 @@ def check_request(
     unknown = [name for name in names if name not in suite.SUITE]
     if unknown:
         raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(suite.SUITE)}")
+    require_pairs(names)
     needs = [
         name for name in names if suite.SUITE[name].on_text and not suite.SUITE[name].characters
     ]
@@ -34,6 +35,16 @@ def check_request(
         require_fusion(model)
     if not threats:
         raise ValueError("no threat model is given; give at least one eps")
+
+
+def require_pairs(names: Sequence[str]) -> None:
+    """Refuse attacks on classification: there are no classes in retrieval."""
+    of_classes = [name for name in names if suite.SUITE[name].classifies]
+    if of_classes:
+        raise ValueError(
+            f"the attack {of_classes[0]!r} is on classification, and this evaluation measures "
+            "retrieval: take apgd or square here, or attacks.autoattack on a model of classes"
+        )
 
 
 def protocol_of(

@@ -2,12 +2,25 @@
 
 from mat_jax.attacks import cost, losses, worst_case
 from mat_jax.attacks.apgd import apgd, apgd_targeted
+from mat_jax.attacks.autoattack import autoattack
 from mat_jax.attacks.characters import leaf
+from mat_jax.attacks.classifies import Classifies, ClassifiesAtRandom
+from mat_jax.attacks.classify import (
+    apgd_ce_attack,
+    apgd_ce_rand_attack,
+    apgd_dlr_attack,
+    apgd_dlr_rand_attack,
+    apgd_targeted_attack,
+    fab_targeted_attack,
+    pgd_ce_attack,
+    square_margin_attack,
+)
 from mat_jax.attacks.co_attack import co_attack
 from mat_jax.attacks.compiled import compiled
 from mat_jax.attacks.dra import dra
 from mat_jax.attacks.early import Gallery
 from mat_jax.attacks.exhaustive import exhaustive
+from mat_jax.attacks.fab import fab
 from mat_jax.attacks.fused import co_attack_fused, match_attack
 from mat_jax.attacks.image import (
     apgd_attack,
@@ -23,6 +36,7 @@ from mat_jax.attacks.sa_aet import sa_aet
 from mat_jax.attacks.sep import bert_attack, sep
 from mat_jax.attacks.sga import sga, sga_plain
 from mat_jax.attacks.square import square
+from mat_jax.attacks.square_l2 import square_l2
 from mat_jax.attacks.suite import SUITE, Attack
 from mat_jax.attacks.threat import ThreatModel
 from mat_jax.attacks.vlp_attack import vlp_attack
@@ -30,12 +44,20 @@ from mat_jax.attacks.vlp_attack import vlp_attack
 __all__ = [
     "SUITE",
     "Attack",
+    "Classifies",
+    "ClassifiesAtRandom",
     "Gallery",
     "ThreatModel",
     "apgd",
     "apgd_attack",
+    "apgd_ce_attack",
+    "apgd_ce_rand_attack",
+    "apgd_dlr_attack",
+    "apgd_dlr_rand_attack",
     "apgd_margin_attack",
     "apgd_targeted",
+    "apgd_targeted_attack",
+    "autoattack",
     "bert_attack",
     "co_attack",
     "co_attack_fused",
@@ -44,6 +66,8 @@ __all__ = [
     "dra",
     "example_keys",
     "exhaustive",
+    "fab",
+    "fab_targeted_attack",
     "fgsm",
     "fgsm_attack",
     "leaf",
@@ -55,12 +79,15 @@ __all__ = [
     "none",
     "pgd",
     "pgd_attack",
+    "pgd_ce_attack",
     "sa_aet",
     "sep",
     "sga",
     "sga_plain",
     "square",
     "square_attack",
+    "square_l2",
+    "square_margin_attack",
     "vlp_attack",
     "worst_case",
 ]

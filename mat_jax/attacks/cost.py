@@ -3,7 +3,9 @@
 from typing import NamedTuple
 
 from mat_jax.attacks.characters import POSITIONS
+from mat_jax.attacks.classify import TARGETS
 from mat_jax.attacks.dra import SAMPLES
+from mat_jax.attacks.expectation import DRAWS
 from mat_jax.attacks.image import proposals
 from mat_jax.attacks.suite import SUITE
 from mat_jax.attacks.threat import Preset, ThreatModel
@@ -73,9 +75,21 @@ def _image_passes(attack: str, threat: ThreatModel, preset: Preset) -> tuple[int
     match attack:
         case "fgsm":
             return 1, 1
-        case "apgd" | "apgd_margin":
+        case "apgd" | "apgd_margin" | "apgd_ce" | "apgd_dlr":
             return starts * (steps + 1), starts * steps
-        case "square":
+        # With fewer than 10 classes the targeted ones have fewer targets, and cost less.
+        case "apgd_targeted":
+            runs = TARGETS * starts
+            return 1 + TARGETS + runs * (steps + 1), runs * steps
+        case "fab_targeted":
+            runs = TARGETS * starts
+            return 1 + runs * (2 * steps + 1), runs * steps
+        case "apgd_ce_rand" | "apgd_dlr_rand":
+            return starts * DRAWS * (2 * steps + 1), starts * DRAWS * steps
+        case "pgd_ce":
+            last = starts * int(preset == "strict" or starts > 1)
+            return starts * steps + last, starts * steps
+        case "square" | "square_margin":
             return starts * (proposals(threat) + 1), 0
         case "pgd" | "sep" | "co_attack" | "co_attack_fused":
             return 1 + starts * steps + judged, starts * steps

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from mat_jax.attacks import image
+from mat_jax.attacks import classify, image
 from mat_jax.attacks.characters import leaf
 from mat_jax.attacks.co_attack import co_attack
 from mat_jax.attacks.dra import dra
@@ -38,6 +38,9 @@ class Attack(NamedTuple):
         stops: handed a `gallery` (`early.Gallery`), it leaves images that are lost in it.
         gallery: it needs one.
         searches: it takes no gradient: what others call steps are its proposals.
+        classifies: it needs a model of `classifies.Classifies` and labels, not captions.
+        targeted: handed a `rank`, it makes for one wrong class alone.
+        random: the model is one of `classifies.ClassifiesAtRandom`.
     """
 
     function: Callable[..., Adversarial]
@@ -54,10 +57,14 @@ class Attack(NamedTuple):
     stops: bool = False
     gallery: bool = False
     searches: bool = False
+    classifies: bool = False
+    targeted: bool = False
+    random: bool = False
 
 
 # Those that are asked for by name; the first have step sizes of their own.
 _image = partial(Attack, on_images=True, step_size=None, usual=False)
+_classes = partial(_image, classifies=True)
 _both = partial(Attack, on_images=True, on_text=True, usual=False)
 
 SUITE = {
@@ -108,5 +115,21 @@ SUITE = {
     "apgd_margin": _image(image.apgd_margin_attack, "APGD (margin)", gallery=True),
     "square": _image(
         image.square_attack, "Square", steps=image.proposals, norms=("linf",), searches=True
+    ),
+    "pgd_ce": _classes(
+        classify.pgd_ce_attack,
+        "PGD-CE",
+        step_size=lambda threat, preset: image.step_size(threat),
+    ),
+    "apgd_ce": _classes(classify.apgd_ce_attack, "APGD-CE"),
+    "apgd_dlr": _classes(classify.apgd_dlr_attack, "APGD-DLR"),
+    "apgd_targeted": _classes(classify.apgd_targeted_attack, "APGD-T", targeted=True),
+    "fab_targeted": _classes(classify.fab_targeted_attack, "FAB-T", targeted=True),
+    "square_margin": _classes(
+        classify.square_margin_attack, "Square (margin)", steps=image.proposals, searches=True
+    ),
+    "apgd_ce_rand": _classes(classify.apgd_ce_rand_attack, "APGD-CE (mean of draws)", random=True),
+    "apgd_dlr_rand": _classes(
+        classify.apgd_dlr_rand_attack, "APGD-DLR (mean of draws)", random=True
     ),
 }

@@ -33,9 +33,10 @@ def run(name, batch, preset="strict", **threat):
 
 
 both = pytest.mark.parametrize("preset", ["strict", "official"])
-# Those left out are asked the same in `plain_test`, and LEAF, of another table, in its own.
+# Those left out are asked the same in `plain_test`, and LEAF, of another table, in its own; those
+# on classification in `classify_test`.
 ELSEWHERE = ("leaf", "dra", "sa_aet", "vlp_attack", "co_attack_fused", "match")
-NAMES = [name for name in attacks.SUITE if name not in ELSEWHERE]
+NAMES = [name for name, of in attacks.SUITE.items() if name not in ELSEWHERE and not of.classifies]
 
 
 @pytest.mark.parametrize("name", NAMES)
