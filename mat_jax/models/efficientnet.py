@@ -13,6 +13,7 @@ from jax.nn import silu
 from jaxtyping import Array, Float
 
 from mat_jax.formats.sizes import EfficientNetConfig
+from mat_jax.models.depthwise import depthwise
 from mat_jax.models.nn import normal
 
 
@@ -53,6 +54,8 @@ class Conv(nnx.Module):
         kernel = self.kernel[...].astype(x.dtype)
         if kernel.shape[:2] == (1, 1):
             y = (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:3], -1)
+        elif self.groups == x.shape[-1] == kernel.shape[-1]:
+            y = depthwise(x, kernel, stride=self.stride, pad=self.pad)
         else:
             y = jax.lax.conv_general_dilated(
                 x,
