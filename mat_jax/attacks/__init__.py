@@ -1,7 +1,18 @@
 """Attacks on image-text models: `attack(model, batch, key, *, threat, preset) -> Adversarial`."""
 
 from mat_jax.attacks import cost, ensembles, objectives
+from mat_jax.attacks.auto_attack import autoattack
 from mat_jax.attacks.characters import leaf_attack
+from mat_jax.attacks.classification import (
+    apgd_ce_attack,
+    apgd_ce_rand_attack,
+    apgd_dlr_attack,
+    apgd_dlr_rand_attack,
+    apgd_targeted_attack,
+    fab_targeted_attack,
+    pgd_ce_attack,
+    square_margin_attack,
+)
 from mat_jax.attacks.coattack import co_attack
 from mat_jax.attacks.compiled import compile_attack
 from mat_jax.attacks.dra import dra_attack
@@ -17,9 +28,11 @@ from mat_jax.attacks.images import (
 )
 from mat_jax.attacks.mmcoa import mmcoa_attack, mmcoa_joint_attack, mmcoa_text_attack
 from mat_jax.attacks.optimizers.auto_pgd import apgd, apgd_targeted
+from mat_jax.attacks.optimizers.boundary import fab
 from mat_jax.attacks.optimizers.early_stopping import Gallery
 from mat_jax.attacks.optimizers.projected_gradient import example_keys, fgsm, pgd
 from mat_jax.attacks.optimizers.square_search import square
+from mat_jax.attacks.optimizers.square_search_l2 import square_l2
 from mat_jax.attacks.registry import ATTACKS, Attack
 from mat_jax.attacks.sa_aet import sa_aet_attack
 from mat_jax.attacks.sep import bert_attack, sep_attack
@@ -34,8 +47,14 @@ __all__ = [
     "ThreatModel",
     "apgd",
     "apgd_attack",
+    "apgd_ce_attack",
+    "apgd_ce_rand_attack",
+    "apgd_dlr_attack",
+    "apgd_dlr_rand_attack",
     "apgd_margin_attack",
     "apgd_targeted",
+    "apgd_targeted_attack",
+    "autoattack",
     "bert_attack",
     "co_attack",
     "co_attack_fused",
@@ -45,6 +64,8 @@ __all__ = [
     "ensembles",
     "example_keys",
     "exhaustive_attack",
+    "fab",
+    "fab_targeted_attack",
     "fgsm",
     "fgsm_attack",
     "leaf_attack",
@@ -56,11 +77,14 @@ __all__ = [
     "objectives",
     "pgd",
     "pgd_attack",
+    "pgd_ce_attack",
     "sa_aet_attack",
     "sep_attack",
     "sga_attack",
     "sga_plain_attack",
     "square",
     "square_attack",
+    "square_l2",
+    "square_margin_attack",
     "vlp_attack",
 ]

@@ -3,7 +3,9 @@
 from typing import NamedTuple
 
 from mat_jax.attacks.characters import POSITIONS
+from mat_jax.attacks.classification import TARGETS
 from mat_jax.attacks.dra import SAMPLES
+from mat_jax.attacks.expectation import DRAWS
 from mat_jax.attacks.images import proposals
 from mat_jax.attacks.optimizers.views import SCALES
 from mat_jax.attacks.registry import ATTACKS
@@ -67,17 +69,31 @@ def passes(
 
 def _image_passes(attack: str, threat: ThreatModel, preset: Preset) -> tuple[int, int]:
     """Forwards and backwards of the image encoder."""
-    steps, starts = threat.steps, threat.restarts
+    of, steps, starts = ATTACKS[attack], threat.steps, threat.restarts
+    if of.passes is not None:
+        return of.passes(threat, preset)
     # The last point of each start.
     judged = starts * int(preset == "strict" or starts > 1 or attack == "exhaustive")
     match attack:
         case "fgsm":
             return 1, 1
-        case "apgd" | "apgd_margin":
+        case "apgd" | "apgd_margin" | "apgd_ce" | "apgd_dlr":
             return starts * (steps + 1), starts * steps
-        case "square":
+        # With fewer than 10 classes the targeted ones have fewer targets, and cost less.
+        case "apgd_targeted":
+            runs = TARGETS * starts
+            return 1 + TARGETS + runs * (steps + 1), runs * steps
+        case "fab_targeted":
+            runs = TARGETS * starts
+            return 1 + runs * (2 * steps + 1), runs * steps
+        case "apgd_ce_rand" | "apgd_dlr_rand":
+            return starts * DRAWS * (2 * steps + 1), starts * DRAWS * steps
+        case "pgd_ce":
+            last = starts * int(preset == "strict" or starts > 1)
+            return starts * steps + last, starts * steps
+        case "square" | "square_margin":
             return starts * (proposals(threat) + 1), 0
-        case "pgd" | "sep" | "co_attack" | "co_attack_fused":
+        case "pgd" | "sep" | "co_attack" | "co_attack_fused" | "mmcoa" | "mmcoa_joint":
             return 1 + starts * steps + judged, starts * steps
         case "match" | "sga_plain" | "exhaustive":
             return 2 + starts * steps + judged, starts * steps
@@ -89,4 +105,9 @@ def _image_passes(attack: str, threat: ThreatModel, preset: Preset) -> tuple[int
         case "vlp_attack":
             each = COPIES + int(preset == "strict")
             return VIEWS + 1 + starts * (1 + steps * each), starts * steps * COPIES
-    return 0, 0
+    if not of.on_images:
+        return 0, 0
+    raise ValueError(
+        f"the passes of {attack!r} are not counted: give its record in the registry `passes`, or "
+        "add it to attacks.cost"
+    )

@@ -84,6 +84,17 @@ ENSEMBLES: dict[str, tuple[Member, ...]] = {
         Member("sga", 50, 2),
         Member("square", 100),
     ),
+    # Of classification: AutoAttack's "standard" and "rand" (Croce & Hein 2020), as released.
+    "autoattack": (
+        Member("apgd_ce", 100),
+        Member("apgd_targeted", 100),
+        Member("fab_targeted", 100),
+        Member("square_margin", 100),
+    ),
+    "autoattack_rand": (
+        Member("apgd_ce_rand", 100),
+        Member("apgd_dlr_rand", 100),
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from mat_jax.attacks import images
+from mat_jax.attacks import classification, images
 from mat_jax.attacks.characters import leaf_attack
 from mat_jax.attacks.coattack import co_attack
 from mat_jax.attacks.dra import dra_attack
@@ -16,7 +16,7 @@ from mat_jax.attacks.sa_aet import sa_aet_attack
 from mat_jax.attacks.sep import bert_attack, sep_attack
 from mat_jax.attacks.sga import sga_attack, sga_plain_attack
 from mat_jax.attacks.sga import step_size as sga_step_size
-from mat_jax.attacks.threat import ThreatModel
+from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.attacks.vlp import step_size as vlp_step_size
 from mat_jax.attacks.vlp import vlp_attack
 from mat_jax.types.arrays import Adversarial
@@ -40,6 +40,11 @@ class Attack(NamedTuple):
         norms: in which it works.
         stops: handed a `gallery` (`early.Gallery`), it leaves images that are lost in it.
         gallery: it is handed one.
+        classifies: it needs a model of `types.Classifies` and labels, not captions.
+        targeted: handed a `rank`, it makes for one wrong class alone.
+        random: the model is one of `types.ClassifiesAtRandom`.
+        passes: `(threat, preset) -> (forwards, backwards)` of the image encoder for one image; None
+            where `attacks.cost` counts them. An attack on images without either has no forecast.
         batchwise: under `official` it decides once for a whole batch, as the released program does.
         searches: it takes no gradient: what others call steps are its proposals.
     """
@@ -58,13 +63,18 @@ class Attack(NamedTuple):
     norms: tuple[str, ...] = ("linf", "l2")
     stops: bool = False
     gallery: bool = False
+    passes: Callable[[ThreatModel, Preset], tuple[int, int]] | None = None
     batchwise: bool = False
+    classifies: bool = False
+    targeted: bool = False
+    random: bool = False
     searches: bool = False
 
 
 ZERO_SHOT = ("zero_shot",)
 # Those that are asked for by name; the first have step sizes of their own.
 _image = partial(Attack, on_images=True, step_size=None, usual=False)
+_classes = partial(_image, classifies=True, tasks=ZERO_SHOT)
 _both = partial(Attack, on_images=True, on_text=True, usual=False)
 
 ATTACKS = {
@@ -130,6 +140,30 @@ ATTACKS = {
     "mmcoa": _both(mmcoa_attack, "MMCoA", step_size=mmcoa_step_size, tasks=ZERO_SHOT),
     "mmcoa_joint": _both(
         mmcoa_joint_attack, "MMCoA (joint)", step_size=mmcoa_step_size, tasks=ZERO_SHOT
+    ),
+    "pgd_ce": _classes(
+        classification.pgd_ce_attack,
+        "PGD-CE",
+        step_size=lambda threat, preset: images.step_size(threat),
+        usual=True,
+    ),
+    "apgd_ce": _classes(classification.apgd_ce_attack, "APGD-CE", usual=True),
+    "apgd_dlr": _classes(classification.apgd_dlr_attack, "APGD-DLR"),
+    "apgd_targeted": _classes(
+        classification.apgd_targeted_attack, "APGD-T", targeted=True, usual=True
+    ),
+    "fab_targeted": _classes(classification.fab_targeted_attack, "FAB-T", targeted=True),
+    "square_margin": _classes(
+        classification.square_margin_attack,
+        "Square (margin)",
+        steps=images.proposals,
+        searches=True,
+    ),
+    "apgd_ce_rand": _classes(
+        classification.apgd_ce_rand_attack, "APGD-CE (mean of draws)", random=True
+    ),
+    "apgd_dlr_rand": _classes(
+        classification.apgd_dlr_rand_attack, "APGD-DLR (mean of draws)", random=True
     ),
     "fgsm": _image(images.fgsm_attack, "FGSM", steps=lambda threat: 1),
     "apgd": _image(images.apgd_attack, "APGD", contains=("fgsm", "square")),

@@ -12,6 +12,7 @@ from flax import nnx
 from jax.nn import silu
 from jaxtyping import Array, Float
 
+from mat_jax.models.convolutions import depthwise
 from mat_jax.models.formats.sizes import EfficientNetConfig
 from mat_jax.models.layers import normal
 
@@ -53,6 +54,8 @@ class Conv(nnx.Module):
         kernel = self.kernel[...].astype(x.dtype)
         if kernel.shape[:2] == (1, 1):
             y = (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:3], -1)
+        elif self.groups == x.shape[-1] == kernel.shape[-1]:
+            y = depthwise(x, kernel, stride=self.stride, pad=self.pad)
         else:
             y = jax.lax.conv_general_dilated(
                 x,

@@ -11,6 +11,7 @@ from mat_jax.types.arrays import unit as unit
 from mat_jax.types.protocols import AttackFunction as AttackFunction
 from mat_jax.types.protocols import Captions as Captions
 from mat_jax.types.protocols import Classifies as Classifies
+from mat_jax.types.protocols import ClassifiesAtRandom as ClassifiesAtRandom
 from mat_jax.types.protocols import EmbedsWords as EmbedsWords
 from mat_jax.types.protocols import EncodesImages as EncodesImages
 from mat_jax.types.protocols import FusesPairs as FusesPairs

@@ -194,6 +194,17 @@ class Classifies(Protocol):
 
 
 @runtime_checkable
+class ClassifiesAtRandom(Protocol):
+    """A model whose forward pass is random: noise at inference, random crops, dropped units."""
+
+    def drawn_class_logits(
+        self, images: Float[Array, "batch height width 3"], keys: Key[Array, " batch"]
+    ) -> Float[Array, "batch classes"]:
+        """The logits of one draw. Image i is drawn with key i, whatever else is in the batch."""
+        ...
+
+
+@runtime_checkable
 class ReadableTokenizer(Tokenizer, Protocol):
     """A tokenizer whose ids can be read back, as a language model's must."""
 

@@ -152,9 +152,8 @@ def test_a_member_tries_as_hard_as_it_says_within_the_same_threat():
     )
 
 
-USED = sorted(
-    {one.attack for suite in ENSEMBLES.values() for one in suite} | {"pgd", "sep", "fgsm"}
-)
+USED = {one.attack for suite in ENSEMBLES.values() for one in suite} | {"pgd", "sep", "fgsm"}
+USED = sorted(USED | {"pgd_ce", "apgd_dlr"})
 
 
 @pytest.mark.parametrize(
@@ -162,6 +161,7 @@ USED = sorted(
     [
         *((attack, "strict", 2) for attack in USED),
         *((attack, "official", 1) for attack in ("pgd", "sga", "exhaustive", "dra", "vlp_attack")),
+        *((attack, "official", 1) for attack in ("pgd_ce", "apgd_targeted", "fab_targeted")),
     ],
 )
 def test_image_passes_are_those_the_attack_reports(attack, preset, restarts):
@@ -178,7 +178,8 @@ def test_image_passes_are_those_the_attack_reports(attack, preset, restarts):
         return [found.stats.get(name, jnp.zeros(4, jnp.int32)) for name in names]
 
     expected = cost.passes(attack, threat, preset=preset)
-    for count, name in zip(counts(toy_batch(), jax.random.key(0)), expected._fields, strict=False):
+    batch = toy_batch()._replace(labels=np.arange(4, dtype=np.int32))
+    for count, name in zip(counts(batch, jax.random.key(0)), expected._fields, strict=False):
         assert np.unique(count).tolist() == [getattr(expected, name)], name
 
 

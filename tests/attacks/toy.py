@@ -54,6 +54,15 @@ class Toy(nnx.Module):
         own = jnp.repeat(own, len(text.embed) // len(own), axis=0)
         return jnp.tanh(own * text.embed + text.embed)[:, None]
 
+    def class_logits(self, images):
+        """Of as many classes as there are dimensions."""
+        return self.scale * self.encode_image(images).embed
+
+    def drawn_class_logits(self, images, keys):
+        """With noise on the pixels."""
+        noise = jax.vmap(lambda key: jax.random.normal(key, images.shape[1:]))(keys)
+        return self.class_logits(images + 0.05 * noise)
+
     def match_logits(self, fused):
         return fused[:, 0] @ self.head[...]
 

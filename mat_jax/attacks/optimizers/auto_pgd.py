@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from mat_jax.attacks.objectives import dlr_targeted, margin, runners_up
 from mat_jax.attacks.optimizers.projected_gradient import (
@@ -124,6 +124,7 @@ def apgd_targeted(
     *,
     eps: Radius,
     targets: int = 9,
+    first: int | Int[Array, ""] = 0,
     steps: int = 100,
     norm: Norm = "linf",
     restarts: int = 1,
@@ -139,20 +140,25 @@ def apgd_targeted(
         positive: which classes, or texts of a gallery, are right.
         key, eps, steps, norm, restarts: as in `apgd`, for each target.
         targets: how many; the cost is that of so many runs of `apgd`.
+        first: leave out so many of the strongest. Two calls with 3 targets each, the second from
+            the third on, are one call with 6, and images may be left out in between.
     """
     clean = images.astype(jnp.float32)
     keys = one_each(key, clean.shape[0])
-    goals = runners_up(logits_fn(clean), positive, targets)
+    logits = logits_fn(clean)
+    goals = runners_up(logits, positive, logits.shape[-1])
 
     def kept(x: Array) -> Array:
         return margin(logits_fn(x), positive)
 
     def attempt(index: Array) -> tuple[Array, Array]:
+        rank = first + index
+
         def climb(x: Array, keys: Array) -> tuple[Array, Array]:
             logits = logits_fn(x)
-            return dlr_targeted(logits, positive, goals[index]), margin(logits, positive)
+            return dlr_targeted(logits, positive, goals[rank]), margin(logits, positive)
 
-        once = fold(keys, index)
+        once = fold(keys, rank)
         found = apgd(
             kept, clean, once, eps=eps, steps=steps, norm=norm, restarts=restarts, climb_fn=climb
         )

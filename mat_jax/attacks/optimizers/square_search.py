@@ -22,6 +22,7 @@ def square(
     steps: int = 5000,
     p: float = 0.8,
     rescale: bool = False,
+    to_edge: bool = True,
     restarts: int = 1,
 ) -> Images:
     """Maximise `loss_fn(x)` over `|x - images| <= eps` (linf) and `0 <= x <= 1`, with no gradient.
@@ -33,7 +34,7 @@ def square(
 
     A proposal is compared by the loss alone: with `losses.margin`, the paper's, that is the
     released rule until the first place is lost, and from there on the search goes on. (The
-    released torch program draws one place for the whole batch, and never the last row or column.)
+    released torch program draws one place for the whole batch.)
 
     Args:
         loss_fn: `[batch, height, width, channels] -> [batch]`, maximised. It is never
@@ -45,6 +46,9 @@ def square(
         p: the share of the image that the first squares cover.
         rescale: shrink the squares over `steps` as the paper does over 10,000, as the paper's own
             program does. Default: at the same proposals whatever the budget, as in AutoAttack.
+        to_edge: squares may reach the last row and the last column. In the released torch program
+            they never do, so that those pixels keep their first sign: False is as it is there. On
+            32 x 32 pixels that left 7 of 100 images more standing.
         restarts: independent searches; the best is kept per image.
 
     Returns:
@@ -58,7 +62,7 @@ def square(
     def patch(key: Array, side: Array) -> tuple[Array, Array]:
         """Where the square of an image is [height, width, 1], and which channels rise."""
         place, signs = jax.random.split(key)
-        room = jnp.array([height, width]) - side + 1
+        room = jnp.maximum(jnp.array([height, width]) - side + int(to_edge), 1)
         top, left = jax.random.randint(place, (2,), 0, room)
         rows, columns = jnp.arange(height) - top, jnp.arange(width) - left
         rows, columns = (rows >= 0) & (rows < side), (columns >= 0) & (columns < side)

@@ -162,3 +162,17 @@ def test_more_proposals_never_do_worse():
         for steps in (4, 30)
     )
     assert (many >= few).all() and (many > few).any()
+
+
+def test_squares_off_the_last_row_and_column_leave_them_as_they_began():
+    """As in the released torch program; a square as large as the image is where it must be."""
+    images = jnp.asarray(pixels()[:8])
+    attack = functools.partial(square, black_box, images, jax.random.key(0), eps=EPS, to_edge=False)
+    start, adv = (np.asarray(attack(steps=steps)) for steps in (0, 200))
+    assert (adv[:, :-1, :-1] != start[:, :-1, :-1]).any(axis=(0, 3)).mean() > 0.9
+    sizes = sides(200, SIDE, SIDE)
+    assert sizes.max() < SIDE
+    np.testing.assert_array_equal(adv[:, -1], start[:, -1])
+    np.testing.assert_array_equal(adv[:, :, -1], start[:, :, -1])
+    whole = attack(steps=3, p=1.0)
+    assert (np.asarray(whole) != start).any()
