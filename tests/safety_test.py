@@ -23,10 +23,11 @@ import optax
 import pytest
 
 import mat_jax
-from mat_jax import data, mesh, models, state
+from mat_jax import data, models
 from mat_jax.data.scenes import builder, scenes
 from mat_jax.models.files import SHIPPED
 from mat_jax.models.formats import pickles
+from mat_jax.train import mesh, state
 from mat_jax.train.checkpoint import Checkpoints
 from mat_jax.train.experiment import load
 from mat_jax.train.logging import truncate

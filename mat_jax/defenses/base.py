@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -138,7 +138,7 @@ class Defense(Generic[M]):
         """The inner image attack; None where no image is attacked."""
         return None
 
-    def tokenized(self, tokenizer: Tokenizer) -> Self:
+    def tokenized(self, tokenizer: Tokenizer) -> "Defense[M]":
         """The defence with its class prompts as the model reads them."""
         return self
 

@@ -11,7 +11,8 @@ from flax import nnx
 from mat_jax import attacks
 from mat_jax.attacks import ThreatModel
 from mat_jax.attacks.objectives import is_class, margin
-from mat_jax.evaluate.protocol import require_pairs
+from mat_jax.evaluate.tasks.retrieval import Retrieval
+from mat_jax.evaluate.tasks.zero_shot import ZeroShot
 from mat_jax.types.arrays import Batch, Tokens
 from tests.attacks.toy import Toy, toy_batch
 
@@ -160,6 +161,6 @@ def test_a_batch_without_labels_is_refused():
             )  # fmt: skip
 
 
-def test_retrieval_refuses_them():
-    with pytest.raises(ValueError, match="'apgd_ce' is on classification.*take apgd"):
-        require_pairs(["apgd", "apgd_ce"])
+def test_they_are_for_zero_shot_alone():
+    for name in NAMES:
+        assert ZeroShot().allows(name) and not Retrieval().allows(name)

@@ -314,6 +314,7 @@ def test_the_headline_is_of_a_suite_where_words_are_attacked(arguments, suite):
     "change, sentence",
     [
         ({"--attacks": "none,pdg"}, "unknown attack 'pdg'; choose from none, pgd"),
+        ({"--attacks": "apgd_ce"}, "'apgd_ce' is not made for retrieval; choose from none, pgd"),
         ({"--eps": "4"}, "eps 4.0 is outside [0, 1]"),
         ({"--eps": "four"}, "--eps must be a number, 4/255 for example, got 'four'"),
         ({"--limit": "0"}, "limit is 0"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mat_jax.attacks import losses
+from mat_jax.attacks import objectives
 from mat_jax.attacks.optimizers.boundary import fab
 
 SHAPE, CLASSES, STEPS = (6, 4, 4, 3), 5, 15
@@ -77,14 +77,14 @@ def read(clean, label, target, norm):
 def test_distances_are_those_of_a_float64_reading(norm):
     images = jnp.asarray(pixels())
     labels = jnp.argmax(logits(images), axis=-1)
-    positive = losses.is_class(labels, CLASSES)
+    positive = objectives.is_class(labels, CLASSES)
     attack = jax.jit(
         lambda x, targets: fab(
             logits, x, labels, KEY, eps=1.0, targets=targets, steps=STEPS, norm=norm
         )
     )
     found = 0
-    for targets in losses.runners_up(logits(images), positive, 2):
+    for targets in objectives.runners_up(logits(images), positive, 2):
         adv, distance = attack(images, targets)
         rows = zip(images, labels, targets, strict=True)
         expected = [

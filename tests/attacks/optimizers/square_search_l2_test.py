@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.attacks.square_test import BATCH, SIDE, black_box_of, margin, pixels
 
 from mat_jax.attacks.optimizers.square_search_l2 import pattern, square_l2, windows
+from tests.attacks.optimizers.square_search_test import BATCH, SIDE, black_box_of, margin, pixels
 
 EPS, STEPS = 0.4, 60
 
