@@ -21,6 +21,8 @@ from mat_jax.attacks.fused import co_attack_fused, match_attack
 from mat_jax.attacks.images import (
     apgd_attack,
     apgd_margin_attack,
+    attack_images,
+    away_from_captions,
     fgsm_attack,
     no_attack,
     pgd_attack,
@@ -37,13 +39,14 @@ from mat_jax.attacks.registry import ATTACKS, Attack
 from mat_jax.attacks.sa_aet import sa_aet_attack
 from mat_jax.attacks.sep import bert_attack, sep_attack
 from mat_jax.attacks.sga import sga_attack, sga_plain_attack
-from mat_jax.attacks.threat import ThreatModel
+from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.attacks.vlp import vlp_attack
 
 __all__ = [
     "ATTACKS",
     "Attack",
     "Gallery",
+    "Preset",
     "ThreatModel",
     "apgd",
     "apgd_attack",
@@ -54,7 +57,9 @@ __all__ = [
     "apgd_margin_attack",
     "apgd_targeted",
     "apgd_targeted_attack",
+    "attack_images",
     "autoattack",
+    "away_from_captions",
     "bert_attack",
     "co_attack",
     "co_attack_fused",

@@ -216,12 +216,15 @@ def attack_images(
     *,
     default: StepSize | None = None,
     one_sided: bool = True,
+    momentum: float = 0.0,
+    random_start: bool = True,
     climb_fn: NoisyLoss | None = None,
 ) -> Array:
     """PGD with the settings of the threat, keys from the ids of the batch.
 
     `strict` keeps the best point of each image; `official` the last, and starts on one side of
     the image if `one_sided`. `default` is the attack's step size where the threat gives none.
+    `momentum`, `random_start` and `climb_fn` are those of `pgd`.
     """
     return pgd(
         loss_fn,
@@ -231,6 +234,8 @@ def attack_images(
         step_size=_step_size(threat, preset, default),
         steps=threat.steps,
         norm=threat.norm,
+        momentum=momentum,
+        random_start=random_start,
         one_sided=one_sided and preset == "official",
         restarts=threat.restarts,
         best=preset == "strict",
