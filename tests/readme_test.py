@@ -1,4 +1,4 @@
-"""What the README promises, it can do."""
+"""What the README and the documents promise, the package can do."""
 
 import os
 import re
@@ -10,6 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
+EVERYTHING = "\n".join(page.read_text() for page in PAGES)
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 
@@ -18,26 +20,32 @@ def test_make_commands_exist() -> None:
         assert re.search(rf"^{command}:", MAKEFILE, flags=re.MULTILINE), command
 
 
-def test_linked_files_exist() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_linked_files_exist(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_readme_is_one_screen() -> None:
+    assert len(README.split()) <= 500
 
 
 def test_what_defences_are_worth_is_what_the_study_found() -> None:
     page = (ROOT / "experiments/study/results/README.md").read_text().replace("**", "")
-    table = README[README.index("| mean of TR@1 and IR@1 |") :].partition("\n\n")[0]
+    told = (ROOT / "docs/results.md").read_text()
+    table = told[told.index("| mean of TR@1 and IR@1 |") :].partition("\n\n")[0]
     rows = table.replace("**", "").splitlines()
     assert len(rows) > 8
     for row in rows:
         assert row in page, row
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "convert", "augment"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "models.convert", "augment"])
 def test_options_exist(name: str) -> None:
     """Every `--option` shown in a command is one the program has."""
-    package = ROOT / "mat_jax" / name / "__main__.py"
-    source = (package if package.is_file() else ROOT / "mat_jax" / f"{name}.py").read_text()
-    commands = re.findall(rf"python -m mat_jax\.{name}((?:\\\n|[^\n])*)", README)
+    path = ROOT / "mat_jax" / name.replace(".", "/")
+    source = (path / "__main__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+    commands = re.findall(rf"python -m mat_jax\.{name}((?:\\\n|[^\n])*)", EVERYTHING)
     assert commands
     for option in {o for command in commands for o in re.findall(r"--[a-z-]+", command)}:
         assert f'"{option}"' in source, option

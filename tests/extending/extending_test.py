@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -140,7 +141,7 @@ def test_the_defence_trains_and_its_loss_falls(tmp_path):
 def test_the_defence_is_the_clean_loss_without_its_second_term(toy):
     """beta = 0 is InfoNCE, whatever the images have become (Zhang et al. 2019, equation 5)."""
     model, _, corpus = toy
-    batch = corpus.batch(range(6), slots=np.zeros((6, 1), int))
+    batch = jax.tree.map(jnp.asarray, corpus.batch(range(6), slots=np.zeros((6, 1), int)))
     dark = batch._replace(images=0.5 * batch.images)
     key = jax.random.key(0)
     plain, _ = Trades(beta=0.0).loss(model, None, batch, dark, key)
@@ -200,7 +201,7 @@ def test_the_model_is_attacked_and_measured_like_any_other():
 def test_a_vocabulary_too_large_is_refused():
     tokenizer = models.Tokenizer.train_bert(["a b c"], 60, 12)
     small = dataclasses.replace(
-        MeanPooledSpec(tokenizer).config, text=models.BertConfig(8, 12, 16, layers=1, heads=2)
+        MeanPooledSpec(tokenizer).config, text=models.BertConfig(2, 12, 16, layers=1, heads=2)
     )
     with pytest.raises(ValueError, match="give a larger vocab_size"):
         MeanPooledSpec(tokenizer, small).build(0)
