@@ -21,7 +21,8 @@ class ThreatModel:
             (`2.5 eps / steps` for PGD, Sep-Attack and Co-Attack, `eps / 4` for SGA).
         restarts: random starts of the image attack, the best kept per image.
         words: words that may change in one caption.
-        candidates: substitutes tried for one word, the likeliest first.
+        candidates: substitutes tried for one word, the likeliest first. Under `official` up to 24
+            are tried for a word that is several tokens of the language model.
         constraint: what a substitute must satisfy. It is obeyed when the word table is built
             (`data.build_words(..., keep=...)`); here it names what was done.
 

@@ -159,6 +159,7 @@ def drawn_pairs(
     Returns:
         Their clean embeddings, and whether there is no other image.
     """
+    gallery = Gallery(*map(jnp.asarray, gallery))
     others = gallery.image_ids[None, :] != ids[:, None]
     odds = jnp.where(others, 0.0, -jnp.inf)
     own = jax.vmap(lambda key: jax.random.fold_in(key, PAIR))(keys)
