@@ -1,10 +1,14 @@
-"""APGD and Square beside the released AutoAttack, on one small classifier from the same starts.
+"""Our attacks on classification beside the released AutoAttack, on one small classifier.
+
+APGD from the same starts; FAB, which has no random start, point for point; Square and the ensemble
+by what falls.
 
 Its package is on no index, so it is not among what the tests install; where it is missing they are
 skipped. `PYTHONPATH=auto-attack pytest tests/attacks/autoattack_test.py` takes a clone of
 github.com/fra31/auto-attack, and `pytest -s` prints what was found.
 """
 
+import collections
 import functools
 import warnings
 
@@ -13,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from flax import nnx
 
 from mat_jax.attacks import objectives
 from mat_jax.attacks.optimizers.auto_pgd import apgd, apgd_targeted, checkpoints
@@ -20,12 +25,23 @@ from mat_jax.attacks.optimizers.projected_gradient import fold, one_each
 from mat_jax.attacks.optimizers.projections import on_edge
 from mat_jax.attacks.optimizers.square_search import square
 from tests.attacks.optimizers.square_search_test import black_box_of
+from mat_jax.attacks import ThreatModel, autoattack, losses
+from mat_jax.attacks.optimizers.auto_pgd import apgd, apgd_targeted, checkpoints
+from mat_jax.attacks.optimizers.projections import on_edge
+from mat_jax.attacks.optimizers.boundary import fab, size
+from mat_jax.attacks.optimizers.projected_gradient import fold, one_each
+from mat_jax.attacks.optimizers.square_search import square
+from mat_jax.attacks.ensembles import Member
+from mat_jax.types.arrays import Batch, Tokens
+from tests.attacks.square_test import black_box_of
 from tests.attacks.visited import visited
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     pytest.importorskip("autoattack", reason="autoattack is not installed (it is on no index)")
+    from autoattack import AutoAttack
     from autoattack.autopgd_base import APGDAttack, APGDAttack_targeted
+    from autoattack.fab_pt import FABAttack_PT
     from autoattack.square import SquareAttack
 
 BATCH, SIDE, CLASSES, STEPS, EPS, TARGETS = 16, 24, 6, 50, 2 / 255, 3
@@ -186,3 +202,75 @@ def test_square():
         ours, released = (rate.mean() for rate in rates)
         print(f"square: {ours:.1%} taken, {released:.1%} by theirs, noise {noise:.1%}")
         assert abs(ours - released) < 4 * noise
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("target", [1, 2, None])
+def test_fab(norm, target):
+    """The distance of what is found, towards a class of each image or the nearest of all."""
+    images, labels = jnp.asarray(IMAGES), jnp.asarray(LABELS, jnp.int32)
+    goals = None
+    if target is not None:
+        goals = losses.runners_up(logits(images), POSITIVE, CLASSES)[target - 1]
+    attack = functools.partial(fab, logits, eps=EPS, targets=goals, steps=STEPS, norm=norm)
+    _, ours = jax.jit(lambda x: attack(x, labels, KEY))(images)
+    kind = {"linf": "Linf", "l2": "L2"}[norm]
+    released = FABAttack_PT(Net(), norm=kind, n_iter=STEPS, eps=EPS, device="cpu")
+    if target is not None:
+        released.target_class = target + 1
+    adv = released.attack_single_run(
+        theirs(IMAGES), torch.tensor(LABELS), is_targeted=target is not None
+    )
+    delta = jnp.asarray(adv.permute(0, 2, 3, 1).numpy()) - images
+    distance = np.asarray(size(delta, norm))
+    moved = distance > 0  # it returns the clean image where it finds nothing
+    np.testing.assert_array_equal(np.isfinite(np.asarray(ours)), moved)
+    apart = np.abs(np.asarray(ours)[moved] - distance[moved]) / distance[moved]
+    print(f"fab {norm} to {target}: {moved.sum()} found, distances {apart.max():.2%} apart")
+    assert moved.sum() > BATCH / 2 and np.median(apart) < 1e-3 and apart.max() < 0.02
+
+
+class Classifier(nnx.Module):
+    """The same classifier as a module."""
+
+    def class_logits(self, images):
+        return logits(images)
+
+
+@pytest.mark.parametrize("norm, eps", [("linf", 0.35 / 255), ("l2", 0.05)])
+def test_the_ensemble(norm, eps):
+    """As many images stand, and the same but for one: 100 of them, three attacks of 30 steps."""
+    count, steps = 100, 30
+    images = np.random.RandomState(8).rand(count, SIDE, SIDE, 3).astype(np.float32)
+    labels = np.asarray(jnp.argmax(logits(jnp.asarray(images)), axis=-1)).astype(np.int32)
+    tokens = Tokens(np.zeros((count, 1, 1), np.int32), np.ones((count, 1, 1), bool))
+    batch = Batch(np.arange(count, dtype=np.int32), images, tokens, tokens.mask[..., 0])
+    names = {"apgd-ce": "apgd_ce", "apgd-t": "apgd_targeted", "fab-t": "fab_targeted"}
+    ours = autoattack(
+        Classifier(),
+        batch._replace(labels=labels),
+        KEY,
+        threat=ThreatModel(eps=eps, norm=norm),
+        members=tuple(Member(name, steps) for name in names.values()),
+    )
+    net = Net()
+    net.seen = net.said = collections.deque(maxlen=1)  # it need not remember
+    kind = {"linf": "Linf", "l2": "L2"}[norm]
+    released = AutoAttack(
+        net, norm=kind, eps=eps, seed=0, version="custom", attacks_to_run=list(names),
+        device="cpu", verbose=False,
+    )  # fmt: skip
+    same = {"norm": kind, "eps": eps, "n_iter": steps, "device": "cpu"}
+    released.apgd = APGDAttack(net, **same)
+    released.apgd_targeted = APGDAttack_targeted(net, n_target_classes=CLASSES - 1, **same)
+    released.fab = FABAttack_PT(net, n_target_classes=CLASSES - 1, **same)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        adv = released.run_standard_evaluation(theirs(images), torch.tensor(labels).long())
+    stands = (
+        np.argmax(np.asarray(logits(jnp.asarray(adv.permute(0, 2, 3, 1).numpy()))), 1) == labels
+    )
+    differ = int((stands != ours.stands).sum())
+    print(f"ensemble {norm}: {ours.stands.mean():.1%}, theirs {stands.mean():.1%}; {differ} differ")
+    assert 0.2 < stands.mean() < 0.85
+    assert differ <= count / 100
