@@ -24,6 +24,8 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 import jax
 import pytest
 
+import tests.tools.shapes  # noqa: F401 - the checker that `--jaxtyping-packages` names
+
 # Each compiled program takes memory maps, of which Linux allows a process 65,530; with no more to
 # be had, the next compilation ends in a segmentation fault.
 MOST_MAPS = 20_000

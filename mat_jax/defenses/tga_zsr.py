@@ -12,9 +12,8 @@ from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.class_prompts import Prompts, accuracy, class_logits, labels_of, surprise
 from mat_jax.defenses.tecoa import TeCoA
 from mat_jax.defenses.trainable_parts import belongs
-from mat_jax.models.clip import CLIP
 from mat_jax.types.arrays import Batch, ImageFeatures, unit
-from mat_jax.types.protocols import Model, Tokenizer
+from mat_jax.types.protocols import ComparesPatches, Model, Tokenizer
 
 TINY = 1e-12
 
@@ -126,13 +125,12 @@ def attention(
         texts: of each image one text, on the unit sphere.
         size: side of the images, in pixels.
     """
-    if not isinstance(model, CLIP):
+    if not isinstance(model, ComparesPatches):
         raise ValueError(
             f"TGA-ZSR compares patches with texts, which {type(model).__name__} keeps in different "
             "spaces: train a CLIP"
         )
-    patches = model.vision_proj(model.vision.ln_post(image.tokens[:, 1:].astype(jnp.float32)))
-    alike = jnp.sum(unit(patches) * texts[:, None], axis=-1)
+    alike = jnp.sum(unit(model.patch_embeddings(image)) * texts[:, None], axis=-1)
     low, high = jnp.min(alike, axis=1, keepdims=True), jnp.max(alike, axis=1, keepdims=True)
     side = round(alike.shape[1] ** 0.5)
     grid = ((alike - low) / jnp.maximum(high - low, TINY)).reshape(-1, side, side)

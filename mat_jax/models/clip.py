@@ -12,7 +12,7 @@ from mat_jax.models.layers import Dense, gelu, quick_gelu
 from mat_jax.models.methods import Shift
 from mat_jax.models.text import TextTower
 from mat_jax.models.vision import VisionTower
-from mat_jax.types.arrays import TextFeatures, Tokens
+from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
 from mat_jax.types.text_format import TextFormat
 
 
@@ -43,6 +43,13 @@ class CLIP(nnx.Module):
         """
         end = jnp.argmax(jnp.asarray(tokens.ids) == self.config.eos, axis=1)
         return methods.encode_text(self, tokens, shift, at=end)
+
+    def patch_embeddings(self, image: ImageFeatures) -> Float[Array, "batch patches embed"]:
+        """The patches in the space of the texts: `vision_proj(ln_post(token))`, not of unit length.
+
+        `image` is what `encode_image` returns.
+        """
+        return self.vision_proj(self.vision.ln_post(image.tokens[:, 1:].astype(jnp.float32)))
 
     @property
     def scale(self) -> Float[Array, ""]:

@@ -12,6 +12,7 @@ from mat_jax.types.protocols import AttackFunction as AttackFunction
 from mat_jax.types.protocols import Captions as Captions
 from mat_jax.types.protocols import Classifies as Classifies
 from mat_jax.types.protocols import ClassifiesAtRandom as ClassifiesAtRandom
+from mat_jax.types.protocols import ComparesPatches as ComparesPatches
 from mat_jax.types.protocols import EmbedsWords as EmbedsWords
 from mat_jax.types.protocols import EncodesImages as EncodesImages
 from mat_jax.types.protocols import FusesPairs as FusesPairs

@@ -121,6 +121,15 @@ class SizedModel(Model, SeesImages, Protocol):
 
 
 @runtime_checkable
+class ComparesPatches(Model, Protocol):
+    """A model whose patches lie in the space of its texts: CLIP."""
+
+    def patch_embeddings(self, image: ImageFeatures, /) -> Float[Array, "batch patches embed"]:
+        """The patches of encoded images, not of unit length."""
+        ...
+
+
+@runtime_checkable
 class FusesPairs(Model, Protocol):
     """A model that reads a text together with an image: ALBEF, TCL, BLIP.
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from tests.attacks.classify_test import BATCH, CLASSES, Linear, linear_batch, margins, reach
+from tests.attacks.classification_test import BATCH, CLASSES, Linear, linear_batch, margins, reach
 
 from mat_jax.attacks import ThreatModel, autoattack
 from mat_jax.attacks.auto_attack import members_of

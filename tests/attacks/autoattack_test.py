@@ -19,21 +19,15 @@ import pytest
 import torch
 from flax import nnx
 
-from mat_jax.attacks import objectives
+from mat_jax.attacks import ThreatModel, autoattack, losses, objectives
+from mat_jax.attacks.ensembles import Member
 from mat_jax.attacks.optimizers.auto_pgd import apgd, apgd_targeted, checkpoints
-from mat_jax.attacks.optimizers.projected_gradient import fold, one_each
-from mat_jax.attacks.optimizers.projections import on_edge
-from mat_jax.attacks.optimizers.square_search import square
-from tests.attacks.optimizers.square_search_test import black_box_of
-from mat_jax.attacks import ThreatModel, autoattack, losses
-from mat_jax.attacks.optimizers.auto_pgd import apgd, apgd_targeted, checkpoints
-from mat_jax.attacks.optimizers.projections import on_edge
 from mat_jax.attacks.optimizers.boundary import fab, size
 from mat_jax.attacks.optimizers.projected_gradient import fold, one_each
+from mat_jax.attacks.optimizers.projections import on_edge
 from mat_jax.attacks.optimizers.square_search import square
-from mat_jax.attacks.ensembles import Member
 from mat_jax.types.arrays import Batch, Tokens
-from tests.attacks.square_test import black_box_of
+from tests.attacks.optimizers.square_search_test import black_box_of
 from tests.attacks.visited import visited
 
 with warnings.catch_warnings():

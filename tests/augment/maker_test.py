@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mat_jax.augment import Recipe, maker, read_manifest
+from mat_jax.augment import Recipe, maker, methods, read_manifest
 from mat_jax.augment.maker import make
 from mat_jax.augment.shift import plain
 from mat_jax.data.scenes import Scenes, content, is_true, rewrite

@@ -57,7 +57,8 @@ class Watched(NamedTuple):
     text: Tower
     logit_scale: jax.Array
 
-    text_format, vision_proj, scale = Linear.text_format, Linear.vision_proj, Linear.scale
+    text_format, patch_embeddings = Linear.text_format, Linear.patch_embeddings
+    scale = Linear.scale
 
     def encode_image(self, images):
         found = Linear.encode_image(Linear(*self), images)

@@ -19,13 +19,9 @@ NAMES = ("vision.weights", "text.weights", "logit_scale")  # of the model's, in 
 
 
 class Tower(NamedTuple):
-    """A matrix, and what TGA-ZSR reads of a CLIP's image tower."""
+    """A matrix."""
 
     weights: jax.Array  # [pixels or vocabulary, embed]
-    style = "clip"
-
-    def ln_post(self, x):
-        return x
 
 
 class Linear(NamedTuple):
@@ -37,8 +33,8 @@ class Linear(NamedTuple):
 
     text_format = TextFormat(start=1, end=2, pad=0, length=6)
 
-    def vision_proj(self, x):
-        return x
+    def patch_embeddings(self, image):
+        return image.tokens[:, 1:]
 
     def encode_image(self, images):
         flat = images.reshape(len(images), -1)

@@ -10,6 +10,7 @@ from flax import nnx
 from mat_jax.data.substitutes.candidates import Substitutes
 from mat_jax.data.substitutes.similarity import SentenceEncoder, similar
 from mat_jax.types.arrays import TextFeatures, Tokens
+from mat_jax.types.text_format import TextFormat
 
 WORDS = ["", "red", "crimson", "blue", "ball"]
 VECTORS = np.array([[0, 0], [1, 0], [0.9, 0.1], [0, 1], [0.5, 0.5]], np.float32)
@@ -22,10 +23,15 @@ def tokenizer(texts):
 
 
 class Pictured(nnx.Module):
-    """The text tower of an image-text model: the sum of its words."""
+    """An image-text model of which only texts are asked: the sum of its words."""
 
     def __init__(self):
         self.table = nnx.Param(jnp.asarray(VECTORS))
+        self.text_format = TextFormat(length=2, start=0, end=0, pad=0)
+        self.scale = jnp.ones(())
+
+    def encode_image(self, images):
+        raise NotImplementedError
 
     def encode_text(self, tokens):
         embed = jnp.sum(self.table[...][tokens.ids], axis=1)

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from mat_jax.data import scenes as world
+from mat_jax.data.scenes import is_true, make
 from mat_jax.data.substitutes.truth import truthful
 
 
@@ -31,16 +31,16 @@ def test_the_right_picture_is_asked() -> None:
 
 
 def test_scenes_captions_with_their_own_words_are_as_true_as_before() -> None:
-    made = [world.make("test", index) for index in range(20)]
+    made = [make("test", index) for index in range(20)]
     texts = [captions for _, captions in made]
 
     def oracle(index: int) -> Callable[[str], bool]:
-        return lambda caption: world.is_true(caption, made[index][0])
+        return lambda caption: is_true(caption, made[index][0])
 
     corpus = corpus_of(texts, oracle=oracle)
     keep = truthful(corpus)
     assert keep is not None
     for row, caption in enumerate(corpus.caption_list):
-        truth = world.is_true(caption, made[row // 5][0])
+        truth = is_true(caption, made[row // 5][0])
         for slot, word in enumerate(caption.split()):
             assert keep([(row, slot, word)]) == [truth]
