@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from tests.attacks.classification_test import BATCH, CLASSES, Linear, linear_batch, margins, reach
 
 from mat_jax.attacks import ThreatModel, autoattack
 from mat_jax.attacks.auto_attack import members_of
 from mat_jax.attacks.ensembles import ENSEMBLES, Member
+from tests.attacks.classification_test import BATCH, CLASSES, Linear, linear_batch, margins, reach
 
 KEY = jax.random.key(5)
 SHORT = tuple(Member(one.attack, 4) for one in ENSEMBLES["autoattack"])

@@ -1,8 +1,9 @@
 """What must hold of the attacks on every batch, and why; hypothesis looks for the exception.
 
 Where mathematics gives less than one would like, the docstring says what it gives. That Square
-never does worse with more proposals is in `optimizers.square_search_test`, that a step of PGD has nowhere to go
-without a gradient in `pgd_test`, all of this on the skeletons alone in `skeleton_test`.
+never does worse with more proposals is in `optimizers/square_search_test.py`. That a step of PGD
+has nowhere to go without a gradient is in `optimizers/projected_gradient_test.py`, and all of this
+on the skeletons alone in `skeleton_test.py`.
 """
 
 import functools
