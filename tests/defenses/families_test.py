@@ -106,7 +106,7 @@ def learnt(model, found, key):
 
 
 @dataclass(frozen=True)
-class Watched:
+class Watched(defenses.Defense):
     """A defence that tells besides what its attack reached."""
 
     defense: Any
@@ -143,7 +143,7 @@ def test_the_attack_raises_its_objective_and_what_does_not_train_stays(family, n
     begin = state.create(weights, optimizer, defense.trains, 0)
     frozen, trained = jax.tree.map(np.array, (begin.frozen, begin.trained))
     step = compile_step(layout, Watched(defense), optimizer, mesh.make(1), begin)
-    clean, now = batch(getattr(defense, "texts", 1)), begin
+    clean, now = batch(defense.texts or 1), begin
     for _ in range(2):
         now, told = step(now, reference, clean)
         assert told["attacked reached"] > max(told["clean reached"], told["opposite reached"])

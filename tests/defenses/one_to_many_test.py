@@ -378,7 +378,8 @@ def test_a_captioner_writes_of_every_picture():
     """A stand-in that reads the picture and the text: five tokens of seven words."""
     table = jax.random.normal(KEY, (2, 3, 5, 7))  # by picture, by first id
     captioner = SimpleNamespace(
-        caption_logits=lambda image, text: table[image.embed[:, 0].astype(int), text.ids[:, 0]]
+        caption_logits=lambda image, text: table[image.embed[:, 0].astype(int), text.ids[:, 0]],
+        encode_image=lambda images: images,  # asked nowhere: the pictures come encoded
     )
     texts = [Tokens(jnp.full((4, 5), m), jnp.ones((4, 5), bool)) for m in range(3)]
     images = [ImageFeatures(jnp.zeros((4, 1, 1)), jnp.full((4, 1), float(n))) for n in range(2)]

@@ -199,7 +199,7 @@ def test_the_model_is_attacked_and_measured_like_any_other():
 
 
 def test_a_vocabulary_too_large_is_refused():
-    tokenizer = models.Tokenizer.train_bert(["a b c"], 60, 12)
+    tokenizer = models.Tokenizer.train_bert(["a b c"], 90, 12)
     small = dataclasses.replace(
         MeanPooledSpec(tokenizer).config, text=models.BertConfig(2, 12, 16, layers=1, heads=2)
     )

@@ -31,7 +31,7 @@ def moves(monkeypatch):
         noted.append(("text", *marks(given.images, given.tokens), None))
         return given.tokens._replace(ids=given.tokens.ids + 10 ** noted.count_of("text"))
 
-    def images(loss_fn, given, key, *, eps, steps, step_size, norm):
+    def images(pgd, loss_fn, given, key):
         seen = noted.pop()  # what `objective` was given
         where = tuple(np.asarray(jax.random.key_data(key)).tolist())
         noted.append(("image", marks(given.images, seen)[0], marks(given.images, seen)[1], where))
@@ -43,7 +43,7 @@ def moves(monkeypatch):
 
     noted = Noted()
     monkeypatch.setattr(mat, "attack_texts", texts)
-    monkeypatch.setattr(mat, "attack_images", images)
+    monkeypatch.setattr(mat.PGD, "attack", images)
 
     def run(**settings):
         noted.clear()
