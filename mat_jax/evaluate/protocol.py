@@ -17,14 +17,12 @@ from mat_jax.types.protocols import Model
 PACKAGES = ("mat-jax", "jax", "jaxlib", "flax", "numpy")
 
 
-def check_request(
-    names: Sequence[str],
-    task: Task,
-    model: Model,
-    examples: Examples,
-    threats: Sequence[ThreatModel],
-) -> None:
-    """Refuse what cannot be measured before anything is computed."""
+def require_attacks(names: Sequence[str], task: Task) -> None:
+    """Refuse attacks that are unknown, or made for other tasks.
+
+    Raises:
+        ValueError: names the attack, and those to choose from.
+    """
     unknown = [name for name in names if name not in suite.ATTACKS]
     if unknown:
         raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(suite.ATTACKS)}")
@@ -34,6 +32,17 @@ def check_request(
         raise ValueError(
             f"the attack {foreign[0]!r} is not made for {task.name}; choose from {', '.join(fit)}"
         )
+
+
+def check_request(
+    names: Sequence[str],
+    task: Task,
+    model: Model,
+    examples: Examples,
+    threats: Sequence[ThreatModel],
+) -> None:
+    """Refuse what cannot be measured before anything is computed."""
+    require_attacks(names, task)
     needs = [
         name for name in names if suite.ATTACKS[name].on_text and not suite.ATTACKS[name].characters
     ]

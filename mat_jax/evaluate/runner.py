@@ -17,7 +17,7 @@ from mat_jax.evaluate.checks.preconditions import computes_in
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.flags import flags_and_notes
 from mat_jax.evaluate.gallery import Bench
-from mat_jax.evaluate.protocol import check_request, versions
+from mat_jax.evaluate.protocol import check_request, require_attacks, versions
 from mat_jax.evaluate.results import Check, Result, Row, eps_text
 from mat_jax.evaluate.row_files import WorstCases, load_rows, save_rows
 from mat_jax.evaluate.store import Store, digest_of
@@ -58,7 +58,8 @@ def evaluate(
 
     For each attack, every example with all its texts is attacked, and then all sides are
     adversarial: in retrieval attacked images and attacked captions are queries and gallery.
-    Attacked texts go as text through the tokenizer and are encoded from scratch, so nothing the
+    Attacked texts go as text through the tokenizer and are encoded from scratch, so that nothing
+    of the attack's own computation is believed.
 
     The last row of each eps is the worst case: the largest rank of each query in any row of that
     eps, and with a suite in what its members leave of it (`attacks.ensembles`).
@@ -83,6 +84,7 @@ def evaluate(
             unit cube, a text over its budget of words, or anything that is not a finite number.
     """
     task = task or task_named(evaluation.task)
+    require_attacks(evaluation.names, task)
     if victim is None:
         victim = prepare(evaluation, model, tokenizer, task=task, quiet=quiet)
     bench = Bench(

@@ -36,6 +36,7 @@ class Store:
     """The files of one evaluation: `store.save(name, arrays, facts)` and `store.load(name)`."""
 
     folder: Path
+    digest: str
 
     @classmethod
     def open(cls, folder: Path, digest: str) -> "Store":
@@ -45,15 +46,14 @@ class Store:
             folder: made when something is saved.
             digest: of everything that decides the numbers, see `digest_of`.
         """
-        key = {"format": FORMAT, "measurement": digest}
+        key = _key(digest)
         try:
             known = json.loads((folder / KEY).read_text())
         except (OSError, ValueError):
             known = None
         if known != key:
             shutil.rmtree(folder, ignore_errors=True)
-            write_text(folder / KEY, json.dumps(key) + "\n")
-        return cls(folder)
+        return cls(folder, digest)
 
     def load(self, name: str) -> Saved | None:
         """What was saved under a name, or None."""
@@ -71,6 +71,8 @@ class Store:
         Raises:
             OSError: the folder cannot be written, or the disk is full.
         """
+        if not (self.folder / KEY).exists():
+            write_text(self.folder / KEY, json.dumps(_key(self.digest)) + "\n")
         text = np.array(json.dumps(facts))
         with writing(self._file(name)) as file:
             np.savez(file, **arrays, **{FACTS: text})  # type: ignore[arg-type]
@@ -82,6 +84,10 @@ class Store:
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
+
+
+def _key(digest: str) -> dict[str, object]:
+    return {"format": FORMAT, "measurement": digest}
 
 
 def digest_of(facts: Any, arrays: Iterable[np.ndarray]) -> str:

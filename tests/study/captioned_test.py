@@ -66,7 +66,7 @@ def test_a_run_of_the_study_is_measured_and_kept(tmp_path):
     config = tmp_path / "captioning.py"
     config.write_text(
         "from dataclasses import replace\n"
-        "from experiments.study import captioning\n"
+        "from experiments.study.runs import captioning\n"
         "def experiment(limit: int = 2, seed: int = 0):\n"
         "    found = captioning.experiment(split='val', limit=limit, seed=seed)\n"
         "    asked = replace(found.evaluation, attacks=('none',), steps=1)\n"

@@ -15,8 +15,8 @@ from experiments.study import carry, command, saved, studies
 from experiments.study.plan import Run
 from mat_jax import evaluate, models
 from mat_jax.augment.__main__ import main as augment
+from mat_jax.evaluate.gallery import Bench
 from mat_jax.train import loop
-from mat_jax.train import run as runs
 
 TOY = Path(__file__).parent / "toy_study.py"
 NONE = Run(study="main", name="toy-none", title="none", config=TOY, trained=False, minutes=1.0)
@@ -29,7 +29,7 @@ class Counted:
 
     def __init__(self, monkeypatch):
         self.steps, self.measured, self.killed_at = [], [], None
-        train, measure = loop.train, evaluate.measure
+        train, measure = loop.train, evaluate.evaluate
 
         def counting_train(experiment, *args, **kwargs):
             self.steps.append(experiment.steps)
@@ -42,7 +42,7 @@ class Counted:
             return measure(evaluation, *args, **kwargs)
 
         monkeypatch.setattr("mat_jax.train.run.loop.train", counting_train)
-        monkeypatch.setattr(evaluate, "measure", counting_measure)
+        monkeypatch.setattr(evaluate, "evaluate", counting_measure)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_study_is_carried_out_once_and_goes_on_where_it_stopped(
 
 def test_a_soup_is_the_mean_of_what_its_ingredients_trained(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(evaluate, "measure", lambda asked, model, *_, **__: seen.append(model))
+    monkeypatch.setattr(evaluate, "evaluate", lambda asked, model, *_, **__: seen.append(model))
     monkeypatch.setattr(evaluate, "compare", Mock())
     monkeypatch.setattr(saved, "summary", lambda result: {"attacks": {}})
     other = replace(PLAIN, name="toy-mat", settings=("defense=mat",))
@@ -142,16 +142,20 @@ def test_a_soup_is_the_mean_of_what_its_ingredients_trained(tmp_path, monkeypatc
         assert ("main/soup-1" in others) is not same
 
 
-def test_an_evaluation_is_kept_until_what_measures_is_another(tmp_path, monkeypatch):
-    measure = Mock(return_value="found")
-    monkeypatch.setattr(evaluate, "measure", measure)
-    monkeypatch.setattr(evaluate, "compare", Mock())
-    monkeypatch.setattr(saved, "summary", lambda result: {"attacks": result})
-    for commit, times in (("one", 1), ("one", 1), ("another", 2)):
-        monkeypatch.setattr(runs, "commit", Mock(return_value=commit))
-        file = carry.carry_out(NONE, tmp_path / "runs", tmp_path / "kept", quiet=True)
-        assert json.loads(file.read_text())["attacks"] == "found"
-        assert measure.call_count == times
+def test_an_evaluation_is_kept_until_what_it_measures_is_another(tmp_path, monkeypatch):
+    attacks, measure, found = Mock(), Bench.measure, []
+
+    def counting(bench, attack, threat):
+        attacks()
+        return measure(bench, attack, threat)
+
+    monkeypatch.setattr(Bench, "measure", counting)
+    for run, more in ((NONE, True), (NONE, False), (replace(NONE, settings=("limit=4",)), True)):
+        before = attacks.call_count
+        file = carry.carry_out(run, tmp_path / "runs", tmp_path / "kept", quiet=True)
+        found.append(json.loads(file.read_text())["attacks"])
+        assert (attacks.call_count > before) is more
+    assert found[0] == found[1] != found[2]
 
 
 def test_a_run_that_fails_does_not_keep_the_others(tmp_path, monkeypatch, capsys):
@@ -177,7 +181,7 @@ def test_data_of_another_recipe_are_neither_used_nor_their_measures(tmp_path, mo
         return SimpleNamespace(returncode=augment(command[3:]))
 
     monkeypatch.setattr(carry, "subprocess", SimpleNamespace(run=here))
-    monkeypatch.setattr(carry, "properties", lambda folder: measured.append(folder) or {})
+    monkeypatch.setattr(carry, "properties_of", lambda folder: measured.append(folder) or {})
 
     def make(alpha):
         line = f"--data scenes --limit 2 --originals 1 --count 1 --how eda --alpha {alpha}"

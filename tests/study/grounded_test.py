@@ -69,7 +69,7 @@ def test_a_run_of_the_study_is_measured_and_kept(tmp_path, monkeypatch):
     config.write_text(
         "from dataclasses import replace\n"
         "from mat_jax import data\n"
-        "from experiments.study import grounding\n"
+        "from experiments.study.runs import grounding\n"
         "def experiment(limit: int = 2, seed: int = 0):\n"
         "    found = grounding.experiment(split='val', limit=limit, seed=seed)\n"
         "    asked = replace(found.evaluation, attacks=('none', 'pgd'), steps=1)\n"

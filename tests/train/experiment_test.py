@@ -10,7 +10,7 @@ from mat_jax import Evaluation, data, defenses
 from mat_jax.train.experiment import bind, describe, differences, load, parse, show
 
 Norm = Literal["linf", "l2"]
-FILE = Path(__file__).parent / "toy_experiment.py"
+FILE = Path(__file__).parents[1] / "toy_experiment.py"
 
 
 @pytest.mark.parametrize(

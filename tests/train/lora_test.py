@@ -3,7 +3,6 @@
 import contextlib
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import jax
@@ -16,6 +15,7 @@ from flax import nnx
 
 import mat_jax
 from mat_jax import LoRA, models
+from mat_jax.defenses.base import Defense
 from mat_jax.train import mesh, optimizers, state
 from mat_jax.train.checkpoint import Checkpoints
 from mat_jax.train.experiment import load
@@ -42,7 +42,17 @@ def squares(model, reference, batch, batch_adv, key):
     return jnp.sum(jnp.square(hidden @ model.vision["v"]["kernel"]), axis=1), {}
 
 
-DEFENSE = SimpleNamespace(perturb=lambda model, reference, batch, key: batch, loss=squares)
+class Squares(Defense):
+    """Attacks nothing."""
+
+    def perturb(self, model, reference, batch, key):
+        return batch
+
+    def loss(self, model, reference, batch, batch_adv, key):
+        return squares(model, reference, batch, batch_adv, key)
+
+
+DEFENSE = Squares()
 
 
 def model():

@@ -68,7 +68,7 @@ def test_the_largest_divisible_dimension_is_split():
 
 
 def test_virtual_devices_are_made_and_said():
-    code = "from mat_jax import mesh; print(dict(mesh.make('4').shape))"
+    code = "from mat_jax.train import mesh; print(dict(mesh.make('4').shape))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "made 4 virtual devices" in done.stdout
     assert "{'data': 4}" in done.stdout

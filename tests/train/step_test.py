@@ -2,7 +2,6 @@
 
 import contextlib
 from pathlib import Path
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ import optax
 import pytest
 
 from mat_jax import data
+from mat_jax.defenses.base import Defense
 from mat_jax.train import mesh, state
 from mat_jax.train.experiment import load
 from mat_jax.train.step import clamp_scale, compile_step
@@ -128,17 +128,19 @@ def test_what_extends_a_batch_draws_by_a_key_of_its_own():
     def note(name, key):
         keys[name] = jax.random.key_data(key)
 
-    defense = SimpleNamespace(
-        extend=lambda batch, key: note("extend", key) or batch,
-        perturb=lambda model, reference, batch, key: note("perturb", key) or batch,
-        loss=lambda model, reference, batch, batch_adv, key: (
-            jnp.sum(model["w"]) + jnp.zeros(len(batch.ids)),
-            dict(keys),
-        ),
-    )
+    class Noting(Defense):
+        def extend(self, batch, key):
+            return note("extend", key) or batch
+
+        def perturb(self, model, reference, batch, key):
+            return note("perturb", key) or batch
+
+        def loss(self, model, reference, batch, batch_adv, key):
+            return jnp.sum(model["w"]) + jnp.zeros(len(batch.ids)), dict(keys)
+
     layout, weights = state.flatten({"w": jnp.ones(3)})
     begin = state.create(weights, optax.sgd(0.1), lambda path: True, 0)
-    step = compile_step(layout, defense, optax.sgd(0.1), mesh.make(1), begin)
+    step = compile_step(layout, Noting(), optax.sgd(0.1), mesh.make(1), begin)
     _, found = step(begin, None, linear.batch())
     key = jax.random.wrap_key_data(found["perturb"])
     folded = jax.vmap(lambda number: jax.random.fold_in(key, number))(jnp.arange(1000))
