@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mat_jax.models.albef import ALBEF
 from mat_jax.models.blip import SPECIALS, BLIPConfig
 from mat_jax.models.files import Config, build, load
 from mat_jax.models.formats.tokenizer import Tokenizer
@@ -58,7 +59,8 @@ def _fitted(config: Any, tokenizer: Tokenizer) -> Any:
 def require_encoders(model: object, name: object) -> None:
     """Refuse a model that cannot compare images with texts."""
     if not isinstance(model, Model):
-        kinds = {LanguageModel: "language model", Captions: "captioner"}
+        # An ALBEF that compares nothing is one of visual entailment.
+        kinds = {LanguageModel: "language model", Captions: "captioner", ALBEF: "classifier"}
         kind = next((name for kind, name in kinds.items() if isinstance(model, kind)), "model")
         raise ValueError(
             f"{str(name)!r} is a {kind}, expected one of images and texts: name a CLIP, "

@@ -18,6 +18,7 @@ from mat_jax.models.formats import detection
 from mat_jax.models.formats.detection import from_hf
 from mat_jax.models.formats.layouts import BLIP_ORIGINAL
 from mat_jax.models.formats.preprocessing import OPENAI
+from mat_jax.models.layers import LayerNorm
 from mat_jax.types.arrays import Tokens
 from tests.models.albef_reference import published
 from tests.models.mistakes import Twice, edited, inside
@@ -210,7 +211,7 @@ def test_caption_logits_notice_mistakes(captioner, images, tokens):
         model.decoder.fuse = everything_readable
 
     def wrong_eps_of_the_head(model):
-        model.mlm.ln = models.nn.LayerNorm(48, eps=1e-3)
+        model.mlm.ln = LayerNorm(48, eps=1e-3)
 
     for edit in (not_causal, wrong_eps_of_the_head):
         wrong = nnx.clone(model)
