@@ -36,7 +36,7 @@ def _one_table(results: Mapping[str, Result], eps: float | None) -> str:
         line = f"{row.attack:14}"
         for result in results.values():
             numbers = result.figures(result.row(row.attack, eps))
-            line += "".join(f"{numbers[name]['value']:7.1f}" for name in named)
+            line += "".join(f"{percent(numbers[name]['value']):>7}" for name in named)
             nothing = {"value": float("nan")}
             lost = [numbers.get(f"{kind}_lost@1", nothing)["value"] for kind in first.task.kinds]
             line += f"{'-' if np.isnan(lost[0]) else '/'.join(f'{x:.0f}' for x in lost):>9}"
@@ -47,6 +47,11 @@ def _one_table(results: Mapping[str, Result], eps: float | None) -> str:
         f"{'/'.join(first.task.column(kind, 1) for kind in first.task.kinds)}"
     )
     return "\n".join(lines)
+
+
+def percent(value: float) -> str:
+    """One decimal; `-` for a figure that was not measured, as R@10 of a suite that was after R@1."""
+    return "-" if np.isnan(value) else f"{value:.1f}"
 
 
 def headline_protocol(result: Result, eps: float | None) -> str:
