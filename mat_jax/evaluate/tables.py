@@ -50,7 +50,7 @@ def _one_table(results: Mapping[str, Result], eps: float | None) -> str:
 
 
 def percent(value: float) -> str:
-    """One decimal; `-` for a figure that was not measured, as R@10 of a suite that was after R@1."""
+    """One decimal; `-` for what was not measured, as R@10 by a suite that was after R@1."""
     return "-" if np.isnan(value) else f"{value:.1f}"
 
 
