@@ -11,10 +11,10 @@ from jaxtyping import Array, Float, Int, Key
 
 from mat_jax.attacks import images
 from mat_jax.attacks.coattack import ALPHA
-from mat_jax.attacks.embeddings import embed_images, embed_texts
+from mat_jax.attacks.embeddings import embed_images, embed_texts, unchanged
 from mat_jax.attacks.images import attack_images, with_image_counts
-from mat_jax.attacks.sep import bert_attack
-from mat_jax.attacks.threat import Preset, ThreatModel
+from mat_jax.attacks.sep import attackable_words, changed_captions, with_captions
+from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.substitution import kl
 from mat_jax.types.arrays import Adversarial, Batch
 from mat_jax.types.protocols import Model
@@ -36,13 +36,17 @@ def mmcoa_text_attack(
     """BERT-Attack on every class prompt, once for all images ("text" of the paper).
 
     `KL(softmax(t) || softmax(t'))` is maximised for each prompt by itself; of "this is a photo of
-    a cat" the words "photo" and "cat" may change.
+    a cat" the words "photo" and "cat" may change. Prompts are compared where they classify, on the
+    unit sphere, whatever the model and the preset.
 
     Raises:
         ValueError: the batch is none of classification, or carries no words to substitute.
     """
     _require_prompts(batch)
-    return bert_attack(model, batch, key, threat=threat, preset=preset)
+    require_preset(preset)
+    words = attackable_words(batch, threat, preset)
+    prepared, found = changed_captions(model, batch, words, threat, preset, projected=True)
+    return with_captions(unchanged(batch), batch, words, prepared, found)
 
 
 def mmcoa_attack(
@@ -55,7 +59,7 @@ def mmcoa_attack(
 ) -> Adversarial:
     """Images and class prompts, each by its own objective ("multimodal" of the paper).
 
-    `mmcoa_text` on the prompts, and PGD on the image, which maximises the cross-entropy
+    `mmcoa_text_attack` on the prompts, and PGD on the image, which maximises the cross-entropy
     `-log softmax_c(s cos(e', t_c))` at the true class. `official`: t_c are the clean prompts,
     although the prediction is made with the attacked ones; steps of `eps`. `strict`: the attacked
     ones.

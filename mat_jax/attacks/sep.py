@@ -33,7 +33,7 @@ def bert_attack(
 ) -> Adversarial:
     """Maximise `KL(softmax(e) || softmax(e'))` between clean and adversarial caption embeddings.
 
-    At most `threat.words` words a caption, chosen as in `text.substitute` (Li et al. 2020, as used
+    At most `threat.words` words a caption, chosen as in `substitute` (Li et al. 2020, as used
     by Co-Attack). No image is used or changed, and no randomness. `official`: of a model that
     fuses, e is the raw state of the text tower's first token (`states`).
 
@@ -58,14 +58,17 @@ def changed_captions(
     preset: Preset,
     *,
     exact: int | None = None,
+    projected: bool = False,
 ) -> tuple[Plan, Substituted]:
     """BERT-Attack's walk over the captions, away from what they were; see `bert_attack`.
 
-    The fast mode's gradient is of the unit embedding, so with `exact` that is what is compared.
+    Unit embeddings are compared under `official` too where `projected` says so. They are with
+    `exact`, because the fast mode's gradient is of those.
     """
+    compared = "strict" if projected or exact is not None else preset
 
     def embed(tokens: Tokens, captions: Array | None) -> Array:
-        return compared_texts(model, tokens, preset if exact is None else "strict")
+        return compared_texts(model, tokens, compared)
 
     prepared = plan_captions(model, batch, words, preset, embed_fn=embed, exact=exact)
     found = attack_captions(
@@ -121,7 +124,7 @@ def plan_captions(
 
     Args:
         embed_fn: what is compared of a caption; None is its embedding.
-        importance: see `text.plan`.
+        importance: see `plan`.
         exact: substitutes encoded of a word if not all, see `prefilter`.
     """
     if preset == "official" and not model.text_format.mask:
@@ -152,7 +155,7 @@ def attack_captions(
     embed_fn: Embed | None = None,
     exact: int | None = None,
 ) -> Substituted:
-    """`text.substitute` with the settings of the threat; the rest as for `plan_captions`."""
+    """`substitute` with the settings of the threat; the rest as for `plan_captions`."""
     few = None if exact is None else shortlist(model, objective, reference, exact)
     return substitute(
         embed_fn or (lambda tokens, captions: embed_texts(model, tokens)),

@@ -19,7 +19,7 @@ import pytest
 import torch
 from flax import nnx
 
-from mat_jax.attacks import ThreatModel, autoattack, losses, objectives
+from mat_jax.attacks import ThreatModel, autoattack, objectives
 from mat_jax.attacks.ensembles import Member
 from mat_jax.attacks.optimizers.auto_pgd import apgd, apgd_targeted, checkpoints
 from mat_jax.attacks.optimizers.boundary import fab, size
@@ -205,7 +205,7 @@ def test_fab(norm, target):
     images, labels = jnp.asarray(IMAGES), jnp.asarray(LABELS, jnp.int32)
     goals = None
     if target is not None:
-        goals = losses.runners_up(logits(images), POSITIVE, CLASSES)[target - 1]
+        goals = objectives.runners_up(logits(images), POSITIVE, CLASSES)[target - 1]
     attack = functools.partial(fab, logits, eps=EPS, targets=goals, steps=STEPS, norm=norm)
     _, ours = jax.jit(lambda x: attack(x, labels, KEY))(images)
     kind = {"linf": "Linf", "l2": "L2"}[norm]
