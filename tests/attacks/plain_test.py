@@ -325,8 +325,10 @@ def test_mmcoa(name, preset):
     one = jax.tree.map(lambda x: x[2:3], batch._replace(ids=None, images=None))
     classes = one._replace(ids=batch.ids, images=batch.images)
     official = preset == "official"
-    call = attacks.compile_attack(getattr(attacks, name), Toy(), threat=THREAT, preset=preset)
-    adv = call(classes, jax.random.key(KEY), labels=labels)
+    call = attacks.compile_attack(
+        attacks.ATTACKS[name].function, Toy(), threat=THREAT, preset=preset
+    )
+    adv = call(classes._replace(labels=labels), jax.random.key(KEY))
     prompts = []
     for c, (w, o) in enumerate(zip(captions[2], options[2], strict=True)):
 
