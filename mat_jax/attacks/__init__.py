@@ -13,9 +13,7 @@ from mat_jax.attacks.auto_attack import autoattack
 from mat_jax.attacks.characters import leaf_attack
 from mat_jax.attacks.classification import (
     apgd_ce_attack,
-    apgd_ce_rand_attack,
     apgd_dlr_attack,
-    apgd_dlr_rand_attack,
     apgd_targeted_attack,
     fab_targeted_attack,
     pgd_ce_attack,
@@ -43,6 +41,7 @@ from mat_jax.attacks.optimizers.early_stopping import Gallery
 from mat_jax.attacks.optimizers.projected_gradient import example_keys, fgsm, pgd
 from mat_jax.attacks.optimizers.square_search import square
 from mat_jax.attacks.optimizers.square_search_l2 import square_l2
+from mat_jax.attacks.random_classification import apgd_ce_rand_attack, apgd_dlr_rand_attack
 from mat_jax.attacks.registry import ATTACKS, Attack
 from mat_jax.attacks.sa_aet import sa_aet_attack
 from mat_jax.attacks.sep import bert_attack, sep_attack

@@ -1,11 +1,11 @@
 """Attacks on classification: the members of AutoAttack, and PGD on the cross-entropy.
 
 All move pictures within `threat.eps`, read `batch.labels` and leave texts alone. Each keeps, per
-image, the visited point of largest `losses.margin`: above 0 the image is misclassified. With z the
-logits and y the label, the margin is `max_{c != y} z_c - z_y`.
+image, the visited point of largest `objectives.margin`: above 0 the image is misclassified. With z
+the logits and y the label, the margin is `max_{c != y} z_c - z_y`.
 
 `threat.steps` are the gradient steps of one start of APGD and FAB; Square makes 50 proposals for
-each (`image.proposals`). With 100 steps and 1 restart each attack has the budget that it has in
+each (`images.proposals`). With 100 steps and 1 restart each attack has the budget that it has in
 AutoAttack (Croce & Hein, ICML 2020, arXiv:2003.01690). The presets differ for two of them: PGD
 returns its last point under `official`, and Square places its squares as AutoAttack does.
 
@@ -21,8 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from mat_jax.attacks.embeddings import unchanged
-from mat_jax.attacks.expectation import DRAWS, averaged
-from mat_jax.attacks.images import proposals, step_size
+from mat_jax.attacks.images import proposals, step_size, with_passes
 from mat_jax.attacks.objectives import cross_entropy, dlr, is_class, margin, runners_up
 from mat_jax.attacks.optimizers.auto_pgd import apgd, apgd_targeted
 from mat_jax.attacks.optimizers.boundary import fab
@@ -38,7 +37,7 @@ from mat_jax.attacks.optimizers.square_search import square
 from mat_jax.attacks.optimizers.square_search_l2 import square_l2
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.types.arrays import Adversarial, Batch
-from mat_jax.types.protocols import Classifies, ClassifiesAtRandom
+from mat_jax.types.protocols import Classifies
 
 TARGETS = 9  # of AutoAttack's targeted members
 
@@ -113,7 +112,7 @@ def apgd_dlr_attack(
     threat: ThreatModel,
     preset: Preset = "strict",
 ) -> Adversarial:
-    """APGD-DLR: maximise `losses.dlr`, which the scale of the logits does not change.
+    """APGD-DLR: maximise `objectives.dlr`, which the scale of the logits does not change.
 
     Both presets are the same.
 
@@ -133,7 +132,7 @@ def apgd_targeted_attack(
     preset: Preset = "strict",
     rank: Int[Array, ""] | None = None,
 ) -> Adversarial:
-    """APGD-T: maximise `losses.dlr_targeted` towards each of the 9 likeliest wrong classes.
+    """APGD-T: maximise `objectives.dlr_targeted` towards each of the 9 likeliest wrong classes.
 
     Of fewer classes all wrong ones. Both presets are the same.
 
@@ -174,9 +173,9 @@ def fab_targeted_attack(
 ) -> Adversarial:
     """FAB-T: minimise the distance to a misclassified image, towards 9 wrong classes in turn.
 
-    See `fab.fab`. The targets are those of `apgd_targeted_attack`. The first start of each is the
-    image, further restarts are at random. An image whose nearest misclassified point lies outside
-    the ball stays clean. Both presets are the same.
+    See `boundary.fab`. The targets are those of `apgd_targeted_attack`. The first start of each is
+    the image, further restarts are at random. An image whose nearest misclassified point lies
+    outside the ball stays clean. Both presets are the same.
 
     Args:
         rank: one target alone, as in `apgd_targeted_attack`.
@@ -257,46 +256,6 @@ def square_margin_attack(
     return _found(batch, images, threat.restarts * (proposals(threat) + 1), 0)
 
 
-def apgd_ce_rand_attack(
-    model: ClassifiesAtRandom,
-    batch: Batch,
-    key: Key[Array, ""],
-    *,
-    threat: ThreatModel,
-    preset: Preset = "strict",
-    draws: int = DRAWS,
-) -> Adversarial:
-    """APGD-CE on a random model: maximise the mean cross-entropy over `draws` forward passes.
-
-    The visited point of largest mean margin is kept. Both presets are the same.
-
-    Raises:
-        ValueError: a batch without labels.
-    """
-    require_preset(preset)
-    return _by_rand(cross_entropy, model, batch, key, threat, draws)
-
-
-def apgd_dlr_rand_attack(
-    model: ClassifiesAtRandom,
-    batch: Batch,
-    key: Key[Array, ""],
-    *,
-    threat: ThreatModel,
-    preset: Preset = "strict",
-    draws: int = DRAWS,
-) -> Adversarial:
-    """APGD-DLR on a random model: maximise the mean of `losses.dlr` over `draws` forward passes.
-
-    The visited point of largest mean margin is kept. Both presets are the same.
-
-    Raises:
-        ValueError: a batch without labels, or fewer than 3 classes.
-    """
-    require_preset(preset)
-    return _by_rand(dlr, model, batch, key, threat, draws, needs="DLR")
-
-
 def require_labels(batch: Batch) -> Int[Array, " batch"]:
     """The labels of a batch, or one clear sentence where it has none."""
     if batch.labels is None:
@@ -345,43 +304,6 @@ def _by_apgd(
     return _found(batch, images, runs * (threat.steps + 1), runs * threat.steps)
 
 
-def _by_rand(
-    loss_fn: LogitLoss,
-    model: ClassifiesAtRandom,
-    batch: Batch,
-    key: Array,
-    threat: ThreatModel,
-    draws: int,
-    needs: str | None = None,
-) -> Adversarial:
-    labels, keys = require_labels(batch), example_keys(key, batch.ids)
-    shapes = jax.eval_shape(model.drawn_class_logits, batch.images, keys)
-    if needs:
-        require_classes(shapes.shape[-1], needs)
-    positive = is_class(labels, shapes.shape[-1])
-
-    def of_draw(images: Array, keys: Array) -> tuple[Array, Array]:
-        logits = model.drawn_class_logits(images, keys)
-        return loss_fn(logits, positive), margin(logits, positive)
-
-    mean = averaged(of_draw, draws=draws)
-    # The last point of a start is judged by draws of its own.
-    last = fold(keys, threat.restarts * threat.steps)
-    images = apgd(
-        lambda images: mean(images, last)[1],
-        batch.images,
-        keys,
-        eps=threat.eps,
-        steps=threat.steps,
-        norm=threat.norm,
-        restarts=threat.restarts,
-        climb_fn=mean,
-    )
-    # A draw's forward pass is made again for its gradient.
-    runs = threat.restarts * draws
-    return _found(batch, images, runs * (2 * threat.steps + 1), runs * threat.steps)
-
-
 def _positive(
     model: Classifies, batch: Batch, needs: str | None = None
 ) -> Bool[Array, "batch classes"]:
@@ -398,10 +320,4 @@ def _targets(positive: Bool[Array, "batch classes"]) -> int:
 
 
 def _found(batch: Batch, images: Array, forwards: int, backwards: int) -> Adversarial:
-    result = unchanged(batch)._replace(images=images)
-    count = len(batch.images)
-    stats = {
-        "image_forwards": jnp.full(count, forwards, jnp.int32),
-        "image_backwards": jnp.full(count, backwards, jnp.int32),
-    }
-    return result._replace(stats={**result.stats, **stats})
+    return with_passes(unchanged(batch)._replace(images=images), forwards, backwards)

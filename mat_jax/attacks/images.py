@@ -76,7 +76,7 @@ def fgsm_attack(
     require_preset(preset)
     loss = away_from_captions(model, batch)
     images = fgsm(loss, batch.images, eps=threat.eps, norm=threat.norm)
-    return _counted(unchanged(batch)._replace(images=images), 1, 1)
+    return with_passes(unchanged(batch)._replace(images=images), 1, 1)
 
 
 def apgd_attack(
@@ -129,7 +129,7 @@ def _by_apgd(loss_fn: Loss, batch: Batch, key: Array, threat: ThreatModel) -> Ad
         restarts=threat.restarts,
     )
     result = unchanged(batch)._replace(images=images)
-    return _counted(result, threat.restarts * (threat.steps + 1), threat.restarts * threat.steps)
+    return with_passes(result, threat.restarts * (threat.steps + 1), threat.restarts * threat.steps)
 
 
 def square_attack(
@@ -161,7 +161,7 @@ def square_attack(
         restarts=threat.restarts,
     )
     result = unchanged(batch)._replace(images=images)
-    return _counted(result, threat.restarts * (proposals(threat) + 1), 0)
+    return with_passes(result, threat.restarts * (proposals(threat) + 1), 0)
 
 
 def proposals(threat: ThreatModel) -> int:
@@ -342,10 +342,11 @@ def with_image_counts(
     """
     judged = int(preset == "strict" or threat.restarts > 1)
     taken = threat.restarts * threat.steps if gradients is None else gradients
-    return _counted(result, 1 + taken * views + threat.restarts * judged, taken * views)
+    return with_passes(result, 1 + taken * views + threat.restarts * judged, taken * views)
 
 
-def _counted(result: Adversarial, forwards: int | Array, backwards: int | Array) -> Adversarial:
+def with_passes(result: Adversarial, forwards: int | Array, backwards: int | Array) -> Adversarial:
+    """Add passes of the image encoder to the stats: of each image, or one number for all."""
     batch = result.images.shape[0]
     stats = {
         "image_forwards": jnp.full(batch, forwards, jnp.int32),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from mat_jax.attacks import classification, images
+from mat_jax.attacks import classification, images, random_classification
 from mat_jax.attacks.characters import leaf_attack
 from mat_jax.attacks.coattack import co_attack
 from mat_jax.attacks.dra import dra_attack
@@ -160,10 +160,10 @@ ATTACKS = {
         searches=True,
     ),
     "apgd_ce_rand": _classes(
-        classification.apgd_ce_rand_attack, "APGD-CE (mean of draws)", random=True
+        random_classification.apgd_ce_rand_attack, "APGD-CE (mean of draws)", random=True
     ),
     "apgd_dlr_rand": _classes(
-        classification.apgd_dlr_rand_attack, "APGD-DLR (mean of draws)", random=True
+        random_classification.apgd_dlr_rand_attack, "APGD-DLR (mean of draws)", random=True
     ),
     "fgsm": _image(images.fgsm_attack, "FGSM", steps=lambda threat: 1),
     "apgd": _image(images.apgd_attack, "APGD", contains=("fgsm", "square")),

@@ -149,7 +149,11 @@ def test_too_few_classes_are_refused(name, classes, sentence):
 
 @pytest.mark.parametrize("name", ["apgd_ce", "fab_targeted", "square_margin"])
 def test_two_classes_are_enough_for_the_others(name):
-    run(name, ThreatModel(steps=1), classes=2)
+    """Of two classes a linear model has one margin, and far outside its reach nothing stands."""
+    found = run(name, ThreatModel(eps=0.2, steps=5), classes=2)
+    labels = np.argmax(Linear(2).class_logits(found.images), axis=1)
+    assert np.all(labels != linear_batch(2).labels)
+    assert np.abs(found.images - linear_batch(2).images).max() <= 0.2 + 1e-6
 
 
 def test_a_batch_without_labels_is_refused():
