@@ -78,6 +78,7 @@ def made_up(
             "versions": {"jax": "0.10.2"},
         },
         rows=tuple(rows),
+        text_owner=owner,
         flags=(f"Only {images} images: the intervals are wide.",),
         notes=("Every attacked picture is inside its ball.", f"{name} was looked at."),
         checks=(

@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from experiments.study import captioned, grounded, saved
 from experiments.study.plan import Run, shown
 from mat_jax import evaluate, models
 from mat_jax.augment.properties import properties_of
+from mat_jax.evaluate.results import Result
 from mat_jax.models.soup import average_models
 from mat_jax.train import experiment as experiments
 from mat_jax.train import run as runs
@@ -23,6 +25,12 @@ from mat_jax.utils.files import write_text
 
 # Settings of the evaluation alone: a model need not be trained again for another.
 MEASURING = ("limit", "split")
+# task -> how it is measured, and what of that is kept.
+MEASURES: dict[str, tuple[Callable[..., Result], Callable[[Result], dict[str, Any]]]] = {
+    "retrieval": (evaluate.evaluate, saved.summary),
+    "grounding": (grounded.ground, grounded.summary),
+    "captioning": (captioned.caption, captioned.summary),
+}
 
 
 def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Path:
@@ -50,21 +58,11 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
 
     asked = runs.evaluation_of(experiment)
     start = time.perf_counter()
-    if run.task == "retrieval":
-        progress = workdir / "report" / "progress"
-        result = evaluate.evaluate(
-            asked, model, tokenizer, name=run.title, progress=progress, quiet=quiet
-        )
-        evaluate.compare({run.title: result}, workdir / "report")
-        found = saved.summary(result)
-    elif run.task == "grounding":
-        found = grounded.summary(
-            grounded.ground(asked, model, tokenizer, name=run.title, quiet=quiet)
-        )
-    else:
-        found = captioned.summary(
-            captioned.caption(asked, model, tokenizer, name=run.title, quiet=quiet)
-        )
+    measure, summary = MEASURES[run.task]
+    progress = workdir / "report" / "progress"
+    result = measure(asked, model, tokenizer, name=run.title, progress=progress, quiet=quiet)
+    evaluate.compare({run.title: result}, workdir / "report")
+    found = summary(result)
     seconds = time.perf_counter() - start
     content = {
         "study": run.study,

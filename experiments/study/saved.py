@@ -235,7 +235,7 @@ def summary(result: Result) -> dict[str, Any]:
         "found": {row.attack: by_image(row) for row in result.rows},
         "captions_changed": {row.attack: _short(100 * row.changed) for row in result.rows},
         "protocol": dict(result.protocol),
-        "threat": {row.attack: _threat(row) for row in result.rows},
+        "threat": {row.attack: threat_of(row) for row in result.rows},
         "flags": list(result.flags),
         "checks": [
             {"name": check.name, "verdict": check.verdict, "sentence": check.sentence}
@@ -243,6 +243,11 @@ def summary(result: Result) -> dict[str, Any]:
         ],
         "neighbours": neighbours(result),
     }
+
+
+def single_attacks(result: Result) -> tuple[Row, ...]:
+    """The rows of a result without its worst cases."""
+    return tuple(row for row in result.rows if row.attack != WORST_CASE)
 
 
 def figures(row: Row) -> dict[str, float]:
@@ -288,7 +293,7 @@ def neighbours(result: Result) -> list[dict[str, Any]]:
     return found
 
 
-def _threat(row: Row) -> dict[str, Any]:
+def threat_of(row: Row) -> dict[str, Any]:
     """A row's part of the protocol; of the worst case, what it is the worst of."""
     kept = {name: value for name, value in row.protocol.items() if name != "passes_per_image"}
     if row.attack == WORST_CASE:

@@ -2,13 +2,14 @@
 
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from mat_jax.attacks.optimizers.auto_pgd import apgd
+from mat_jax.attacks.optimizers.projected_gradient import example_keys
 from mat_jax.attacks.optimizers.projections import Images
-from mat_jax.attacks.threat import ThreatModel
+from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.models.blip import BLIPCaptioner
-from mat_jax.types.arrays import ImageFeatures, Tokens
+from mat_jax.types.arrays import Adversarial, Batch, ImageFeatures, Tokens
 
 
 def attack_captioner(
@@ -19,6 +20,7 @@ def attack_captioner(
     *,
     threat: ThreatModel,
     towards: bool = False,
+    present: Bool[Array, "batch captions"] | None = None,
 ) -> Images:
     r"""Make a captioner write other captions than these, or just these, by APGD.
 
@@ -34,17 +36,20 @@ def attack_captioner(
         key: of the random starts, as in `apgd`.
         threat: eps, norm, steps and restarts are used.
         towards: whether the captions are the aim.
+        present: which captions count; None is all of them.
 
     Returns:
         Images in the ball and in the box, of each the best one met.
     """
     ids, mask = (jnp.asarray(part) for part in tokens)
     sign = -1.0 if towards else 1.0
+    counts = None if present is None else jnp.asarray(present).astype(jnp.float32).T
 
     def loss_fn(images: Array) -> Array:
         image = model.encode_image(images)
         texts = [Tokens(ids[:, m], mask[:, m]) for m in range(ids.shape[1])]
-        return sign * jnp.mean(jnp.stack([surprise(model, image, text) for text in texts]), axis=0)
+        each = jnp.stack([surprise(model, image, text) for text in texts])
+        return sign * jnp.average(each, axis=0, weights=counts)
 
     return apgd(
         loss_fn,
@@ -55,6 +60,44 @@ def attack_captioner(
         norm=threat.norm,
         restarts=threat.restarts,
     )
+
+
+def caption_away_attack(
+    model: BLIPCaptioner,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
+) -> Adversarial:
+    """Pictures whose own captions a captioner finds unlikely: `attack_captioner`, untargeted.
+
+    The captions of the batch are the M captions; where an image has fewer, its own alone count.
+    """
+    keys = example_keys(key, batch.ids)
+    images = attack_captioner(
+        model, batch.images, batch.tokens, keys, threat=threat, present=batch.present
+    )
+    return Adversarial(images, batch.tokens, None, {})
+
+
+def caption_towards_attack(
+    model: BLIPCaptioner,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
+    aims: Tokens,
+) -> Adversarial:
+    """Pictures that a captioner describes in given words: `attack_captioner`, targeted.
+
+    Args:
+        aims: captions [batch, M, length] that are to be written.
+    """
+    keys = example_keys(key, batch.ids)
+    images = attack_captioner(model, batch.images, aims, keys, threat=threat, towards=True)
+    return Adversarial(images, batch.tokens, None, {})
 
 
 def surprise(model: BLIPCaptioner, image: ImageFeatures, tokens: Tokens) -> Float[Array, " batch"]:

@@ -53,7 +53,9 @@ def passes(
     """
     forwards, backwards = _image_passes(attack, threat, preset)
     each = float(attack in ("fgsm", "apgd", "square"))  # away from captions, which are read once
-    if ATTACKS[attack].characters:
+    if ATTACKS[attack].captions:  # every look at an image is a look at its captions, and back
+        each = forwards + 2 * backwards
+    elif ATTACKS[attack].characters:
         each = 1 + POSITIONS + len(CHARACTERS)  # at most
     elif ATTACKS[attack].on_text:
         again = 1 + int(attack in ("sga", "sga_plain", "dra", "sa_aet", "vlp_attack"))
@@ -77,7 +79,7 @@ def _image_passes(attack: str, threat: ThreatModel, preset: Preset) -> tuple[int
     match attack:
         case "fgsm":
             return 1, 1
-        case "apgd" | "apgd_margin" | "apgd_ce" | "apgd_dlr":
+        case "apgd" | "apgd_margin" | "apgd_ce" | "apgd_dlr" | "caption_away" | "caption_towards":
             return starts * (steps + 1), starts * steps
         # With fewer than 10 classes the targeted ones have fewer targets, and cost less.
         case "apgd_targeted":

@@ -166,7 +166,7 @@ def pair_encoder(
     return embed
 
 
-def require_fusion(model: Model) -> MatchesPairs:
+def require_fusion(model: object) -> MatchesPairs:
     """The model, or one clear sentence if it does not read image and text together."""
     if not isinstance(model, MatchesPairs):
         raise ValueError(

@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from mat_jax.attacks import classification, images, random_classification
+from mat_jax.attacks.captioner import caption_away_attack, caption_towards_attack
 from mat_jax.attacks.characters import leaf_attack
 from mat_jax.attacks.coattack import co_attack
 from mat_jax.attacks.dra import dra_attack
@@ -20,6 +21,10 @@ from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.attacks.vlp import step_size as vlp_step_size
 from mat_jax.attacks.vlp import vlp_attack
 from mat_jax.types.arrays import Adversarial
+
+PAIRS = ("retrieval", "grounding")  # tasks that ask of an image and a text if they fit
+ZERO_SHOT = ("zero_shot",)
+CAPTIONING = ("captioning",)
 
 
 class Attack(NamedTuple):
@@ -47,6 +52,8 @@ class Attack(NamedTuple):
             where `attacks.cost` counts them. An attack on images without either has no forecast.
         batchwise: under `official` it decides once for a whole batch, as the released program does.
         searches: it takes no gradient: what others call steps are its proposals.
+        captions: it needs a model that writes captions (`types.Captions`).
+        aims: it is handed `aims`, the texts that the model is to say.
     """
 
     function: Callable[..., Adversarial]
@@ -57,7 +64,7 @@ class Attack(NamedTuple):
     step_size: images.StepSize | None = images.step_size
     steps: Callable[[ThreatModel], int] = lambda threat: threat.steps
     usual: bool = True
-    tasks: tuple[str, ...] = ("retrieval",)
+    tasks: tuple[str, ...] = PAIRS
     characters: bool = False
     fuses: bool = False
     norms: tuple[str, ...] = ("linf", "l2")
@@ -69,16 +76,18 @@ class Attack(NamedTuple):
     targeted: bool = False
     random: bool = False
     searches: bool = False
+    captions: bool = False
+    aims: bool = False
 
 
-ZERO_SHOT = ("zero_shot",)
 # Those that are asked for by name; the first have step sizes of their own.
 _image = partial(Attack, on_images=True, step_size=None, usual=False)
 _classes = partial(_image, classifies=True, tasks=ZERO_SHOT)
+_captions = partial(_image, captions=True, tasks=CAPTIONING, usual=True)
 _both = partial(Attack, on_images=True, on_text=True, usual=False)
 
 ATTACKS = {
-    "none": Attack(images.no_attack, "clean", tasks=("retrieval", "zero_shot")),
+    "none": Attack(images.no_attack, "clean", tasks=(*PAIRS, *ZERO_SHOT, *CAPTIONING)),
     "pgd": Attack(images.pgd_attack, "PGD", on_images=True, stops=True),
     "bert_attack": Attack(bert_attack, "BERT-Attack", on_text=True),
     "sep": Attack(
@@ -165,6 +174,8 @@ ATTACKS = {
     "apgd_dlr_rand": _classes(
         random_classification.apgd_dlr_rand_attack, "APGD-DLR (mean of draws)", random=True
     ),
+    "caption_away": _captions(caption_away_attack, "away from own captions"),
+    "caption_towards": _captions(caption_towards_attack, "towards another's captions", aims=True),
     "fgsm": _image(images.fgsm_attack, "FGSM", steps=lambda threat: 1),
     "apgd": _image(images.apgd_attack, "APGD", contains=("fgsm", "square")),
     # It contains none: it climbs what TR asks alone, and others may do more to IR.

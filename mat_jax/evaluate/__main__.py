@@ -32,7 +32,7 @@ from mat_jax.evaluate.results import Matrix
 from mat_jax.evaluate.runner import evaluate, prepare
 from mat_jax.evaluate.tables import format_cautions, format_matrix, format_table
 from mat_jax.evaluate.tasks.base import Victim
-from mat_jax.evaluate.tasks.registry import TASKS
+from mat_jax.evaluate.tasks.registry import TASKS, task_named
 from mat_jax.evaluate.transfer import cells, columns, measure_transfer
 from mat_jax.models.features import matches_pairs
 from mat_jax.utils.command_line import Parser
@@ -97,7 +97,12 @@ def _run(given: argparse.Namespace) -> str:
     attacked = surrogates or targets
     without = replace(evaluation, attacks=("none",))
     victims = {
-        name: _victim(path, evaluation if path in attacked else without, given.dtype)
+        name: _victim(
+            path,
+            evaluation if path in attacked else without,
+            given.dtype,
+            measured=path in targets,
+        )
         for path, name in names.items()
     }
     fusing = [name for name, victim in victims.items() if matches_pairs(victim.model)]
@@ -154,10 +159,10 @@ def _names(given: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _victim(path: str, evaluation: Evaluation, dtype: str | None) -> Victim:
-    """A model, loaded, with its gallery."""
+def _victim(path: str, evaluation: Evaluation, dtype: str | None, *, measured: bool) -> Victim:
+    """A model, loaded, with its examples."""
     model, tokenizer = models.load(path, dtype=dtype)
-    models.require_encoders(model, path)
+    task_named(evaluation.task).require(model, path, measured=measured)
     return prepare(evaluation, model, tokenizer)
 
 

@@ -4,13 +4,14 @@ import math
 from statistics import NormalDist
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 LEVEL = 0.95
+Successes = Bool[np.ndarray, " queries"] | Float[np.ndarray, " queries"]
 
 
 def design_effect(
-    successes: Bool[np.ndarray, " queries"], owner: Int[np.ndarray, " queries"]
+    successes: Successes, owner: Int[np.ndarray, " queries"], *, least: float = 1.0
 ) -> float:
     r"""How many times the variance of a share is that of as many independent queries.
 
@@ -24,12 +25,13 @@ def design_effect(
     where the data are silent queries count as alike, where they speak it hardly matters.
 
     Args:
-        successes: of each query.
+        successes: of each query, right or wrong, or a mark from 0 to 1.
         owner: the group that each belongs to.
+        least: below this the effect is not believed. With 1, that captions of an image exclude
+            each other is not assumed; marks vary less than right and wrong, and may have 0.
 
     Returns:
-        1 for independent queries, 5 where five captions of an image succeed or fail together. At
-        least 1: that captions of an image exclude each other is not assumed.
+        1 for independent queries, 5 where five captions of an image succeed or fail together.
     """
     _, group = np.unique(owner, return_inverse=True)
     sizes = np.bincount(group).astype(np.float64)
@@ -38,13 +40,15 @@ def design_effect(
     sizes = np.append(sizes, [usual, usual])
     share = sums.sum() / sizes.sum()
     variance = np.square(sums - share * sizes).sum() / sizes.sum()
-    return max(1.0, float(variance / (share * (1 - share))))
+    return max(least, float(variance / (share * (1 - share))))
 
 
 def clustered_wilson(
-    successes: Bool[np.ndarray, " queries"],
+    successes: Successes,
     owner: Int[np.ndarray, " owners"],
     level: float = LEVEL,
+    *,
+    least: float = 1.0,
 ) -> tuple[float, float]:
     """Wilson's score interval with as many queries as the groups are worth.
 
@@ -55,9 +59,10 @@ def clustered_wilson(
     interval is that of the images.
 
     Args:
-        successes: of each query, whether it is right.
+        successes: of each query, whether it is right, or a mark from 0 to 1.
         owner: the image of each query.
         level: of confidence.
+        least: of the design effect.
 
     Returns:
         (low, high) in [0, 1]; (0, 1) where there is no query.
@@ -71,7 +76,7 @@ def clustered_wilson(
         )
     if not len(successes):
         return 0.0, 1.0
-    n = len(successes) / design_effect(successes, owner)
+    n = len(successes) / design_effect(successes, owner, least=least)
     share = float(np.mean(successes))
     z = NormalDist().inv_cdf(0.5 + level / 2)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)

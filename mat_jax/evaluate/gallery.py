@@ -20,7 +20,7 @@ from mat_jax.evaluate.protocol import protocol_of
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.results import Row, Sights, eps_text
 from mat_jax.evaluate.store import Store
-from mat_jax.evaluate.tasks.base import Examples, Task, Victim
+from mat_jax.evaluate.tasks.base import Examples, HasAims, Task, Victim
 from mat_jax.evaluate.tasks.cosine_ranks import nearest
 from mat_jax.models.features import Encoded, encode_images, encode_texts, joined, rows
 from mat_jax.types.arrays import Adversarial
@@ -190,6 +190,7 @@ class Bench:
         )
         wanted = of.gallery or (of.stops and self.evaluation.stop_beyond)
         more = {"gallery": self.gallery} if wanted else {}
+        aimed = examples if of.aims and isinstance(examples, HasAims) else None
         every = np.arange(len(examples))
         asked = every if asked is None else asked
         order = np.concatenate([asked, np.setdiff1d(every, asked)])
@@ -207,7 +208,8 @@ class Bench:
                 checks = dict(pieces[-1].checks) if pieces else {}
                 batch = examples.batch(here)
                 key = jax.random.key(self.evaluation.seed)
-                adv: Adversarial = jax.device_get(fn(batch, key, **more))
+                aims = {"aims": aimed.aims(here)} if aimed else {}
+                adv: Adversarial = jax.device_get(fn(batch, key, **more, **aims))
                 verify(attack, batch, adv, threat, size, checks)
                 strings = examples.attacked_texts(here[:size], adv, first=first == 0)
                 _reread(self.crafter, strings, adv, checks)
@@ -249,7 +251,7 @@ class Bench:
         found = []
         for n, target in enumerate(self.targets):
             images = joined([piece.images[n] for piece in pieces])
-            words = encode_texts(target.model, target.tokenizer, texts, of=len(self.owner))
+            words = self.task.read(target, texts)
             if not (np.isfinite(images.unit).all() and np.isfinite(words.unit).all()):
                 raise Broken(
                     f"{attack}: some features are not finite numbers; check the weights of the "
@@ -302,7 +304,7 @@ class Bench:
     def sights(self, points: Points) -> Sights:
         """What the report shows."""
         images = np.stack([points.pictures[i] for i in self.places])
-        if (self.owner < 0).any():
+        if not self.task.neighbours:
             return Sights(images=images)
         table, spoken = points.images.unit, points.texts.unit
         firsts = np.searchsorted(self.owner, self.places)

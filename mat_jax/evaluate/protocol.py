@@ -11,8 +11,8 @@ from mat_jax.attacks.fused import require_fusion
 from mat_jax.attacks.threat import Preset
 from mat_jax.data.substitutes.proposals import COMBINATIONS
 from mat_jax.evaluate.results import eps_text
-from mat_jax.evaluate.tasks.base import Examples, Task
-from mat_jax.types.protocols import Model
+from mat_jax.evaluate.tasks.base import Examples, HasAims, Task
+from mat_jax.types.protocols import Captions, EncodesImages
 
 PACKAGES = ("mat-jax", "jax", "jaxlib", "flax", "numpy")
 
@@ -37,7 +37,7 @@ def require_attacks(names: Sequence[str], task: Task) -> None:
 def check_request(
     names: Sequence[str],
     task: Task,
-    model: Model,
+    model: EncodesImages,
     examples: Examples,
     threats: Sequence[ThreatModel],
 ) -> None:
@@ -53,6 +53,19 @@ def check_request(
         )
     if any(suite.ATTACKS[name].fuses for name in names):
         require_fusion(model)
+    for name in names:
+        of = suite.ATTACKS[name]
+        if of.captions != isinstance(model, Captions) and name != "none":
+            lacks = "writes no captions" if of.captions else "compares no images with texts"
+            raise ValueError(
+                f"the attack {name!r} cannot be crafted on a model that {lacks}: choose another, "
+                "or a --surrogate"
+            )
+        if of.aims and not isinstance(examples, HasAims):
+            raise ValueError(
+                f"the attack {name!r} needs texts to aim at, and {examples.name!r} has none here: "
+                "leave it out"
+            )
     if not threats:
         raise ValueError("no threat model is given; give at least one eps")
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Int
 
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.statistics import Figures
@@ -102,6 +103,7 @@ class Result:
         task: what it was asked.
         protocol: what all rows share: gallery, sizes, seed, versions.
         rows: the clean row, then one for each attack and eps.
+        text_owner: [texts] row of the example that each text of a row belongs to, -1 for all.
         flags: sentences a reader of the numbers must know.
         notes: sentences on what was checked and held.
         checks: of the model, the attack and what they did, see `mat_jax.evaluate.checks`.
@@ -115,6 +117,7 @@ class Result:
     task: Task
     protocol: Mapping[str, Any]
     rows: tuple[Row, ...]
+    text_owner: Int[np.ndarray, " texts"]
     flags: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()

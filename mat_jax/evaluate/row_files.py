@@ -11,7 +11,7 @@ from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.results import Row, Sights
 from mat_jax.evaluate.store import Saved, Store
 
-RANKS = ("places", "owners", "answers")
+RANKS = ("places", "owners", "answers", "marks", "clusters")
 
 
 def save_rows(store: Store, name: str, rows: list[Row]) -> None:

@@ -86,6 +86,7 @@ def evaluate(
     task = task or task_named(evaluation.task)
     require_attacks(evaluation.names, task)
     if victim is None:
+        task.require(model, name)
         victim = prepare(evaluation, model, tokenizer, task=task, quiet=quiet)
     bench = Bench(
         evaluation=evaluation,
@@ -306,6 +307,7 @@ def _result(
             **protocol,
         },
         rows=tuple(rows),
+        text_owner=examples.text_owner,
         flags=said[0],
         notes=said[1],
         checks=checks,

@@ -63,9 +63,9 @@ def paired_bootstrap(
     Returns:
         (low, high); NaN where the statistic is not finite in any resampling.
     """
-    images = clean.examples
-    owner = clean.owners[kind]
-    right = [ranks[kind] <= k for ranks in (clean, adv)]
+    owner = clean.group(kind)
+    images = 1 + int(owner.max())
+    right = [ranks.right(kind, k) for ranks in (clean, adv)]
     # [images, 3]: queries, right when clean, right under attack; their sums make any R@k.
     counts = np.stack(
         [np.bincount(owner, minlength=images)]
@@ -107,7 +107,7 @@ def ranked_figures(
     - `kind@k` (`tr@1`): recall; Wilson interval over examples (`clustered_wilson`): the captions
       of an image are not independent.
     - `kind_asr@k`: attack success as SGA counts it, the share of the queries right when clean that
-      fail under attack; n is how many were right; the same interval.
+      fail under attack; n is how many were right; the same interval. Not of marks.
     - `kind_drop@k`: attack success as Co-Attack counts it, clean minus adversarial recall in
       points; bootstrap over examples.
     - `kind_lost@k`: the share of the clean recall that is gone; bootstrap over examples.
@@ -128,11 +128,13 @@ def ranked_figures(
         found[name] = _in_percent(value, bounds, n)
 
     for kind in adv.kinds:
-        ranks, owner = adv[kind], adv.owners[kind]
         for k in depths:
-            right = ranks <= k
-            bounds = clustered_wilson(right, owner)
-            put(f"{kind}@{k}", float(np.mean(right)), bounds, len(ranks))
+            right = adv.right(kind, k)
+            # Marks lie nearer together than right and wrong do.
+            bounds = clustered_wilson(
+                right, adv.group(kind), least=0.0 if kind in adv.marks else 1.0
+            )
+            put(f"{kind}@{k}", float(np.mean(right)), bounds, len(right))
     if adv is clean:
         return found
     statistics: tuple[tuple[str, Callable, Callable], ...] = (
@@ -140,13 +142,14 @@ def ranked_figures(
         ("lost", lost_share, lambda before, after: (before - after) / before),
     )
     for kind in adv.kinds:
-        n, owner = len(adv[kind]), adv.owners[kind]
+        n, owner = len(adv[kind]), adv.group(kind)
         for k in depths:
-            fallen, right = attack_success(clean, adv, kind, k)
-            share = fallen / right if right else float("nan")
-            before = clean[kind] <= k
-            lost = adv[kind][before] > k
-            put(f"{kind}_asr@{k}", share, clustered_wilson(lost, owner[before]), right)
+            if kind not in adv.marks:
+                fallen, right = attack_success(clean, adv, kind, k)
+                share = fallen / right if right else float("nan")
+                before = clean[kind] <= k
+                lost = adv[kind][before] > k
+                put(f"{kind}_asr@{k}", share, clustered_wilson(lost, owner[before]), right)
             for name, value, resampled in statistics:
                 bounds = paired_bootstrap(clean, adv, kind, resampled, k, seed=seed)
                 put(f"{kind}_{name}@{k}", value(clean, adv, kind, k), bounds, n)

@@ -39,7 +39,8 @@ def _one_table(results: Mapping[str, Result], eps: float | None) -> str:
             line += "".join(f"{percent(numbers[name]['value']):>7}" for name in named)
             nothing = {"value": float("nan")}
             lost = [numbers.get(f"{kind}_lost@1", nothing)["value"] for kind in first.task.kinds]
-            line += f"{'-' if np.isnan(lost[0]) else '/'.join(f'{x:.0f}' for x in lost):>9}"
+            parts = "/".join("-" if np.isnan(x) else f"{x:.0f}" for x in lost)
+            line += f"{'-' if np.isnan(lost).all() else parts:>9}"
             widest = max(widest, *((numbers[n]["high"] - numbers[n]["low"]) / 2 for n in named))
         lines.append(line)
     lines.append(

@@ -10,14 +10,14 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
-from mat_jax.types.protocols import MatchesPairs, Model, Tokenizer
+from mat_jax.types.protocols import Captions, EncodesImages, MatchesPairs, Model, Tokenizer
 
 TEXT_BATCH = 256
 MATCH_BATCH = 128  # texts that are matched with one image at once
 
 
 class Encoded(NamedTuple):
-    """Pictures or texts on the unit sphere; and all their features, if a model matches pairs."""
+    """Pictures or texts on the unit sphere; and all their features, if a model reads them on."""
 
     unit: Float[np.ndarray, "rows embed"]
     whole: ImageFeatures | TextFeatures | None
@@ -27,7 +27,8 @@ class Encoded(NamedTuple):
 def _images(graph: Any, state: Any, images: Float[Array, "batch height width 3"]) -> Any:
     model = nnx.merge(graph, state)
     found = model.encode_image(images)
-    return Encoded(found.unit, found if matches_pairs(model) else None)
+    read_on = matches_pairs(model) or isinstance(model, Captions)
+    return Encoded(found.unit, found if read_on else None)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -49,7 +50,9 @@ def matches_pairs(model: object) -> bool:
     return isinstance(model, MatchesPairs)
 
 
-def encode_images(model: Model, images: Float[np.ndarray, "batch height width 3"]) -> Encoded:
+def encode_images(
+    model: EncodesImages, images: Float[np.ndarray, "batch height width 3"]
+) -> Encoded:
     """Features of images."""
     return jax.device_get(_images(*nnx.split(model), images))
 

@@ -17,7 +17,10 @@ from jaxtyping import Array, Float, Int, Key
 
 from mat_jax.models.blip import BLIPCaptioner
 from mat_jax.models.layers import Keys
+from mat_jax.types.arrays import ImageFeatures
 
+# Pixels, or what the model's image tower made of them.
+Images = Float[Array | np.ndarray, "batch h w 3"] | ImageFeatures
 NEVER = -1e9  # the score of what must not be chosen, finite because scores are subtracted
 SIZES = ("prompt", "min_length", "max_length")  # what a compilation is for
 
@@ -25,7 +28,7 @@ SIZES = ("prompt", "min_length", "max_length")  # what a compilation is for
 @partial(jax.jit, static_argnames=SIZES)
 def greedy(
     model: BLIPCaptioner,
-    images: Float[Array | np.ndarray, "batch h w 3"],
+    images: Images,
     *,
     prompt: tuple[int, ...] = (),
     min_length: int = 5,
@@ -42,7 +45,7 @@ def greedy(
 @partial(jax.jit, static_argnames=SIZES)
 def nucleus(
     model: BLIPCaptioner,
-    images: Float[Array | np.ndarray, "batch h w 3"],
+    images: Images,
     keys: Key[Array, " batch"],
     *,
     top_p: float | Float[Array, ""] = 0.9,
@@ -79,7 +82,7 @@ def likely(
 @partial(jax.jit, static_argnames=("beams", *SIZES))
 def beam_search(
     model: BLIPCaptioner,
-    images: Float[Array | np.ndarray, "batch h w 3"],
+    images: Images,
     *,
     beams: int = 3,
     prompt: tuple[int, ...] = (),
@@ -95,7 +98,7 @@ def beam_search(
     among the finished ones. This is `generate` of transformers with its defaults (a length
     penalty of 1 and no early stopping), which BLIP's own code calls.
     """
-    batch, first, end = len(images), 1 + len(prompt), model.config.eos
+    batch, first, end = _count(images), 1 + len(prompt), model.config.eos
     ids, past, image = _start(model, images, beams, prompt, max_length)
     ids = ids.reshape(batch, beams, max_length)
     # All beams are the same at first: only one of them may be continued.
@@ -136,7 +139,7 @@ def beam_search(
 
 def _write(
     model: BLIPCaptioner,
-    images: Array | np.ndarray,
+    images: Images,
     choose: Callable[[Array, Array], Array],
     prompt: tuple[int, ...],
     min_length: int,
@@ -156,13 +159,13 @@ def _write(
         chosen = jnp.where(done, pad, chosen).astype(ids.dtype)
         return at + 1, ids.at[:, at].set(chosen), past, done | (chosen == end)
 
-    state = (jnp.asarray(1 + len(prompt)), ids, past, jnp.zeros(len(images), bool))
+    state = (jnp.asarray(1 + len(prompt)), ids, past, jnp.zeros(_count(images), bool))
     return jax.lax.while_loop(going, write, state)[1]
 
 
 def _start(
     model: BLIPCaptioner,
-    images: Array | np.ndarray,
+    images: Images,
     beams: int,
     prompt: tuple[int, ...],
     max_length: int,
@@ -174,8 +177,9 @@ def _start(
             f"max_length={max_length} does not do for a prompt of {len(prompt)} ids and a model of "
             f"{positions} positions; choose {len(prompt) + 2} to {positions}"
         )
-    image = model.image_keys(model.encode_image(images))
-    rows = len(images) * beams
+    whole = images if isinstance(images, ImageFeatures) else model.encode_image(images)
+    image = model.image_keys(whole)
+    rows = _count(images) * beams
     start = jnp.asarray((model.config.dec, *prompt), jnp.int32)
     ids = jnp.full((rows, max_length), model.config.text.pad, jnp.int32)
     ids = ids.at[:, : len(start)].set(start[None])
@@ -187,6 +191,10 @@ def _start(
             0, len(prompt), lambda at, past: _read(model, ids[:, at], at, past, image)[1], past
         )
     return ids, past, image
+
+
+def _count(images: Images) -> int:
+    return len(images.tokens if isinstance(images, ImageFeatures) else images)
 
 
 def _read(

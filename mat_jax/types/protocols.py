@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 from mat_jax.types.arrays import (
     Adversarial,
@@ -228,6 +228,15 @@ class ReadableTokenizer(Tokenizer, Protocol):
 
 
 @runtime_checkable
+class ReadsCaptions(Tokenizer, Protocol):
+    """A tokenizer that reads back what a captioner wrote."""
+
+    def captions(self, ids: Int[np.ndarray, "captions length"], /) -> list[str]:
+        """The text of each row of ids, up to its end."""
+        ...
+
+
+@runtime_checkable
 class LanguageModel(Protocol):
     """A masked language model: which words could stand here?"""
 
@@ -312,6 +321,32 @@ class HasOracle(Protocol):
 
     def oracle(self, index: int, /) -> Callable[[str], bool]:
         """Says of a caption whether it is true of this image."""
+        ...
+
+
+@runtime_checkable
+class JudgesCaptions(HasOracle, Protocol):
+    """A source that also knows how much of a caption is true of its pictures: `data.scenes`."""
+
+    def judge(self, index: int, /) -> Callable[[str], float]:
+        """Says of a caption how far it agrees with this image, 0 to 1."""
+        ...
+
+
+@runtime_checkable
+class HasBoxes(Source, Protocol):
+    """A source of phrases, each with its picture, boxes in it, and the box that is meant."""
+
+    def boxes(self, index: int, /) -> Float[np.ndarray, "boxes 4"]:
+        """The boxes to choose from: x, y, width and height, shares of the picture's sides."""
+        ...
+
+    def target(self, index: int, /) -> int:
+        """Which of the boxes the phrase means."""
+        ...
+
+    def picture(self, index: int, /) -> int:
+        """Which picture it is of. Phrases of one picture are alike, and intervals heed that."""
         ...
 
 

@@ -1,6 +1,7 @@
 """ALBEF against parts of transformers put together, in its published layouts."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import safetensors.numpy
 import torch
 
 from mat_jax import models
-from mat_jax.evaluate.tasks.grounding import grad_cam
+from mat_jax.evaluate.tasks.heat_maps import grad_cam
 from mat_jax.models import files
 from mat_jax.models.formats import detection, originals
 from mat_jax.models.formats.layouts import ALBEF_ORIGINAL
@@ -247,9 +248,13 @@ def their_cam(reference, images, tokens, layer):
     return cam.mean(1).mean(1).reshape(len(images), 4, 4).detach()
 
 
+def looked_at(model, images, tokens, layer):
+    return grad_cam(model, model.encode_image(images), model.encode_text(tokens), layer=layer)
+
+
 @pytest.mark.parametrize("layer", [FUSION, 2 * FUSION - 1])
 def test_grad_cam(reference, model, images, tokens, layer):
-    ours = run(lambda m, i, t: grad_cam(m, i, t, layer=layer), model, images, tokens)
+    ours = run(partial(looked_at, layer=layer), model, images, tokens)
     theirs = their_cam(reference, images, tokens, layer)
     assert relative(ours, theirs) < 1e-4
     theirs = theirs.numpy()
@@ -262,7 +267,7 @@ def test_grad_cam(reference, model, images, tokens, layer):
 @pytest.mark.parametrize("layer", [-1, FUSION - 1, 2 * FUSION])
 def test_grad_cam_of_a_layer_that_sees_nothing(model, images, tokens, layer):
     with pytest.raises(ValueError, match=rf"layer={layer} does not read the image; choose 2 to 3"):
-        grad_cam(model, images, tokens, layer=layer)
+        looked_at(model, images, tokens, layer=layer)
 
 
 @pytest.mark.parametrize("task", ["retrieval", "entailment"])
@@ -311,7 +316,7 @@ def test_an_image_size_that_is_no_multiple_of_the_patch(
     images = pixels(37)
     theirs = expected(reference, images, tokens)
     check(run(everything, model, images, tokens), theirs, tokens.mask, hidden=2e-5)
-    cam = run(lambda m, i, t: grad_cam(m, i, t, layer=FUSION), model, images, tokens)
+    cam = run(partial(looked_at, layer=FUSION), model, images, tokens)
     assert relative(cam, their_cam(reference, images, tokens, FUSION)) < 1e-4
     models.save(model, bert_tokenizer, tmp_path)
     assert models.load(tmp_path)[0].config.image_size == 37

@@ -385,7 +385,7 @@ def test_captioning_is_compared_by_what_agrees_of_each_caption(tmp_path):
     for name, share in (("mat", 50.0), ("fare", 25.0)):
         half = " ".join([str(2 * share), "0"] * 50)
         figures = {"agreement": share, "true": 0.0}
-        attacks = ("away_from_own", "towards_another")
+        attacks = ("caption_away", "caption_towards")
         for seed in range(2):
             keep(
                 tmp_path,

@@ -69,14 +69,14 @@ def test_one_command_draws_all_again_and_the_same(results, capsys):
 
 
 def test_captions_are_shown_beside_what_agrees_of_them(results):
-    figures = {"none": 68.25, "away_from_own": 12.5}
+    figures = {"none": 68.25, "caption_away": 12.5}
     keep(
         results,
         "captioning/none",
         {},
         trained=False,
         attacks={name: {"agreement": f, "true": f / 5} for name, f in figures.items()},
-        written={"none": ["a red house", "a bird"], "away_from_own": ["a tower", "a cup"]},
+        written={"none": ["a red house", "a bird"], "caption_away": ["a tower", "a cup"]},
         protocol={
             "gallery": "scenes/test",
             "images": 100,
@@ -89,7 +89,7 @@ def test_captions_are_shown_beside_what_agrees_of_them(results):
     assert command.main(["--redraw", "--results", str(results)]) == 0
     page = (results / "README.md").read_text()
     section = page[page.index("## Captions under attack") :]
-    assert "| claims and things that agree, in % | seeds | clean | away from own |" in section
+    assert "| claims and things that agree, in % | seeds | clean | away from own captions |" in section
     assert "| none | 1 | 68.2 | 12.5 |" in section and "| none | 1 | 13.7 | 2.5 |" in section
     assert "| none | a red house | a tower |" in section
     assert "to 24.5 %" in section

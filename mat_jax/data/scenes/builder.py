@@ -28,7 +28,7 @@ from tqdm import tqdm
 from mat_jax.data.scenes.draw import render
 from mat_jax.data.scenes.facts import Scene, Thing, sample
 from mat_jax.data.scenes.grammar import captions
-from mat_jax.data.scenes.oracle import is_true
+from mat_jax.data.scenes.oracle import agreement, is_true
 from mat_jax.utils import cache
 from mat_jax.utils.files import alone
 from mat_jax.utils.quiet import without
@@ -81,6 +81,11 @@ class Scenes:
         """`caption -> whether it is true of this scene`: what the `truthful` constraint asks."""
         scene = self.scene(index)
         return lambda caption: is_true(caption, scene)
+
+    def judge(self, index: int) -> Callable[[str], float]:
+        """`caption -> how far it agrees with this scene`, 0 to 1: see `oracle.agreement`."""
+        scene = self.scene(index)
+        return lambda caption: agreement(caption, scene)
 
     def _record(self, index: int) -> Any:
         if not 0 <= index < self._count:

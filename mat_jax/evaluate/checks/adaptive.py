@@ -9,7 +9,7 @@ from mat_jax.models.features import matches_pairs
 
 
 def check_adversary(model: object, attacks: Sequence[str]) -> Check:
-    """The score attacked is the score that ranks: for ALBEF, TCL and BLIP the matching head's."""
+    """What is attacked is what answers: of ALBEF, TCL and BLIP image and text read together."""
     name = "attacked score is ranked score"
     real = [attack for attack in attacks if attack != "none"]
     if not real:
@@ -18,10 +18,10 @@ def check_adversary(model: object, attacks: Sequence[str]) -> Check:
         return judged(name, True, "Pairs are ranked by the cosine, and that is what is attacked.")
     aware = [attack for attack in real if ATTACKS[attack].fuses]
     if aware:
-        said = f"Pairs are ranked by the matching head, and {' and '.join(aware)} attacked it."
+        said = f"The model reads image and text together, and {' and '.join(aware)} attacked that."
     else:
         said = (
-            "Pairs are ranked by the matching head, but every attack was on the cosine: add "
+            "The model reads image and text together, but every attack was on the cosine: add "
             "match or co_attack_fused to --attacks before calling the model robust."
         )
     return judged(name, bool(aware), said, attacks=aware)

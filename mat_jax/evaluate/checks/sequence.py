@@ -22,6 +22,7 @@ from mat_jax.evaluate.checks.strength import (
 )
 from mat_jax.evaluate.results import Check, Row
 from mat_jax.evaluate.tasks.base import Victim
+from mat_jax.types.protocols import Captions
 from mat_jax.utils.progress import Progress
 
 
@@ -51,12 +52,16 @@ def before(
     """
     if not count:
         return ()
+    if isinstance(victim.model, Captions):
+        why = "These checks compare images with texts, and a captioner compares nothing."
+        return (open_question("strength of the image attack", why),)
     threat = min(threats, key=lambda one: one.eps or 1e9)  # the least that is any
     sample = Sample.of(victim, threat, count, seed)
     progress = Progress("checks", len(sample), quiet=quiet)
     progress.show(0)
     found = [*check_preconditions(sample, victim.examples.tokens), check_ranking(sample)]
-    if target is not None:
+    writes = target is not None and isinstance(target.model, Captions)
+    if target is not None and not writes:
         other = Sample.of(target, threat, count, seed)
         found += [
             replace(check, name=f"{check.name} (target)")
@@ -71,7 +76,8 @@ def before(
         found.append(open_question("strength of the image attack", why))
     else:
         found += of_the_attack(sample)
-    found += [check_adversary((target or victim).model, attacks)]
+    if not writes:
+        found.append(check_adversary((target or victim).model, attacks))
     found += [white_box(target is not None)]
     progress.show(len(sample))
     return tuple(found)

@@ -1,12 +1,14 @@
 """Bars of R@1: attacks side by side, models beside each other, whiskers for the intervals."""
 
+import textwrap
 from collections.abc import Mapping
 
 from mat_jax.evaluate.report.wording import safe, title
 from mat_jax.evaluate.results import Result
 
 WIDTH, HEIGHT = 520.0, 280.0
-LEFT, RIGHT, TOP, BOTTOM = 34.0, 6.0, 14.0, 34.0
+LEFT, RIGHT, TOP, BOTTOM = 34.0, 6.0, 14.0, 46.0
+LETTER = 5.8  # width of a letter of a name, about
 
 
 def draw_chart(results: Mapping[str, Result], eps: float | None, kind: str) -> str:
@@ -35,10 +37,11 @@ def draw_chart(results: Mapping[str, Result], eps: float | None, kind: str) -> s
             found = result.figures(result.row(row.attack, eps))[f"{kind}@1"]
             x = middle + (j - len(results) / 2) * bar
             parts.append(_bar(x, bar, floor, span, found, name, title(row.attack), j))
-        parts.append(
-            f'<text class="name" x="{middle:.1f}" y="{HEIGHT - 12:.0f}" text-anchor="middle">'
-            f"{safe(title(row.attack))}</text>"
-        )
+        for n, line in enumerate(textwrap.wrap(title(row.attack), max(int(slot / LETTER), 4))[:3]):
+            parts.append(
+                f'<text class="name" x="{middle:.1f}" y="{floor + 16 + 12 * n:.0f}" '
+                f'text-anchor="middle">{safe(line)}</text>'
+            )
     parts.append("</svg>")
     return f"<figure><figcaption>{safe(what)}</figcaption>{''.join(parts)}</figure>"
 

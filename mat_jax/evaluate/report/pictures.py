@@ -92,7 +92,7 @@ def neighbours(results: Mapping[str, Result]) -> str:
     """For each shown picture: the nearest captions and, for its caption, the nearest pictures."""
     row = featured(results)
     first = next(iter(results.values()))
-    if not first.shown or "ir" not in first.clean.ranks.owners:
+    if not first.shown or not first.task.neighbours:
         return ""
     cards = []
     for n, place in enumerate(first.shown):
@@ -124,7 +124,7 @@ def neighbours(results: Mapping[str, Result]) -> str:
 def _found(result: Result, row: Row, n: int, place: int, query: int) -> str:
     if row.sights is None or row.sights.texts is None or row.sights.pictures is None:
         return ""
-    owner = result.clean.ranks.owners["ir"]
+    owner = result.text_owner
     texts = "".join(
         f'<li class="{_side(int(owner[t]) == place)}">'
         f"{marked(result.clean.captions[t], row.captions[t])}</li>"
@@ -151,20 +151,23 @@ def _side(right: bool) -> str:
 
 
 def _captions_of(result: Result, place: int) -> np.ndarray:
-    """Rows of the first captions of a picture; none where texts belong to all pictures."""
-    owner = result.clean.ranks.owners.get("ir")
-    return np.zeros(0, int) if owner is None else np.flatnonzero(owner == place)[:CAPTIONS]
+    """Rows of the first captions that belong to a picture and that the model reads."""
+    if not result.task.reads:
+        return np.zeros(0, int)
+    return np.flatnonzero(result.text_owner == place)[:CAPTIONS]
 
 
 def _answered(row: Row, place: int, result: Result) -> str:
-    """What a classifier takes the picture for, before and after."""
-    if result.answers is None:
-        return ""
-    names, labels = result.answers
-    parts = []
+    """What the model answers to the picture, before and after: a class, or a text of its own."""
+    names, labels = result.answers or ((), ())
+    parts = [f"<li>truth: {safe(names[int(labels[place])])}</li>"] if names else []
     for what, one in (("clean", result.clean), ("attacked", row)):
-        answers = one.ranks.answers.get("top")
-        if answers is not None:
-            side = _side(int(answers[place]) == int(labels[place]))
-            parts.append(f'<li class="{side}">{what}: {safe(names[int(answers[place])])}</li>')
-    return f"<li>truth: {safe(names[int(labels[place])])}</li>{''.join(parts)}"
+        for kind, answers in one.ranks.answers.items():
+            told = answers[place]
+            if names:
+                told = names[int(told)]
+            elif not isinstance(told, str):  # the number of a box says nothing here
+                continue
+            side = _side(bool(one.ranks[kind][place] <= 1))
+            parts.append(f'<li class="{side}">{what}: {safe(told)}</li>')
+    return "".join(parts)

@@ -48,7 +48,7 @@ i.s2 { background: var(--s2); } i.s3 { background: var(--s3); }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(440px, 100%), 1fr));
   gap: 24px; margin-top: 20px; }
 figure { margin: 0; } figcaption { color: var(--soft); font-size: 13px; }
-svg { width: 100%; height: auto; display: block; }
+svg { width: 100%; max-width: 640px; height: auto; display: block; }
 svg text { font: 11px system-ui, sans-serif; fill: var(--soft); }
 svg text.name { fill: var(--ink); }
 svg .value { font-size: 10.5px; } svg .grid { stroke: var(--line); }

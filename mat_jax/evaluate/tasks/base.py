@@ -14,6 +14,8 @@ from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.points import Points
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.statistics import Figures, ranked_figures
+from mat_jax.models import require_encoders
+from mat_jax.models.features import Encoded, encode_texts
 from mat_jax.types.arrays import Adversarial, Batch, Tokens
 from mat_jax.types.protocols import SizedModel, Source, Tokenizer
 
@@ -115,6 +117,15 @@ class Examples(Protocol):
         ...
 
 
+@runtime_checkable
+class HasAims(Examples, Protocol):
+    """Examples that name a text for each, which a targeted attack makes a model say."""
+
+    def aims(self, rows: Int[np.ndarray, " batch"], /) -> Tokens:
+        """[batch, aims, length] of the texts."""
+        ...
+
+
 def spaced(items: np.ndarray, count: int) -> np.ndarray:
     """At most so many of the items, evenly spaced."""
     places = np.linspace(0, len(items) - 1, min(count, len(items)))
@@ -164,6 +175,8 @@ class Task:
         depths: k of the figures `kind@k`; the first is the headline.
         definitions: figure -> what it is, for the file of results.
         explained: a sentence or two on what the figures mean, for the page.
+        neighbours: whether the page shows the texts and images nearest to some examples.
+        reads: whether the model reads texts, so that attacked ones matter to it.
     """
 
     name: str
@@ -172,10 +185,25 @@ class Task:
     depths: tuple[int, ...] = (1,)
     explained: str = ""
     definitions: Mapping[str, str] = MappingProxyType({})
+    neighbours: bool = False
+    reads: bool = True
 
     def allows(self, attack: str) -> bool:
         """Whether an attack of the registry makes sense for the task."""
         return self.name in ATTACKS[attack].tasks
+
+    def require(self, model: object, name: object, *, measured: bool = True) -> None:
+        """Refuse a model that the task cannot use.
+
+        Args:
+            model: as it was loaded.
+            name: of the model, for the sentence.
+            measured: whether it is to be measured; else attacks are crafted on it alone.
+
+        Raises:
+            ValueError: what the model lacks, in one sentence.
+        """
+        require_encoders(model, name)
 
     def source(self, evaluation: Evaluation) -> Source:
         """The held-out source that is named on the command line or given as an object."""
@@ -196,6 +224,13 @@ class Task:
             ValueError: a source or a model that the task cannot use, in one sentence.
         """
         raise TypeError(f"{type(self).__name__} does not say how its examples are prepared")
+
+    def read(self, victim: Victim, texts: Sequence[str]) -> Encoded:
+        """What a model makes of the texts, so many of them as the examples have."""
+        if not self.reads:
+            return Encoded(np.zeros((len(texts), 0), np.float32), None)
+        of = len(victim.examples.text_owner)
+        return encode_texts(victim.model, victim.tokenizer, texts, of=of)
 
     def objective(self, model: SizedModel, batch: Batch) -> Float[Array, " batch"]:
         """What a white-box adversary makes large, one value an example."""

@@ -1,94 +1,179 @@
-"""Where a text looks in an image (GradCAM; Selvaraju et al., 2017), and which box that is.
+"""Visual grounding: which of some boxes does a phrase mean?
 
-Grounding without boxes in training, as ALBEF does on RefCOCO+ (arXiv:2107.07651, section 5 and
-appendix): a detector offers boxes, and the one that the text looks at most is the answer.
+Without boxes in training, as ALBEF does on RefCOCO+ (arXiv:2107.07651, section 5 and appendix): a
+detector offers boxes, and the one that the phrase looks at most is the answer.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from flax import nnx
+from jaxtyping import Array, Float, Int
 
-from mat_jax.models.albef import ALBEF
-from mat_jax.models.formats.sizes import grid_side
-from mat_jax.types.arrays import Tokens
+from mat_jax import data
+from mat_jax.evaluate.config import Evaluation
+from mat_jax.evaluate.points import Points
+from mat_jax.evaluate.ranks import Ranks
+from mat_jax.evaluate.tasks.base import Kind, Task, Victim
+from mat_jax.evaluate.tasks.heat_maps import box_scores, grad_cam
+from mat_jax.evaluate.tasks.retrieval import Pairs, Retrieval
+from mat_jax.models.features import matches_pairs, rows
+from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures
+from mat_jax.types.protocols import HasBoxes, MatchesPairs, SizedModel, Source, Tokenizer
+
+MAPS = 50  # phrases whose maps are made at once
 
 
-def grad_cam(
-    model: ALBEF,
-    images: Float[Array | np.ndarray, "batch h w 3"],
-    tokens: Tokens,
-    *,
-    layer: int = 8,
-) -> Float[Array, "batch rows columns"]:
-    """How much each patch speaks for the match of its image and text.
+@dataclass(frozen=True, eq=False)
+class Phrased(Pairs):
+    """Pictures with one phrase each, and the boxes to choose from.
 
-    `mean over heads and tokens of P * max(dm/dP, 0)`, where P are the probabilities of the
-    cross-attention of block `layer` and m is the logit of a match. Tokens that are padding count
-    as zero, and count. The derivative is taken with respect to a zero added to P.
-
-    Args:
-        model: an ALBEF for retrieval.
-        images: pixels in [0, 1].
-        tokens: a text for each image.
-        layer: which block of the text tower, counted from 0; 8 is the published choice.
-
-    Raises:
-        ValueError: a block that does not read the image.
+    Attributes:
+        boxes: [phrases, boxes, 4] as `HasBoxes.boxes`; filled up with boxes of no size.
+        targets: [phrases] the box that is meant.
+        pictures: [phrases] the picture that a phrase is of.
     """
-    first, blocks = model.config.first_fusion, model.text.blocks
-    cross = blocks[layer].cross if 0 <= layer < len(blocks) else None
-    if cross is None:
-        raise ValueError(
-            f"layer={layer} does not read the image; choose {first} to {len(blocks) - 1}"
+
+    boxes: Float[np.ndarray, "phrases boxes 4"]
+    targets: Int[np.ndarray, " phrases"]
+    pictures: Int[np.ndarray, " phrases"]
+
+
+class Grounding(Task):
+    """The box that a phrase looks at most, by GradCAM of the first block that reads the image."""
+
+    name = "grounding"
+    title = "Grounding under attack"
+    kinds = {"box": Kind("box", "phrases")}  # noqa: RUF012
+    definitions = {  # noqa: RUF012
+        "box@1": "share of phrases whose own box has most of the map, over the root of its area"
+    }
+    explained = (
+        "box@1: share of phrases that look at their own box most, in percent, with 95 % intervals "
+        "over pictures. Lost: share of the clean figure that is gone."
+    )
+
+    def require(self, model: object, name: object, *, measured: bool = True) -> None:
+        """One that reads pairs; attacks may be crafted on any with two encoders."""
+        super().require(model, name, measured=measured)
+        if measured and not matches_pairs(model):
+            raise ValueError(
+                f"{name} cannot ground phrases: it does not read image and text together; give "
+                "ALBEF or TCL, scenes-albef for example"
+            )
+
+    def source(self, evaluation: Evaluation) -> Source:
+        """The objects of the embedded world's scenes, if that is named."""
+        if evaluation.data == "scenes":
+            return evaluation.cut(data.Phrases(data.scenes("test")))
+        return evaluation.source()
+
+    def prepare(
+        self,
+        evaluation: Evaluation,
+        source: Source,
+        model: SizedModel,
+        tokenizer: Tokenizer,
+        *,
+        quiet: bool = False,
+    ) -> Victim:
+        """The phrases with their pictures, and the boxes beside them.
+
+        Raises:
+            ValueError: a source without boxes.
+        """
+        if not isinstance(source, HasBoxes):
+            raise ValueError(
+                f"grounding cannot use the data {source.name!r}, which has no boxes: give phrases "
+                "with boxes (data.Phrases)"
+            )
+        victim = Retrieval().prepare(evaluation, source, model, tokenizer, quiet=quiet)
+        assert isinstance(victim.examples, Pairs)
+        count = len(victim.examples)
+        phrased = Phrased(
+            victim.examples.corpus,
+            boxes=_filled([source.boxes(i) for i in range(count)]),
+            targets=np.array([source.target(i) for i in range(count)]),
+            pictures=np.array([source.picture(i) for i in range(count)]),
         )
-    image, text = model.encode_image(images), model.encode_text(tokens)
-    block, keys, at = blocks[layer], model.image_keys(image), layer - first
-    readable = text.mask[:, None]
-    before = model.text.fuse(text.tokens, readable, keys[:at], first)
-    attended = block.attend(before, readable)
-    probs = cross.attn.probs(attended, keys[at])
+        return victim._replace(examples=phrased)
 
-    def match(delta: Array) -> Array:
-        x = block.feed(cross(attended, keys[at], delta))
-        fused = model.text.fuse(x, readable, keys[at + 1 :], layer + 1)
-        return jnp.sum(model.match_logits(fused)[:, 1])
+    def objective(self, model: SizedModel, batch: Batch) -> Float[Array, " batch"]:
+        r"""$-\log p(\text{match})$ of each picture and its phrase, in nats."""
+        assert isinstance(model, MatchesPairs)
+        text = model.encode_text(batch.first)
+        logits = model.match_logits(model.fuse(model.encode_image(batch.images), text))
+        return -jax.nn.log_softmax(logits, axis=-1)[:, 1]
 
-    gradient = jax.grad(match)(jnp.zeros_like(probs))
-    cam = jnp.where(text.mask[:, None, :, None], probs * jnp.maximum(gradient, 0), 0)
-    grid = grid_side(model.config.image_size, model.config.patch_size)
-    return jnp.mean(cam, axis=(1, 2))[:, 1:].reshape(-1, grid, grid)
+    def score(self, victim: Victim, seen: Points, evaluation: Evaluation) -> Ranks:
+        """The place of the own box among all boxes; ties count against the model."""
+        examples = _phrased(victim)
+        scores = scores_of(victim.model, seen, examples.boxes)
+        scores[(examples.boxes[..., 2:] <= 0).any(-1)] = -np.inf
+        own = np.take_along_axis(scores, examples.targets[:, None], axis=1)
+        lost = int(np.isnan(scores).any(1).sum())
+        # Whatever is not smaller stands before it, and so does what is not a number.
+        places = np.where(np.isnan(own[:, 0]), scores.shape[1], (~(scores < own)).sum(1))
+        return Ranks(
+            {"box": places},
+            {"box": np.arange(len(places))},
+            {"box": np.argmax(np.where(np.isnan(scores), -np.inf, scores), axis=1)},
+            errors=lost,
+            clusters={"box": examples.pictures},
+        )
+
+    def column(self, kind: str, k: int) -> str:
+        """`box`."""
+        return self.kinds[kind].label
+
+    def protocol(self, victim: Victim, evaluation: Evaluation) -> dict[str, object]:
+        """How boxes are chosen, and what chance would give."""
+        examples = _phrased(victim)
+        return {
+            "captions": len(examples),
+            "pictures": len(np.unique(examples.pictures)),
+            "score": "GradCAM of the first block that reads the image, sum in a box / sqrt(area)",
+            "chance": round(float(np.mean(100 / (examples.boxes[..., 2:] > 0).all(-1).sum(1))), 4),
+            "ties": "against the model",
+        }
 
 
-def box_scores(
-    maps: Float[Array, "batch rows columns"],
-    boxes: Float[Array | np.ndarray, "batch boxes 4"],
-    *,
-    size: int,
-    covered: int | None = None,
-) -> Float[Array, "batch boxes"]:
-    r"""How much of a map lies in each box: the largest is the answer.
+def scores_of(
+    model: SizedModel, seen: Points, boxes: Float[np.ndarray, "phrases boxes 4"]
+) -> Float[np.ndarray, "phrases boxes"]:
+    """How much of each phrase's map is in each of its boxes, see `heat_maps.box_scores`."""
+    graph, state = nnx.split(model)
+    found = []
+    for first in range(0, len(boxes), MAPS):
+        # Batches have one shape: the last is filled up from the front.
+        here = np.arange(first, first + MAPS) % len(boxes)
+        image, text = rows(seen.images.whole, here), rows(seen.texts.whole, here)
+        found.append(np.asarray(_scores(graph, state, image, text, boxes[here])))
+    return np.concatenate(found)[: len(boxes)]
 
-    $$\frac{1}{\sqrt{|B|}} \sum_{p \in B} M_p$$
 
-    with M the map, enlarged to the pixels it covers by cubic interpolation, and p the pixels whose
-    centre is in the box B. The root keeps large boxes from winning by their size.
+@partial(jax.jit, static_argnums=0)
+def _scores(
+    graph: Any, state: Any, image: ImageFeatures, text: TextFeatures, boxes: Array
+) -> Array:
+    model = nnx.merge(graph, state)
+    maps = grad_cam(model, image, text, layer=model.config.first_fusion)
+    size, patch = model.config.image_size, model.config.patch_size
+    return box_scores(maps, boxes, size=size, covered=size // patch * patch)
 
-    Args:
-        maps: from `grad_cam`.
-        boxes: x, y, width and height, shares of the picture's sides, y downwards; padding with
-            boxes of no pixel scores 0.
-        size: of the picture.
-        covered: pixels of a side that the patches cover, from the left and from above. They are
-            fewer than `size` where it is no multiple of the patch: the model does not see the rest,
-            and M is 0 there. None: all of them.
-    """
-    covered = size if covered is None else covered
-    large = jax.image.resize(maps, (len(maps), covered, covered), "cubic")
-    large = jnp.pad(large, ((0, 0), (0, size - covered), (0, size - covered)))
-    middles = ((jnp.arange(size, dtype=large.dtype) + 0.5) / size)[None, None, None]
-    corner, sides = jnp.split(jnp.asarray(boxes)[..., None], 2, axis=2)
-    inside = ((middles >= corner) & (middles < corner + sides)).astype(large.dtype)
-    across, down = inside[:, :, 0], inside[:, :, 1]
-    total = jnp.einsum("bhw,bnh,bnw->bn", large, down, across)
-    return total / jnp.sqrt(jnp.maximum(across.sum(-1) * down.sum(-1), 1.0))
+
+def _phrased(victim: Victim) -> Phrased:
+    assert isinstance(victim.examples, Phrased)
+    return victim.examples
+
+
+def _filled(boxes: Sequence[np.ndarray]) -> Float[np.ndarray, "phrases boxes 4"]:
+    """The boxes of all phrases as one array."""
+    filled = np.zeros((len(boxes), max(map(len, boxes)), 4), np.float32)
+    for row, own in zip(filled, boxes, strict=True):
+        row[: len(own)] = own
+    return filled

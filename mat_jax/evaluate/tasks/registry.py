@@ -1,10 +1,14 @@
 """The tasks by name, for the command line."""
 
 from mat_jax.evaluate.tasks.base import Task
+from mat_jax.evaluate.tasks.captioning import Captioning
+from mat_jax.evaluate.tasks.grounding import Grounding
 from mat_jax.evaluate.tasks.retrieval import Retrieval
 from mat_jax.evaluate.tasks.zero_shot import ZeroShot
 
-TASKS: dict[str, Task] = {task.name: task for task in (Retrieval(), ZeroShot())}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (Retrieval(), ZeroShot(), Grounding(), Captioning())
+}
 
 
 def task_named(name: str) -> Task:

@@ -124,6 +124,7 @@ class Retrieval(Task):
     title = "Retrieval under attack"
     kinds = {"tr": Kind("TR", "text retrieval"), "ir": Kind("IR", "image retrieval")}  # noqa: RUF012
     depths = DEPTHS
+    neighbours = True
     definitions = {  # noqa: RUF012
         "tr@k": "share of images with an own caption among the first k",
         "ir@k": "share of captions with their image among the first k",

@@ -1,63 +1,139 @@
-"""Which box a map points at: by pixels counted one by one, and where the answer is plain.
+"""Phrases grounded by the shipped ALBEF: what is counted, by picture, and who is refused."""
 
-GradCAM itself is compared with torch in `tests/models/albef_test.py`.
-"""
+from dataclasses import replace
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import torch
+import pytest
 
-from mat_jax.evaluate.tasks.grounding import box_scores
+from mat_jax import Evaluation, data, evaluate, models
+from mat_jax.evaluate.__main__ import main
+from mat_jax.evaluate.clustered import clustered_wilson
+from mat_jax.evaluate.gallery import Bench
+from mat_jax.evaluate.tasks.grounding import Grounding, Phrased, scores_of
 
-
-def test_scores_are_sums_over_pixels_in_the_box():
-    rng = np.random.default_rng(0)
-    maps = rng.random((3, 6, 6)).astype(np.float32)
-    # In whole pixels of a picture of 6: the map is used as it is.
-    corners = rng.integers(0, 4, (3, 5, 2))
-    sides = rng.integers(1, 3, (3, 5, 2))
-    boxes = np.concatenate([corners, sides], -1) / 6
-    ours = box_scores(jnp.asarray(maps), boxes.astype(np.float32), size=6)
-    for b in range(3):
-        for n in range(5):
-            (x, y), (w, h) = corners[b, n], sides[b, n]
-            expected = maps[b, y : y + h, x : x + w].sum() / np.sqrt(w * h)
-            np.testing.assert_allclose(ours[b, n], expected, rtol=1e-5)
-
-
-def test_maps_are_enlarged_to_the_picture():
-    """Pillow's and torch's antialiased cubic (a = -0.5); a box that is the picture has its sum."""
-    rng = np.random.default_rng(1)
-    maps = rng.random((2, 4, 4)).astype(np.float32)
-    large = torch.nn.functional.interpolate(
-        torch.from_numpy(maps)[:, None], (32, 32), mode="bicubic", antialias=True
-    )[:, 0].numpy()
-    boxes = np.array([[[0, 0, 1, 1], [0.5, 0.25, 0.25, 0.5]]] * 2, np.float32)
-    ours = box_scores(jnp.asarray(maps), boxes, size=32)
-    np.testing.assert_allclose(ours[:, 0], large.sum((1, 2)) / 32, rtol=1e-4)
-    inside = large[:, 8:24, 16:24].sum((1, 2)) / np.sqrt(16 * 8)
-    np.testing.assert_allclose(ours[:, 1], inside, rtol=1e-4)
+SCENES = 6
+PHRASES = 4 * SCENES
+ASKED = Evaluation(
+    data=data.Phrases(data.scenes("val", limit=SCENES)),
+    task="grounding",
+    attacks=("none", "pgd"),
+    eps=6 / 255,
+    steps=2,
+    batch_size=10,
+    checks=0,
+    shown=2,
+)
+TASK = Grounding()
 
 
-def test_what_no_patch_covers_counts_for_nothing():
-    """Of 9 pixels a side two patches of 4 cover 8: the map lies there, not stretched over all."""
-    maps = np.arange(1, 5, dtype=np.float32).reshape(1, 2, 2)
-    boxes = np.array([[[8, 0, 1, 9], [0, 0, 9, 9], [5, 6, 4, 3]]], np.float32) / 9
-    ours = np.asarray(box_scores(jnp.asarray(maps), boxes, size=9, covered=8))[0]
-    large = np.asarray(jax.image.resize(maps[0], (8, 8), "cubic"))
-    expected = [0.0, large.sum() / 9, large[6:, 5:].sum() / np.sqrt(12)]
-    np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
+@pytest.fixture(scope="module")
+def albef():
+    return models.load("scenes-albef")
 
 
-def test_the_box_that_is_looked_at_wins_and_no_box_scores_nothing():
-    maps = np.zeros((2, 4, 4), np.float32)
-    maps[0, 0, 3] = maps[1, 3, 0] = 1.0  # top right; bottom left
-    quarters = [[x, y, 0.5, 0.5] for y in (0.0, 0.5) for x in (0.0, 0.5)]
-    boxes = np.array([[*quarters, [0, 0, 0, 0]]] * 2, np.float32)
-    scores = np.asarray(box_scores(jnp.asarray(maps), boxes, size=64))
-    assert scores.argmax(1).tolist() == [1, 2]
-    assert scores[:, 4].tolist() == [0.0, 0.0]
-    # A large box around it is worth less than the small one.
-    both = np.array([[[0, 0, 1, 1], quarters[1]], [[0, 0, 1, 1], quarters[2]]], np.float32)
-    assert np.asarray(box_scores(jnp.asarray(maps), both, size=64)).argmax(1).tolist() == [1, 1]
+@pytest.fixture(scope="module")
+def victim(albef):
+    return evaluate.prepare(ASKED, *albef, quiet=True)
+
+
+@pytest.fixture(scope="module")
+def result(albef, victim):
+    return evaluate.evaluate(ASKED, *albef, name="ALBEF", victim=victim, quiet=True)
+
+
+@pytest.fixture(scope="module")
+def seen(victim):
+    """The phrases as the model reads them, without attack."""
+    bench = Bench(evaluation=ASKED, task=TASK, crafter=victim, targets=(victim,), quiet=True)
+    return bench.craft("none", ASKED.threats[0]).points[0]
+
+
+def test_the_right_objects_are_chosen_far_beyond_chance(result):
+    # By chance a quarter of 24 would be right; more than 16, less than once in 100,000 times.
+    clean = result.clean.ranks["box"]
+    assert clean.shape == (PHRASES,) and (clean <= 1).sum() > 16
+    assert result.row("pgd").changed == 0.0 and result.protocol["chance"] == 25.0
+    assert [row.attack for row in result.rows] == ["none", "pgd", "worst_case"]
+    worst = result.row("worst_case").ranks["box"]
+    np.testing.assert_array_equal(worst, np.maximum(clean, result.row("pgd").ranks["box"]))
+
+
+def test_phrases_of_one_picture_are_resampled_together(result):
+    right = result.clean.ranks["box"] <= 1
+    low, high = clustered_wilson(right, np.arange(PHRASES) // 4)
+    found = result.figures(result.clean)["box@1"]
+    assert (found["low"], found["high"]) == pytest.approx((100 * low, 100 * high))
+    assert found["value"] == pytest.approx(100 * right.mean()) and found["n"] == PHRASES
+
+
+def with_boxes(victim, boxes, targets):
+    """The same phrases with other boxes to choose from."""
+    assert isinstance(victim.examples, Phrased)
+    return victim._replace(examples=replace(victim.examples, boxes=boxes, targets=targets))
+
+
+def test_a_choice_follows_its_box_and_its_phrase(victim, seen, result):
+    examples = victim.examples
+    order = np.array([2, 0, 3, 1])
+    turned = with_boxes(victim, examples.boxes[:, order], np.argsort(order)[examples.targets])
+    ranks = TASK.score(turned, seen, ASKED)
+    np.testing.assert_array_equal(ranks["box"], result.clean.ranks["box"])
+    # Another phrase of the same scene means another box.
+    scores = scores_of(victim.model, seen, examples.boxes)
+    swapped = seen._replace(texts=type(seen.texts)(*_rolled(seen.texts)))
+    np.testing.assert_allclose(
+        scores_of(victim.model, swapped, examples.boxes)[1:4],
+        _of_others(victim, seen, examples.boxes)[1:4],
+        rtol=1e-5,
+    )
+    assert np.abs(scores - scores_of(victim.model, swapped, examples.boxes)).max() > 0.01
+
+
+def _rolled(texts):
+    """Each phrase of the first scene in the place of the next."""
+    import jax
+
+    order = np.arange(PHRASES)
+    order[:4] = np.roll(order[:4], 1)
+    return jax.tree.map(lambda x: x[order], (texts.unit, texts.whole))
+
+
+def _of_others(victim, seen, boxes):
+    """The scores of phrase n - 1 with its own picture: the picture is that of phrase n too."""
+    return np.roll(scores_of(victim.model, seen, np.roll(boxes, -1, axis=0)), 1, axis=0)
+
+
+def test_boxes_that_fill_up_are_never_chosen(victim, seen, result):
+    examples = victim.examples
+    empty = np.zeros((PHRASES, 3, 4), np.float32)
+    padded = with_boxes(victim, np.concatenate([examples.boxes, empty], axis=1), examples.targets)
+    ranks = TASK.score(padded, seen, ASKED)
+    np.testing.assert_array_equal(ranks["box"], result.clean.ranks["box"])
+    assert ranks.answers["box"].max() < 4
+    assert TASK.protocol(padded, ASKED)["chance"] == 25.0
+
+
+def test_boxes_that_tie_count_against_the_model(victim, seen):
+    examples = victim.examples
+    same = np.repeat(examples.boxes[:, :1], 4, axis=1)
+    assert (
+        TASK.score(with_boxes(victim, same, examples.targets), seen, ASKED)["box"].tolist()
+        == [4] * PHRASES
+    )
+
+
+def test_the_command_shows_the_phrases(tmp_path, capsys):
+    said = "--task grounding --model scenes-albef --limit 4 --steps 1 --attacks pgd --checks 0"
+    assert main([*said.split(), "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "index.html").read_text()
+    assert "Grounding under attack" in page and "scenes/test/phrases" in page
+    phrase = data.Phrases(data.scenes("test", limit=1)).captions(0)[0]
+    assert f"<li>{phrase}</li>" in page and "box" in capsys.readouterr().out
+
+
+def test_what_cannot_ground_or_be_grounded_is_refused(albef):
+    scenes = replace(ASKED, data=data.scenes("val", limit=2))
+    with pytest.raises(ValueError, match="cannot use the data 'scenes/val', which has no boxes"):
+        evaluate.evaluate(scenes, *albef, quiet=True)
+    with pytest.raises(ValueError, match="mine cannot ground phrases: .* give ALBEF or TCL"):
+        evaluate.evaluate(ASKED, *models.load("scenes-clip"), name="mine", quiet=True)

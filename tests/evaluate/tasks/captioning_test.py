@@ -1,0 +1,135 @@
+"""Captions under attack: the shipped captioner, what it writes, and who judges that."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from mat_jax import Evaluation, data, evaluate, models
+from mat_jax.data.scenes import is_true
+from mat_jax.data.scenes.oracle import agreement
+from mat_jax.evaluate.__main__ import main
+from mat_jax.evaluate.ranks import worst
+from mat_jax.evaluate.row_files import load_rows, save_rows
+from mat_jax.evaluate.statistics import ranked_figures
+from mat_jax.evaluate.store import Store
+from mat_jax.models import generation
+
+SCENES = 12
+ASKED = Evaluation(
+    data=data.scenes("val", limit=SCENES),
+    task="captioning",
+    eps=6 / 255,
+    steps=4,
+    batch_size=8,  # of two batches, the second is filled up
+    checks=0,
+    shown=2,
+)
+
+
+@pytest.fixture(scope="module")
+def captioner():
+    return models.load("scenes-captioner")
+
+
+@pytest.fixture(scope="module")
+def result(captioner):
+    return evaluate.evaluate(ASKED, *captioner, name="BLIP", quiet=True)
+
+
+def test_what_is_written_is_of_the_scene_until_it_is_attacked(result):
+    assert [row.attack for row in result.rows] == [
+        "none",
+        "caption_away",
+        "caption_towards",
+        "worst_case",
+    ]
+    mean = {row.attack: row.ranks.recall("agreement", 1) for row in result.rows}
+    # Far more than captions of another scene, and far less after an attack on the captioner.
+    assert mean["none"] > result.protocol["chance"] / 100 + 0.3
+    assert mean["none"] - mean["caption_away"] > 0.3
+
+
+def test_it_is_the_world_that_judges(result):
+    for row in result.rows[:3]:
+        for i, text in enumerate(row.ranks.answers["agreement"]):
+            scene = ASKED.data.scene(i)
+            assert row.ranks.marks["agreement"][i] == agreement(text, scene)
+            assert (row.ranks["true"][i] == 1) == is_true(text, scene)
+
+
+def test_an_attack_towards_another_picture_makes_its_caption_truer(result):
+    others = [ASKED.data.scene((i + 1) % SCENES) for i in range(SCENES)]
+
+    def agrees(attack):
+        said = result.row(attack).ranks.answers["agreement"]
+        return np.mean([agreement(*pair) for pair in zip(said, others, strict=True)])
+
+    assert agrees("caption_towards") > agrees("none") + 0.1
+
+
+def test_captions_are_written_from_features_as_from_pixels(captioner):
+    model, _ = captioner
+    images = np.stack([ASKED.data[i].image for i in range(3)]).astype(np.float32) / 255
+    pixels = np.asarray(generation.greedy(model, images))
+    features = np.asarray(
+        generation.greedy(model, jax.jit(lambda m, x: m.encode_image(x))(model, images))
+    )
+    np.testing.assert_array_equal(pixels, features)
+
+
+def test_the_worst_case_has_the_lowest_mark_and_what_was_written_there(result):
+    rows = [row.ranks for row in result.rows[:3]]
+    lowest = worst(rows)
+    marks = np.stack([ranks.marks["agreement"] for ranks in rows])
+    np.testing.assert_array_equal(lowest.marks["agreement"], marks.min(axis=0))
+    which = marks.argmin(axis=0)
+    said = [rows[n].answers["agreement"][i] for i, n in enumerate(which)]
+    assert lowest.answers["agreement"].tolist() == said
+    np.testing.assert_array_equal(lowest["true"], np.max([r["true"] for r in rows], axis=0))
+
+
+def test_figures_of_marks_are_means_with_intervals_that_hold_them(result):
+    clean, adv = result.clean.ranks, result.row("caption_away").ranks
+    found = ranked_figures(clean, adv, depths=(1,))
+    marks = adv.marks["agreement"]
+    one = found["agreement@1"]
+    assert one["value"] == pytest.approx(100 * marks.mean()) and one["n"] == SCENES
+    # About that of the normal distribution, and never outside 0 to 100.
+    spread = 196 * marks.std(ddof=1) / np.sqrt(SCENES)
+    assert spread < one["high"] - one["low"] < 4 * spread
+    assert 0 <= one["low"] < one["value"] < one["high"] <= 100
+    drop = 100 * (clean.marks["agreement"] - marks).mean()
+    assert found["agreement_drop@1"]["value"] == pytest.approx(drop)
+    assert "agreement_asr@1" not in found and "true_asr@1" in found
+
+
+def test_rows_are_read_back_as_they_were(result, tmp_path):
+    store = Store.open(tmp_path, "any")
+    save_rows(store, "rows/x", [result.row("caption_away")])
+    (again,) = load_rows(store, "rows/x", 1) or ()
+    before = result.row("caption_away").ranks
+    np.testing.assert_array_equal(again.ranks.marks["agreement"], before.marks["agreement"])
+    assert again.ranks.answers["agreement"].tolist() == before.answers["agreement"].tolist()
+
+
+def test_the_command_carries_an_attack_over_from_retrieval(tmp_path, capsys):
+    said = (
+        "--task captioning --model scenes-captioner --surrogate scenes-clip --attacks pgd "
+        "--limit 4 --eps 32/255 --steps 2 --checks 0"
+    )
+    assert main([*said.split(), "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "index.html").read_text()
+    assert "Captioning under attack" in page and ">clean: a " in page and ">attacked: a " in page
+    assert "agree" in capsys.readouterr().out
+
+
+def test_what_cannot_caption_or_be_captioned_is_refused(captioner):
+    with pytest.raises(ValueError, match="mine writes no captions: give a captioner"):
+        evaluate.evaluate(ASKED, *models.load("scenes-clip"), name="mine", quiet=True)
+    phrases = replace(ASKED, data=data.Phrases(data.scenes("val", limit=2)))
+    with pytest.raises(ValueError, match="cannot use the data 'scenes/val/phrases', which has no"):
+        evaluate.evaluate(phrases, *captioner, quiet=True)
+    with pytest.raises(ValueError, match="'pgd' cannot be crafted on a model that compares no"):
+        evaluate.evaluate(replace(ASKED, attacks=("pgd",)), *captioner, quiet=True)
