@@ -10,12 +10,12 @@
 The noise is the standard deviation that the difference would have in other studies like this one:
 sqrt(e_1^2 + e_2^2 + images^2). e is the standard error of a side's mean over its trainings, from
 the spread of its seeds; a side of one seed has the spread that runs of several seeds have
-(`noise.usual`), and the verdict says "one seed". `images` is the standard deviation over draws of
+(`seeds.usual`), and the verdict says "one seed". `images` is the standard deviation over draws of
 the test images. Both sides were measured on the same ones, and what an image owes to itself cancels
-(`noise.paired`); results that do not say what each image gave count as independent
-(`noise.sampled`). If noise is all there is, a claim is "likely" or more by chance in about 16 of
-100 cases, and "confirmed" in 2, or more often where the spread of three seeds, itself a guess, is
-most of the noise; of a hundred claims a few will be.
+(`statistics.paired`); results that do not say what each image gave count as independent
+(`statistics.sampled`). If noise is all there is, a claim is "likely" or more by chance in about 16
+of 100 cases, and "confirmed" in 2, or more often where the spread of three seeds, itself a guess,
+is most of the noise; of a hundred claims a few will be.
 Correlations have a rule of their own at the same odds, `one_to_many.properties`.
 """
 
@@ -27,9 +27,10 @@ from statistics import fmean
 import numpy as np
 from jaxtyping import Float
 
-from experiments.study.noise import paired, sampled, usual
-from experiments.study.saved import Saved, Shelf, Spread, spread
+from experiments.study.saved import Saved, Shelf
+from experiments.study.seeds import usual
 from mat_jax.evaluate.report.wording import title
+from mat_jax.evaluate.statistics import Spread, graded, paired, sampled, spread
 
 JOINT = ("co_attack", "sga")  # the attacks on both sides that all papers have
 
@@ -193,15 +194,6 @@ def verdict(between: Found, margin: float = 0.0) -> str:
         return "not measured"
     word = graded((between.spread.mean + margin) / between.noise)
     return f"{word} (one seed)" if between.single else word
-
-
-def graded(score: float) -> str:
-    """The verdict on a difference of so many times its noise."""
-    if abs(score) <= 1:
-        return "not confirmed"
-    if score > 0:
-        return "confirmed" if score > 2 else "likely"
-    return "opposite" if score < -2 else "likely opposite"
 
 
 def difference(shelf: Shelf, key: str, other: str, attack: str) -> str:

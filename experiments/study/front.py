@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from experiments.study import plot, studies
+from experiments.study import studies
 from experiments.study.claims import difference
 from experiments.study.ours import LONGER
 from experiments.study.plan import Run
 from experiments.study.published import MODELS
 from experiments.study.saved import Shelf
-from experiments.study.tables import BRIEF, costs, protocol, recalls, table
+from experiments.study.tables import BRIEF, costs, drawn, protocol, recalls, table
+from mat_jax.evaluate.report import plot
 from mat_jax.evaluate.report.wording import title
 
 # Each against the clean figure: attacks a defence may have trained on, and the worst case.
@@ -67,7 +68,7 @@ def _beside_the_published(
             x="clean R@1 in %",
         )
         drawing = f"clean and {title(attack)}, {MODELS[short]}"
-        parts.append(plot.drawn(results, f"beyond-{short}-{attack}", chart, drawing))
+        parts.append(drawn(results, f"beyond-{short}-{attack}", chart, drawing))
     rivals = [*(published[name] for name in RIVALS if name in published), *longer]
     rows = [
         [one.title, other.title, *(difference(shelf, one.key, other.key, a) for a in BRIEF)]

@@ -8,10 +8,10 @@ from pathlib import Path
 from statistics import NormalDist
 
 from experiments.study import augmented, studies
-from experiments.study.claims import JOINT, Claim, Side, compare, graded, named
-from experiments.study.noise import by_chance, rank_correlation
+from experiments.study.claims import JOINT, Claim, Side, compare, named
 from experiments.study.published import named_on
 from experiments.study.saved import Shelf, measures
+from mat_jax.evaluate.statistics import by_chance, graded, rank_correlation
 
 
 def partners(shelf: Shelf, short: str) -> list[Claim]:

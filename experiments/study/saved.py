@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from experiments.study.plan import Run
 from mat_jax.evaluate.results import WORST_CASE, Result, Row
+from mat_jax.evaluate.statistics import Spread, spread
 from mat_jax.evaluate.tasks.cosine_ranks import DEPTHS
 from mat_jax.utils.files import write_text
 
@@ -79,21 +80,6 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Mean and standard deviation (n - 1) over seeds; the latter None where there is one seed."""
-
-    mean: float
-    sd: float | None
-    count: int
-
-    def __str__(self) -> str:
-        """`16.8 ± 1.7`, without the second where there is one seed."""
-        if self.mean != self.mean:
-            return "–"
-        return f"{self.mean:.1f}" if self.sd is None else f"{self.mean:.1f} ± {self.sd:.1f}"
-
-
-@dataclass(frozen=True)
 class Shelf:
     """All files of the results folder, by run."""
 
@@ -114,14 +100,6 @@ class Shelf:
     def spread(self, key: str, attack: str, figure: str = "mean") -> Spread:
         """A figure over the seeds."""
         return spread(self.values(key, attack, figure))
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """Mean and standard deviation of some values; NaN of none."""
-    if not values:
-        return Spread(float("nan"), None, 0)
-    sd = statistics.stdev(values) if len(values) > 1 else None
-    return Spread(statistics.fmean(values), sd, len(values))
 
 
 def read(folder: Path) -> Shelf:

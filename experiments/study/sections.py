@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.study import augmented, plot, studies
+from experiments.study import augmented, studies
 from experiments.study.found import neighbours
 from experiments.study.front import section as beyond
 from experiments.study.orderings import section as orderings
@@ -12,7 +12,8 @@ from experiments.study.plan import Run
 from experiments.study.published import MODELS
 from experiments.study.saved import Shelf, measures
 from experiments.study.setting import ATTACKS
-from experiments.study.tables import BRIEF, COLUMNS, costs, protocol, recalls, table, unique
+from experiments.study.tables import BRIEF, COLUMNS, costs, drawn, protocol, recalls, table, unique
+from mat_jax.evaluate.report import plot
 from mat_jax.evaluate.report.wording import title
 
 # `(shelf, results) -> Markdown`, empty where nothing of the study was carried out.
@@ -50,7 +51,7 @@ def compared(shelf: Shelf, results: Path, runs: list[Run], file: str, name: str)
         protocol(shelf, there),
         recalls(shelf, there, "tr@1"),
         recalls(shelf, there, "ir@1"),
-        plot.drawn(results, file, chart, f"{name} under every attack"),
+        drawn(results, file, chart, f"{name} under every attack"),
         costs(shelf, there),
     ]
 
@@ -85,7 +86,7 @@ def mava(shelf: Shelf, results: Path) -> str:
         places = {runs[name].key: x for name, (_, x, _) in names.items() if x is not None}
         places[whole.key] = studies.MAVA_DEFAULTS[group]
         chart = swept(shelf, places, f"MAVA: {group}", studies.MAVA_AXES[group])
-        parts.append(plot.drawn(results, f"mava-{group}", chart, f"MAVA by {group}"))
+        parts.append(drawn(results, f"mava-{group}", chart, f"MAVA by {group}"))
     if parts:
         parts.insert(0, protocol(shelf, list(runs.values())))
     return "\n\n".join(parts)
@@ -122,7 +123,7 @@ def _budget(shelf: Shelf, results: Path, short: str) -> list[str]:
         f"### {MODELS[short]}",
         protocol(shelf, there),
         recalls(shelf, there, "mean", BRIEF),
-        plot.drawn(results, f"budget-{short}", chart, name),
+        drawn(results, f"budget-{short}", chart, name),
         costs(shelf, there),
     ]
 
@@ -140,7 +141,7 @@ def counts(shelf: Shelf, results: Path) -> str:
             for n, run in sorted(runs.items())
         ]
         parts += [protocol(shelf, own), recalls(shelf, own, "mean", BRIEF)]
-        parts.append(plot.drawn(results, f"counts-{kind}", chart, f"MAT+ by number of {kind}"))
+        parts.append(drawn(results, f"counts-{kind}", chart, f"MAT+ by number of {kind}"))
     return "\n\n".join(parts)
 
 
@@ -197,7 +198,7 @@ def _augmentations(shelf: Shelf, results: Path, short: str) -> list[str]:
                     x=said,
                 )
                 file = f"augmentations-{short}-{what}-{prop}"
-                parts.append(plot.drawn(results, file, chart, f"{what}: {said}"))
+                parts.append(drawn(results, file, chart, f"{what}: {said}"))
     return parts
 
 

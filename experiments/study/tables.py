@@ -1,12 +1,15 @@
 """Tables of results as Markdown."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from experiments.study.plan import Run
-from experiments.study.saved import Shelf, spread
+from experiments.study.saved import Shelf
 from experiments.study.setting import ATTACKS
 from mat_jax.evaluate.report.wording import title
+from mat_jax.evaluate.statistics import spread
 from mat_jax.train.logging import duration
+from mat_jax.utils.files import write_text
 
 COLUMNS = (*ATTACKS, "worst_case")
 BRIEF = ("none", "pgd", "bert_attack", "co_attack", "sga", "vlp_attack", "worst_case")
@@ -113,3 +116,9 @@ def _carried_out(shelf: Shelf, runs: Sequence[Run]) -> str:
 def unique(runs: Iterable[Run]) -> list[Run]:
     """Each run once, whatever its seed."""
     return list({run.key: run for run in runs}.values())
+
+
+def drawn(results: Path, name: str, svg: str, what: str) -> str:
+    """Write a figure, and the Markdown that shows it."""
+    write_text(results / "figures" / f"{name}.svg", svg)
+    return f"![{what}](figures/{name}.svg)"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mat_jax.evaluate.results import WORST_CASE, Matrix, Result, Row
+from mat_jax.evaluate.statistics import difference
 from mat_jax.utils.files import writing
 
 
@@ -29,6 +30,8 @@ def as_json(results: Mapping[str, Result], matrix: Matrix | None = None) -> dict
             "asr@k": "SGA: share of the queries right when clean that fail under attack",
             "drop@k": "Co-Attack: clean minus adversarial share, in points",
             "lost@k": "share of the clean share that is gone",
+            "more_right": "points of the mean of the first figures, than the first model; noise: "
+            "standard deviation over draws of the images, not over trainings",
             "worst_case": "the largest rank of each query over clean and its members",
             "null": "no number: a figure @k of an attack that was not after rank k",
         },
@@ -43,6 +46,7 @@ def as_json(results: Mapping[str, Result], matrix: Matrix | None = None) -> dict
                 ],
                 "checks": [asdict(check) for check in result.checks],
                 "rows": [_row_json(name, result, row) for row in result.rows],
+                **({} if result is first else {"more_right": _more_right(result, first)}),
             }
             for name, result in results.items()
         ],
@@ -50,6 +54,18 @@ def as_json(results: Mapping[str, Result], matrix: Matrix | None = None) -> dict
     if matrix is not None:
         content["transfer"] = _matrix_json(matrix)
     return content
+
+
+def _more_right(result: Result, first: Result) -> list[dict[str, Any]]:
+    """Of each row, what a model has right more than the first one."""
+    return [
+        {
+            "attack": row.attack,
+            "eps": row.eps,
+            **difference(row.ranks, other.ranks).as_json(),
+        }
+        for row, other in zip(result.rows, first.rows, strict=True)
+    ]
 
 
 def _headline_json(row: Row) -> dict[str, Any]:

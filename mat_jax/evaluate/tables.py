@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mat_jax.evaluate.results import Matrix, Result, Row, eps_text
+from mat_jax.evaluate.statistics import difference
 
 
 def format_table(results: Mapping[str, Result], eps: float | None = None) -> str:
@@ -47,7 +48,20 @@ def _one_table(results: Mapping[str, Result], eps: float | None) -> str:
         f"in percent, 95 % intervals at most +-{widest:.1f} points; lost: % of clean "
         f"{'/'.join(first.task.column(kind, 1) for kind in first.task.kinds)}"
     )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_worst_apart(results, eps)])
+
+
+def _worst_apart(results: Mapping[str, Result], eps: float | None) -> list[str]:
+    """What each further model has right more than the first in the worst case."""
+    worst = {name: result.worst(eps) for name, result in results.items()}
+    (first, base), *others = worst.items()
+    if base is None:
+        return []
+    return [
+        f"worst case, {name} beside {first}: {difference(row.ranks, base.ranks)}"
+        for name, row in others
+        if row is not None
+    ]
 
 
 def percent(value: float) -> str:

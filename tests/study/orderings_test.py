@@ -3,13 +3,11 @@
 import json
 import math
 
-import numpy as np
 import pytest
-from scipy import stats
 
 from experiments.study import orderings, saved, studies
-from experiments.study.claims import Side, compare, difference, gains, graded
-from experiments.study.noise import by_chance, paired, rank_correlation, usual
+from experiments.study.claims import Side, compare, difference, gains
+from experiments.study.seeds import usual
 from tests.study.kept import keep
 
 AHEAD = "clip, Co-Attack and SGA: MAT > TeCoA-ITR"
@@ -50,13 +48,6 @@ def test_a_difference_beyond_its_noise_is_confirmed(tmp_path):
     assert verdict(tmp_path, "C", "clip", "TeCoA-ITR > FARE").verdict == "not measured"
 
 
-def test_of_a_hundred_normal_scores_two_are_confirmed():
-    scores = np.random.default_rng(0).normal(size=20_000)
-    words = [graded(score) for score in scores]
-    for word, share in (("confirmed", 2), ("likely", 14), ("likely opposite", 14), ("opposite", 2)):
-        assert 100 * words.count(word) / len(words) == pytest.approx(share, abs=0.8)
-
-
 def test_seeds_that_agree_do_not_make_up_for_few_images(tmp_path):
     # 3 points apart, all seeds alike. Of 100 images a share near 15 % is off by 3.6 points, the
     # difference by 5; of 10,000 by 0.36 and 0.5.
@@ -95,18 +86,6 @@ def test_a_difference_is_told_with_its_noise(tmp_path):
     assert difference(shelf, "main/clip-mat", "main/clip-mat_plus", "sga") == "**-2.0 ± 1.0**"
     assert difference(shelf, "main/clip-mat", "main/clip-mat_plus", "pgd") == "+0.0 ± 0.7"
     assert difference(shelf, "main/clip-mat", "main/clip-fare", "pgd") == "–"
-
-
-def test_paired_noise_is_that_of_agresti_and_min():
-    """sqrt(b + c + 1 - (c - b)^2 / (n + 2)) / (n + 2), of b and c images that one side has."""
-    for b, c, n in ((0, 0, 50), (3, 9, 100), (40, 0, 100)):
-        apart = np.zeros(n)
-        apart[:b], apart[b : b + c] = -100, 100
-        expected = 100 * math.sqrt(b + c + 1 - (c - b) ** 2 / (n + 2)) / (n + 2)
-        assert paired(apart) == pytest.approx(expected)
-    # Of many images it is the usual standard error.
-    apart = np.random.default_rng(0).normal(3.0, 40.0, 20_000)
-    assert paired(apart) == pytest.approx(stats.sem(apart), rel=1e-2)
 
 
 def test_one_seed_is_said_and_weighed_by_the_images(tmp_path):
@@ -309,38 +288,6 @@ def test_the_page_has_a_table_a_letter(tmp_path):
     own = page[page.index("**C.") : page.index("**D.")]
     assert "| clip, Co-Attack and SGA: MAT > none | confirmed (one seed) | MAT 45.5, none" in own
     assert "MAT > none" not in page[: page.index("**C.")]
-
-
-@pytest.mark.parametrize(
-    "other", [(3.0, 1.0, 2.0, 5.0), (1.0, 1.0, 2.0, 2.0), (4.0, 3.0, 3.0, 1.0)]
-)
-def test_rank_correlation_is_scipy_s(other):
-    one = (0.1, 0.4, 0.4, 2.0)
-    pairs = {str(n): pair for n, pair in enumerate(zip(one, other, strict=True))}
-    assert rank_correlation(pairs) == pytest.approx(stats.spearmanr(one, other).statistic)
-    assert math.isnan(rank_correlation(dict(list(pairs.items())[:2])))
-
-
-@pytest.mark.parametrize("other", [(3.0, 1.0, 2.0, 5.0, 4.0), (1.0, 1.0, 2.0, 2.0, 3.0)])
-def test_chance_is_that_of_all_orders(other):
-    one = (0.1, 0.4, 0.5, 2.0, 1.0)
-
-    def rho(order):
-        return stats.spearmanr(one, order).statistic
-
-    test = stats.permutation_test(
-        (other,), rho, permutation_type="pairings", alternative="greater", n_resamples=np.inf
-    )
-    pairs = {str(n): pair for n, pair in enumerate(zip(one, other, strict=True))}
-    assert by_chance(pairs) == pytest.approx(test.pvalue)
-
-
-def test_chance_of_many_is_the_normal_one_s():
-    rng = np.random.default_rng(0)
-    one, other = rng.normal(size=(2, 9))
-    pairs = {str(n): (a, b) for n, (a, b) in enumerate(zip(one, other, strict=True))}
-    rho = stats.spearmanr(one, other).statistic
-    assert by_chance(pairs) == pytest.approx(stats.norm.sf(rho * math.sqrt(8)))
 
 
 def test_claims_are_about_runs_that_there_are(tmp_path):

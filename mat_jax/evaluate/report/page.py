@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from mat_jax.evaluate.report.chart import draw_chart, legend
 from mat_jax.evaluate.report.checks import checked
 from mat_jax.evaluate.report.classes import confusions
+from mat_jax.evaluate.report.differences import difference_table
 from mat_jax.evaluate.report.matrix import transfers
 from mat_jax.evaluate.report.pictures import attacked, neighbours
 from mat_jax.evaluate.report.style import CSS
@@ -65,7 +66,8 @@ def _tables(results: Mapping[str, Result], eps: float | None, *, several: bool) 
         f"<tr><th>attack</th>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         f"{_worst(results, eps)}"
         f'<div class="charts">{charts}</div>'
-        f"{legend(results) if len(results) > 1 else ''}{_details(results, eps)}</section>"
+        f"{legend(results) if len(results) > 1 else ''}{difference_table(results, eps)}"
+        f"{_details(results, eps)}</section>"
     )
 
 

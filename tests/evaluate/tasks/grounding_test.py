@@ -7,8 +7,8 @@ import pytest
 
 from mat_jax import Evaluation, data, evaluate, models
 from mat_jax.evaluate.__main__ import main
-from mat_jax.evaluate.clustered import clustered_wilson
 from mat_jax.evaluate.gallery import Bench
+from mat_jax.evaluate.statistics import clustered_wilson
 from mat_jax.evaluate.tasks.grounding import Grounding, Phrased, scores_of
 
 SCENES = 6

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from mat_jax.evaluate.clustered import clustered_wilson, design_effect
-from mat_jax.evaluate.statistics import ranked_figures, wilson
+from mat_jax.evaluate.statistics import clustered_wilson, design_effect, ranked_figures, wilson
 from mat_jax.evaluate.tasks.cosine_ranks import both_ways
 
 

@@ -3,11 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from experiments.study.saved import Spread
 from mat_jax.evaluate.report.wording import safe
-from mat_jax.utils.files import write_text
+from mat_jax.evaluate.statistics import Spread
 
 WIDTH, HEIGHT = 560.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 34.0, 46.0
@@ -243,9 +241,3 @@ def _step(low: float, high: float) -> float:
     rough = (high - low) / 6 or 1.0
     power = 10.0 ** math.floor(math.log10(rough))
     return next((m * power for m in (1, 2, 5) if m * power >= rough), 10 * power)
-
-
-def drawn(results: Path, name: str, svg: str, what: str) -> str:
-    """Write a figure, and the Markdown that shows it."""
-    write_text(results / "figures" / f"{name}.svg", svg)
-    return f"![{what}](figures/{name}.svg)"

@@ -6,8 +6,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from mat_jax.evaluate.clustered import LEVEL, clustered_wilson
 from mat_jax.evaluate.ranks import Ranks, attack_success, drop, lost_share
+from mat_jax.evaluate.statistics.clustered import LEVEL, clustered_wilson
 
 # `tr@1` -> {value, low, high, n}.
 Figures = Mapping[str, Mapping[str, float]]

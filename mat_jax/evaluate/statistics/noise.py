@@ -1,4 +1,4 @@
-"""How far a figure of the studies may be off by chance: of images, of trainings, of ranks."""
+"""How far a figure may be off by chance: over draws of the images, and of ranks."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,6 @@ from itertools import permutations
 
 import numpy as np
 from jaxtyping import Float
-
-from experiments.study.saved import Saved, Shelf
 
 EXACT = 8  # so many pairs are ranked in all orders; of more, the normal distribution's share
 
@@ -36,33 +34,6 @@ def paired(apart: Float[np.ndarray, " images"]) -> float:
     count = len(apart) + 2
     square = (100.0**2 + float(np.sum(apart**2))) / count - (float(np.sum(apart)) / count) ** 2
     return math.sqrt(square / count)
-
-
-def usual(shelf: Shelf, like: Saved, attacks: Sequence[str]) -> float:
-    r"""Standard deviation over trainings that runs with several seeds have, where one has one.
-
-    $$\sqrt{\sum_r \sum_s (v_{rs} - \bar v_r)^2 / \sum_r (n_r - 1)}$$
-
-    over the trained runs r, of $v_{rs}$, the mean under `attacks` of its seed s; 0 where no run has
-    several. Runs count whose figures are those of `like`: retrieval's, grounding's or captioning's.
-    """
-    squares, freedom = 0.0, 0
-    for seeds in shelf.runs.values():
-        same = [
-            one
-            for one in seeds
-            if one.content["trained"]
-            and all(
-                one.content["attacks"].get(a, {}).keys()
-                == like.content["attacks"].get(a, {}).keys()
-                for a in attacks
-            )
-        ]
-        if len(same) > 1:
-            values = [np.mean([one.value(a) for a in attacks]) for one in same]
-            squares += len(values) * float(np.var(values))
-            freedom += len(values) - 1
-    return math.sqrt(squares / freedom) if freedom else 0.0
 
 
 def rank_correlation(pairs: Mapping[str, tuple[float, float]]) -> float:
