@@ -15,7 +15,7 @@ from mat_jax.data.scenes import is_true
 from mat_jax.data.scenes.oracle import agreement
 
 ASKED = Evaluation(
-    data=data.scenes("val", limit=12),
+    data=data.load_scenes("val", limit=12),
     attacks=("none", "pgd"),
     eps=6 / 255,
     steps=4,
@@ -101,7 +101,7 @@ def test_what_trains_a_captioner_is_carried_out_by_the_study_alone():
 def test_what_cannot_caption_or_be_captioned_is_refused(captioner):
     with pytest.raises(ValueError, match="cannot use the model 'CLIP', which has no caption_logi"):
         captioned.caption(ASKED, *models.load("scenes-clip"), name="x", quiet=True)
-    phrases = dataclasses.replace(ASKED, data=data.Phrases(data.scenes("val", limit=2)))
+    phrases = dataclasses.replace(ASKED, data=data.Phrases(data.load_scenes("val", limit=2)))
     with pytest.raises(ValueError, match="cannot use the data 'scenes/val/phrases', which has no"):
         captioned.caption(phrases, *captioner, name="x", quiet=True)
     several = dataclasses.replace(ASKED, eps=(1 / 255, 2 / 255))

@@ -13,7 +13,7 @@ from experiments.study.plan import Run
 from mat_jax import Evaluation, data, models
 
 ASKED = Evaluation(
-    data=data.Phrases(data.scenes("val", limit=6)),
+    data=data.Phrases(data.load_scenes("val", limit=6)),
     attacks=("none", "pgd"),
     eps=6 / 255,
     steps=2,
@@ -99,7 +99,7 @@ def test_of_every_model_that_is_compared_the_studies_train_one():
 
 
 def test_what_cannot_ground_or_be_grounded_is_refused(albef):
-    scenes = dataclasses.replace(ASKED, data=data.scenes("val", limit=2))
+    scenes = dataclasses.replace(ASKED, data=data.load_scenes("val", limit=2))
     with pytest.raises(ValueError, match="cannot use the data 'scenes/val', which has no boxes"):
         grounded.ground(scenes, *albef, name="x", quiet=True)
     with pytest.raises(ValueError, match="cannot use the model 'CLIP', which has no match_logits"):

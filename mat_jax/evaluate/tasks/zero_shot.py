@@ -230,7 +230,7 @@ class ZeroShot(Task):
         if not isinstance(given, str | Path):
             return evaluation.cut(given() if callable(given) else given)
         if str(given) == "scenes":
-            return data.Kinds(data.scenes("test", limit=evaluation.limit))
+            return data.Kinds(data.load_scenes("test", limit=evaluation.limit))
         pickled = any((Path(given) / name).is_file() for name in ("meta", "batches.meta"))
         return evaluation.cut(data.cifar(given, "test") if pickled else data.image_folder(given))
 
