@@ -193,7 +193,7 @@ class Captions(EncodesImages, Protocol):
 
 @runtime_checkable
 class Classifies(Protocol):
-    """A model with classes: `evaluate.tasks.zero_shot` makes one of an image-text model."""
+    """A model with classes: `evaluate.tasks.classifier` makes one of an image-text model."""
 
     def class_logits(
         self, images: Float[Array, "batch height width 3"]
