@@ -72,7 +72,7 @@ def caption(
     """
     source: Any = asked.source()
     threat = one_threat(asked, "captioning")
-    advice = "scenes (data.scenes), whose truth is known, and a captioner (scenes-captioner)"
+    advice = "scenes (data.load_scenes), whose truth is known, and a captioner (scenes-captioner)"
     require("captioning under attack", "data", source, "scene", advice)
     require("captioning under attack", "model", model, "caption_logits", advice)
     bench = bench_of(asked, *models.load(SURROGATE), quiet=quiet)

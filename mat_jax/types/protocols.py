@@ -308,7 +308,7 @@ class HasClasses(HasLabels, Protocol):
 
 @runtime_checkable
 class HasOracle(Protocol):
-    """A source that knows what is true of its pictures: `data.scenes`."""
+    """A source that knows what is true of its pictures: `data.load_scenes`."""
 
     def oracle(self, index: int, /) -> Callable[[str], bool]:
         """Says of a caption whether it is true of this image."""
