@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=250, help="pictures")
     given = parser.parse_args()
     model, tokenizer = models.load(given.model)
-    world = data.scenes("test", limit=given.limit)
+    world = data.load_scenes("test", limit=given.limit)
     pictures = np.stack([np.float32(world[i].image) / 255 for i in range(len(world))])
     own = [world.captions(i)[0] for i in range(len(world))]
     keys = jax.random.split(jax.random.key(0), len(world))

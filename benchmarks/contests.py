@@ -23,7 +23,7 @@ from jaxtyping import Array
 
 from mat_jax import attacks
 from mat_jax.attacks.embeddings import embed_images, embed_texts, unchanged
-from mat_jax.attacks.images import attack_embeds, attack_images
+from mat_jax.attacks.image_ascent import attack_embeds, attack_images
 from mat_jax.attacks.optimizers.views import scale_views
 from mat_jax.attacks.sep import (
     attack_captions,

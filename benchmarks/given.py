@@ -33,7 +33,7 @@ class Given:
         _export(size, sga / OPENAI_MERGES, folder)
         self.model, self.tokenizer = models.load(folder)
         self.corpus = data.Corpus.prepare(
-            data.scenes("test", max(images, corpus)),
+            data.load_scenes("test", max(images, corpus)),
             self.tokenizer,
             image_size=self.model.config.image_size,
             captions_per_image=work.CAPTIONS,

@@ -26,7 +26,7 @@ SCENES, SHOWN = 100, (3, 17)
 def attacked(name: str) -> tuple[np.ndarray, list[list[str]], np.ndarray, np.ndarray]:
     """Pictures, captions, and the ranks of text retrieval before and after, on 100 scenes."""
     model, tokenizer = models.load(name)
-    scenes = data.scenes("test", limit=SCENES)
+    scenes = data.load_scenes("test", limit=SCENES)
     corpus = data.Corpus.prepare(scenes, tokenizer, image_size=64)
     corpus = corpus.with_words(data.Substitutes().build(corpus, tokenizer))
     threat = attacks.ThreatModel(eps=6 / 255, steps=10)
@@ -59,7 +59,7 @@ def attacked(name: str) -> tuple[np.ndarray, list[list[str]], np.ndarray, np.nda
 
 def draw(results: dict[str, tuple], out: Path) -> None:
     """One row a scene: clean, and each model's adversarial picture with its caption and verdict."""
-    scenes = data.scenes("test", limit=SCENES)
+    scenes = data.load_scenes("test", limit=SCENES)
     font, small = ImageFont.load_default(TEXT), ImageFont.load_default(TEXT - 2)
     width = MARGIN + (1 + len(results)) * (SIDE + 130 + MARGIN)
     height = MARGIN + 34 + len(SHOWN) * (SIDE + 74)

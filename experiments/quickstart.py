@@ -54,13 +54,13 @@ def experiment(
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, steps // 20, steps)  # swap me
     return Experiment(
         model=models.Pretrained("scenes-clip"),
-        data=data.scenes("train", limit=4_000),
+        data=data.load_scenes("train", limit=4_000),
         defense=defenses.MAT(eps=eps, steps=2, words=words),
         substitutes=data.Substitutes(mlm="scenes-bert", candidates=10),
         optimizer=optimizers.muon_adamw(schedule, weight_decay=1e-4),
         schedule=schedule,
         evaluation=Evaluation(
-            data=data.scenes("test"),
+            data=data.load_scenes("test"),
             eps=eps,
             steps=10,
             words=words,

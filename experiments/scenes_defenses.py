@@ -32,7 +32,7 @@ def experiment(
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, steps // 20, steps)  # swap me
     return Experiment(
         model=models.Pretrained("scenes-clip"),
-        data=data.scenes("train", limit=4_000),
+        data=data.load_scenes("train", limit=4_000),
         defense={
             "fine_tune": defenses.FineTune(),
             "tecoa_itr": defenses.TeCoAITR(eps=eps, steps=2),
@@ -43,7 +43,7 @@ def experiment(
         optimizer=optimizers.muon_adamw(schedule, weight_decay=1e-4),
         schedule=schedule,
         evaluation=Evaluation(
-            data=data.scenes("test"),
+            data=data.load_scenes("test"),
             attacks=("none", "sga"),
             eps=eps,
             words=words,

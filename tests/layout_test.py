@@ -88,3 +88,15 @@ def test_nothing_is_named_like_its_module(path: Path) -> None:
     names = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, defined)}
     stem = path.stem if path.stem != "__init__" else path.parent.name
     assert stem not in names, f"{path} has {stem}: rename one of them"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.stem == "__init__"], ids=module_of)
+def test_a_face_exports_nothing_named_like_a_module_inside(path: Path) -> None:
+    """`data.scenes` would be the package to one reader and a function to the next."""
+    modules = {module_of(file) for file in FILES}
+    inside = {name.rsplit(".", 1)[-1] for name in modules if name.startswith(f"{module_of(path)}.")}
+    for node in ast.walk(ast.parse(path.read_text())):
+        for name in node.names if isinstance(node, ast.ImportFrom) else ():
+            itself = f"{node.module}.{name.name}" in modules  # a module under its own name is fine
+            exported = name.asname or name.name
+            assert itself or exported not in inside, f"{exported} is also a module: rename it"

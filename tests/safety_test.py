@@ -24,7 +24,7 @@ import pytest
 
 import mat_jax
 from mat_jax import data, models
-from mat_jax.data.scenes import builder, scenes
+from mat_jax.data.scenes import builder, load_scenes
 from mat_jax.models.files import SHIPPED
 from mat_jax.models.formats import pickles
 from mat_jax.train import mesh, state
@@ -228,7 +228,7 @@ def test_planted_notes_of_a_checkpoint(checkpoint, tmp_path, notes):
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     monkeypatch.setitem(builder.SPLITS, "test", 4)
-    before = scenes("test", directory=tmp_path)[3]
+    before = load_scenes("test", directory=tmp_path)[3]
     (folder,) = (path.parent for path in tmp_path.rglob("sealed.json"))
     return before, folder
 
@@ -248,7 +248,7 @@ def test_planted_scenes(world, tmp_path, monkeypatch, ran, bomb, file, kind):
         (folder / file).write_bytes(contents(bomb)[kind])
     (folder / "sealed.json").unlink()
     builder._seal(folder)
-    after = scenes("test", directory=tmp_path)[3]
+    after = load_scenes("test", directory=tmp_path)[3]
     assert (after.captions, after.scene) == (before.captions, before.scene)
     assert "planted" not in sys.modules
 
@@ -257,7 +257,7 @@ def test_planted_scenes(world, tmp_path, monkeypatch, ran, bomb, file, kind):
 def test_planted_seals(world, tmp_path, seal):
     before, folder = world
     (folder / "sealed.json").write_bytes(seal)
-    assert scenes("test", directory=tmp_path)[3].captions == before.captions
+    assert load_scenes("test", directory=tmp_path)[3].captions == before.captions
 
 
 WORDS = [[["x"]], [["a", "b"], "no list"], [[1], [2], [3]], {"0": []}, [["x"] * 3] * 2]

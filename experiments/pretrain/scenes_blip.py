@@ -26,7 +26,7 @@ def experiment(
     seed: int = 0,
 ) -> Experiment:
     """A BLIP of 2 million weights, all of whose four text blocks can read the 16 patches."""
-    source = data.scenes("train", train=scenes)
+    source = data.load_scenes("train", train=scenes)
     texts = [text for i in range(min(2_000, len(source))) for text in source.captions(i)]
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, steps // 20, steps, 0.02 * lr)
     return Experiment(

@@ -24,7 +24,7 @@ def experiment(
     seed: int = 0,
 ) -> Experiment:
     """A CLIP of 2.7 million weights: 16 patches of 16 x 16 pixels, captions of up to 24 tokens."""
-    source = data.scenes("train", train=scenes)
+    source = data.load_scenes("train", train=scenes)
     texts = [text for i in range(min(2_000, len(source))) for text in source.captions(i)]
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, steps // 20, steps, 0.02 * lr)
     return Experiment(

@@ -41,7 +41,7 @@ def experiment(
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, steps // 30, steps, 0.02 * lr)
     return Experiment(
         model=models.Pretrained(model),
-        data=Careless(data.scenes("train", train=scenes), wrong=wrong, ground=ground),
+        data=Careless(data.load_scenes("train", train=scenes), wrong=wrong, ground=ground),
         defense=defenses.FineTune(),
         optimizer=optimizers.muon_adamw(schedule, weight_decay=0.1),
         schedule=schedule,

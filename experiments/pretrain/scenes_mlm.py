@@ -21,7 +21,7 @@ def experiment(
     seed: int = 0,
 ) -> Experiment:
     """A BERT of 0.5 million weights: two layers of width 128."""
-    source = data.scenes("train", train=scenes)
+    source = data.load_scenes("train", train=scenes)
     texts = [text for i in range(min(2_000, len(source))) for text in source.captions(i)]
     tokenizer = models.Tokenizer.train_bert(texts, vocab_size=600, length=24)
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, steps // 20, steps, 0.02 * lr)

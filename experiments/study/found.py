@@ -29,7 +29,7 @@ def neighbours(shelf: Shelf, results: Path) -> str:
     gallery = first[0].content["protocol"]["gallery"]
     if gallery != "scenes/test":
         return ""
-    scenes = data.scenes("test", limit=first[0].content["protocol"]["images"])
+    scenes = data.load_scenes("test", limit=first[0].content["protocol"]["images"])
     parts = [
         protocol(Shelf({run.key: shelf.of(run.key)[:1] for run in runs}), runs),
         "The first caption of some test scenes, after SGA's attack on the model that reads it, and "

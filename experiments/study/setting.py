@@ -62,13 +62,13 @@ def on_scenes(
     optimizer = optimizers.muon_adamw(schedule, weight_decay=1e-4)
     return Experiment(
         model=models.Pretrained(model),
-        data=data.scenes("train", limit=4_000) if source is None else source,
+        data=data.load_scenes("train", limit=4_000) if source is None else source,
         defense=defense,
         substitutes=substitutes or data.Substitutes(mlm="scenes-bert", candidates=10),
         optimizer=optimizers.averaged(optimizer, average) if average else optimizer,
         schedule=schedule,
         lora=lora,
-        evaluation=measured(data.scenes(split), eps=eps, words=words, limit=limit),
+        evaluation=measured(data.load_scenes(split), eps=eps, words=words, limit=limit),
         steps=steps,
         batch_size=batch_size,
         seed=seed,

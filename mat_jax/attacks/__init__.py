@@ -24,11 +24,11 @@ from mat_jax.attacks.compiled import compile_attack
 from mat_jax.attacks.dra import dra_attack
 from mat_jax.attacks.exhaustive import exhaustive_attack
 from mat_jax.attacks.fused import co_attack_fused, match_attack
+from mat_jax.attacks.image_ascent import attack_images
+from mat_jax.attacks.image_objectives import away_from_captions
 from mat_jax.attacks.images import (
     apgd_attack,
     apgd_margin_attack,
-    attack_images,
-    away_from_captions,
     fgsm_attack,
     no_attack,
     pgd_attack,

@@ -21,7 +21,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from mat_jax.attacks.embeddings import unchanged
-from mat_jax.attacks.images import proposals, step_size, with_passes
 from mat_jax.attacks.objectives import cross_entropy, dlr, is_class, margin, runners_up
 from mat_jax.attacks.optimizers.auto_pgd import apgd, apgd_targeted
 from mat_jax.attacks.optimizers.boundary import fab
@@ -35,7 +34,8 @@ from mat_jax.attacks.optimizers.projected_gradient import (
 from mat_jax.attacks.optimizers.projections import per_image
 from mat_jax.attacks.optimizers.square_search import square
 from mat_jax.attacks.optimizers.square_search_l2 import square_l2
-from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
+from mat_jax.attacks.passes import with_passes
+from mat_jax.attacks.threat import Preset, ThreatModel, proposals, require_preset, step_size
 from mat_jax.types.arrays import Adversarial, Batch
 from mat_jax.types.protocols import Classifies
 

@@ -4,8 +4,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from mat_jax.attacks.embeddings import embed_images, embed_texts, unchanged
-from mat_jax.attacks.images import attack_embeds, with_image_counts
+from mat_jax.attacks.image_ascent import attack_embeds
 from mat_jax.attacks.optimizers.early_stopping import Gallery, lost_in
+from mat_jax.attacks.passes import with_image_counts
 from mat_jax.attacks.sep import (
     attackable_words,
     changed_captions,
@@ -45,7 +46,7 @@ def co_attack(
 
     Args:
         alpha: weight of the captions.
-        gallery: stop at an image that is lost in it (`early.lost_in`); None takes every step.
+        gallery: stop at an image that is lost in it (`lost_in`); None takes every step.
 
     Raises:
         ValueError: the batch carries no words to substitute.

@@ -6,10 +6,9 @@ from mat_jax.attacks.characters import POSITIONS
 from mat_jax.attacks.classification import TARGETS
 from mat_jax.attacks.dra import SAMPLES
 from mat_jax.attacks.expectation import DRAWS
-from mat_jax.attacks.images import proposals
 from mat_jax.attacks.optimizers.views import SCALES
 from mat_jax.attacks.registry import ATTACKS
-from mat_jax.attacks.threat import Preset, ThreatModel
+from mat_jax.attacks.threat import Preset, ThreatModel, proposals
 from mat_jax.attacks.vlp import COPIES
 from mat_jax.data.substitutes.characters import CHARACTERS
 

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from mat_jax.attacks.embeddings import embed_images, embed_texts, unchanged
-from mat_jax.attacks.images import attack_embeds, with_image_counts
+from mat_jax.attacks.image_ascent import attack_embeds
 from mat_jax.attacks.optimizers.early_stopping import Gallery, lost_in
+from mat_jax.attacks.passes import with_image_counts
 from mat_jax.attacks.sep import attackable_words
 from mat_jax.attacks.sga import step_size
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
@@ -40,7 +41,7 @@ def exhaustive_attack(
     all away from the clean image. Both presets are the same, each on its table.
 
     Args:
-        gallery: stop at an image that is lost in it (`early.lost_in`, of the captions that are best
+        gallery: stop at an image that is lost in it (`lost_in`, of the captions that are best
             against the clean image); None takes every step.
 
     Raises:

@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 
 from mat_jax.attacks.coattack import ALPHA, last_caption
 from mat_jax.attacks.embeddings import unchanged
-from mat_jax.attacks.images import attack_images, with_image_counts
+from mat_jax.attacks.image_ascent import attack_images
+from mat_jax.attacks.passes import with_image_counts
 from mat_jax.attacks.sep import (
     attack_captions,
     attackable_words,

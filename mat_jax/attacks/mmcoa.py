@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from mat_jax.attacks import images
 from mat_jax.attacks.coattack import ALPHA
 from mat_jax.attacks.embeddings import embed_images, embed_texts, unchanged
-from mat_jax.attacks.images import attack_images, with_image_counts
+from mat_jax.attacks.image_ascent import attack_images
+from mat_jax.attacks.passes import with_image_counts
 from mat_jax.attacks.sep import attackable_words, changed_captions, with_captions
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
+from mat_jax.attacks.threat import step_size as pgd_step_size
 from mat_jax.attacks.words.substitution import kl
 from mat_jax.types.arrays import Adversarial, Batch
 from mat_jax.types.protocols import Model
@@ -22,7 +23,7 @@ from mat_jax.types.protocols import Model
 
 def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
     """`official`: `eps` (released settings: 1/255 for 1/255); `strict`: as for PGD."""
-    return threat.eps if preset == "official" else images.step_size(threat, preset)
+    return threat.eps if preset == "official" else pgd_step_size(threat, preset)
 
 
 def mmcoa_text_attack(

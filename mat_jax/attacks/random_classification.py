@@ -10,10 +10,10 @@ from jaxtyping import Array, Key
 from mat_jax.attacks.classification import LogitLoss, require_classes, require_labels
 from mat_jax.attacks.embeddings import unchanged
 from mat_jax.attacks.expectation import DRAWS, averaged
-from mat_jax.attacks.images import with_passes
 from mat_jax.attacks.objectives import cross_entropy, dlr, is_class, margin
 from mat_jax.attacks.optimizers.auto_pgd import apgd
 from mat_jax.attacks.optimizers.projected_gradient import example_keys, fold
+from mat_jax.attacks.passes import with_passes
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.types.arrays import Adversarial, Batch
 from mat_jax.types.protocols import ClassifiesAtRandom

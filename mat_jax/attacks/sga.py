@@ -6,9 +6,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from mat_jax.attacks.embeddings import embed_images, unchanged
-from mat_jax.attacks.images import attack_embeds, with_image_counts
+from mat_jax.attacks.image_ascent import attack_embeds
 from mat_jax.attacks.optimizers.early_stopping import Gallery, lost_in
 from mat_jax.attacks.optimizers.views import NOISE, SCALES, scale_views
+from mat_jax.attacks.passes import with_image_counts
 from mat_jax.attacks.sep import (
     attack_captions,
     attackable_words,
@@ -53,7 +54,7 @@ def sga_attack(
         scales: the views' sizes; none of them leaves the plain image.
         noise: standard deviation of the noise in the views.
         exact: substitutes of a word that are encoded, see `bert_attack`; None for all.
-        gallery: stop at an image that is lost in it (`early.lost_in`, with the captions of step
+        gallery: stop at an image that is lost in it (`lost_in`, with the captions of step
             1); None takes every step.
 
     Raises:

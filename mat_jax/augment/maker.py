@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mat_jax.augment import shift
+from mat_jax.augment.jobs import Drawn, Job, Make, own_caption
 from mat_jax.augment.manifest import (
     HEADER,
     MANIFEST,
@@ -21,7 +22,7 @@ from mat_jax.augment.manifest import (
     read_manifest,
     row,
 )
-from mat_jax.augment.methods import WAYS, Drawn, Job, Make, own_caption
+from mat_jax.augment.methods import WAYS
 from mat_jax.augment.pictures import ENDINGS, stem
 from mat_jax.augment.recipe import Recipe
 from mat_jax.data.clean import clean_caption

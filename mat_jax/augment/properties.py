@@ -146,7 +146,7 @@ def _judges(manifest: Manifest) -> list[Any] | None:
     kind, _, split = str(manifest.header.get("source", "")).partition("/")
     if kind != "scenes" or not split or "/" in split:  # the last is a part of a source
         return None
-    scenes = data.scenes(split, limit=len(manifest))
+    scenes = data.load_scenes(split, limit=len(manifest))
     return [scenes.oracle(index) for index in range(len(manifest))]
 
 

@@ -100,7 +100,7 @@ class Recipe:
                         f"--images {str(self.images)!r} is the image root of a JSON file, and "
                         "scenes have none: give --data, that file, or leave --images out"
                     )
-                return data.scenes(self.split or "train", limit=self.limit)
+                return data.load_scenes(self.split or "train", limit=self.limit)
             if self.images is None:
                 raise ValueError(
                     f"{str(self.data)!r} needs its image root: give --images, the folder that the "

@@ -9,7 +9,7 @@ from mat_jax.data.pipeline import training_batches as training_batches
 from mat_jax.data.preparation import attackable as attackable
 from mat_jax.data.scenes import Kinds as Kinds
 from mat_jax.data.scenes import Phrases as Phrases
-from mat_jax.data.scenes import scenes as scenes
+from mat_jax.data.scenes import load_scenes as load_scenes
 from mat_jax.data.sources.captions import Texts as Texts
 from mat_jax.data.sources.captions import texts as texts
 from mat_jax.data.sources.cifar_pickles import cifar as cifar

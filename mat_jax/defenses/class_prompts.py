@@ -80,7 +80,7 @@ def labels_of(batch: Batch) -> Int[Array, " batch"]:
 def _unlabelled(what: str) -> ValueError:
     return ValueError(
         f"this defence trains on classes but {what} has no labels: give the experiment a source "
-        "with label(i), data.Kinds(data.scenes('train')) for example"
+        "with label(i), data.Kinds(data.load_scenes('train')) for example"
     )
 
 

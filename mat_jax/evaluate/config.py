@@ -185,7 +185,7 @@ class Evaluation:
         """
         if isinstance(self.data, str | Path):
             if str(self.data) == "scenes":
-                return data.scenes("test", limit=self.limit)
+                return data.load_scenes("test", limit=self.limit)
             if self.images is None:
                 raise ValueError(
                     f"{str(self.data)!r} needs its image root: give --images, the folder that the "

@@ -193,7 +193,7 @@ class Captions(EncodesImages, Protocol):
 
 @runtime_checkable
 class Classifies(Protocol):
-    """A model with classes: `evaluate.tasks.zero_shot` makes one of an image-text model."""
+    """A model with classes: `evaluate.tasks.classifier` makes one of an image-text model."""
 
     def class_logits(
         self, images: Float[Array, "batch height width 3"]
@@ -317,7 +317,7 @@ class HasClasses(HasLabels, Protocol):
 
 @runtime_checkable
 class HasOracle(Protocol):
-    """A source that knows what is true of its pictures: `data.scenes`."""
+    """A source that knows what is true of its pictures: `data.load_scenes`."""
 
     def oracle(self, index: int, /) -> Callable[[str], bool]:
         """Says of a caption whether it is true of this image."""

@@ -21,13 +21,13 @@ def captioner():
 
 @pytest.fixture(scope="module")
 def pictures():
-    world = data.scenes("val", limit=COUNT)
+    world = data.load_scenes("val", limit=COUNT)
     return jnp.stack([jnp.asarray(world[i].image, jnp.float32) / 255 for i in range(COUNT)])
 
 
 @pytest.fixture(scope="module")
 def captions(captioner):
-    world = data.scenes("val", limit=COUNT)
+    world = data.load_scenes("val", limit=COUNT)
     ids, mask = captioner[1]([text for i in range(COUNT) for text in world.captions(i)[:2]])
     return Tokens(ids.reshape(COUNT, 2, -1), mask.reshape(COUNT, 2, -1))
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mat_jax.augment import Recipe, maker, methods, read_manifest
+from mat_jax.augment import Recipe, maker, picture_methods, read_manifest
 from mat_jax.augment.maker import make
 from mat_jax.augment.shift import plain
 from mat_jax.data.scenes import Scenes, content, is_true, rewrite
@@ -228,7 +228,7 @@ def test_pictures_are_of_the_captions(tmp_path, monkeypatch):
     """T2I draws what `imagine` imagines, and what is on disk are those pixels."""
     drawn = []
     monkeypatch.setattr(
-        methods, "render", lambda scene, size: drawn.append(scene) or render(scene, size)
+        picture_methods, "render", lambda scene, size: drawn.append(scene) or render(scene, size)
     )
     recipe = Recipe(data=Few(4), how="t2i", count=2, originals=2)
     manifest = make(recipe, tmp_path, quiet=True)
@@ -249,7 +249,7 @@ def test_the_manifest_says_of_which_drawn_pictures_the_caption_is_true(
     """The caption beside which a picture stands, whosever it was drawn for."""
     drawn = []
     monkeypatch.setattr(
-        methods, "render", lambda scene, size: drawn.append(scene) or render(scene, size)
+        picture_methods, "render", lambda scene, size: drawn.append(scene) or render(scene, size)
     )
     manifest = make(Recipe(data=Few(12), how=how, count=3, originals=2, **spoiled), tmp_path)
     scenes, kept = iter(drawn), []

@@ -127,7 +127,7 @@ def test_scenes_judge_the_truth_of_partner_texts(compass, tmp_path, monkeypatch)
         true = ("east", "north")
         return SimpleNamespace(oracle=lambda i: lambda text: text == true[i])
 
-    monkeypatch.setattr(properties.data, "scenes", scenes)
+    monkeypatch.setattr(properties.data, "load_scenes", scenes)
     assert properties.properties_of(tmp_path)["texts"]["truth"] == 0.5
     assert asked == [("train", 2)]
 

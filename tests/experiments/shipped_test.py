@@ -30,8 +30,10 @@ def little_world(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setenv("MAT_JAX_CACHE", str(cache))
     patch.setattr(builder, "SPLITS", {"train": 150, "val": 4, "test": 12})
-    real = builder.scenes
-    patch.setattr("mat_jax.data.scenes", lambda split, limit=None, train=None: real(split, limit))
+    real = builder.load_scenes
+    patch.setattr(
+        "mat_jax.data.load_scenes", lambda split, limit=None, train=None: real(split, limit)
+    )
     yield cache
     patch.undo()
 

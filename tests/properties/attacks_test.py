@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from mat_jax import attacks
 from mat_jax.attacks.embeddings import embed_texts
-from mat_jax.attacks.images import away_from_captions
+from mat_jax.attacks.image_objectives import away_from_captions
 from mat_jax.attacks.objectives import kl
 from mat_jax.attacks.optimizers.auto_pgd import apgd
 from mat_jax.attacks.optimizers.projected_gradient import pgd

@@ -56,7 +56,7 @@ def every_attack(name: str, image_size: int) -> dict[str, Any]:
     """Every attack of the suite on 20 scenes, in batches of 8."""
     model, tokenizer = models.load(name)
     corpus = data.Corpus.prepare(
-        data.scenes("test", limit=IMAGES), tokenizer, image_size=image_size
+        data.load_scenes("test", limit=IMAGES), tokenizer, image_size=image_size
     )
     corpus = corpus.with_words(data.Substitutes(mlm="scenes-bert").build(corpus, tokenizer))
     victim = Victim(model, tokenizer, Pairs(corpus))
@@ -83,7 +83,7 @@ def every_attack(name: str, image_size: int) -> dict[str, Any]:
 def every_defense() -> dict[str, Callable[[], Any]]:
     """Each defence as the studies use it, at small sizes."""
     eps = 6 / 255
-    kinds = data.Kinds(data.scenes("train", limit=200))
+    kinds = data.Kinds(data.load_scenes("train", limit=200))
     prompts = defenses.Prompts(kinds.prompts)
     fare = defenses.FARE(eps=eps, steps=2)
     leaf = defenses.LEAF(positions=4)
@@ -111,7 +111,7 @@ def every_defense() -> dict[str, Callable[[], Any]]:
 def losses(name: str, defense: Any, model: str) -> list[str]:
     """The loss of each of 20 steps, as hexadecimal floats, and a digest of the trained weights."""
     labelled = hasattr(defense, "prompts")
-    source = data.scenes("train", limit=200)
+    source = data.load_scenes("train", limit=200)
     experiment = mat_jax.Experiment(
         model=models.Pretrained(model),
         data=data.Kinds(source) if labelled else source,

@@ -9,7 +9,7 @@ from experiments.study import captioned, saved, studies
 from experiments.study.carry import carry_out
 from experiments.study.claims import Side
 from experiments.study.plan import Run
-from mat_jax.data.scenes import scenes
+from mat_jax.data import load_scenes
 from mat_jax.data.scenes.oracle import agreement
 
 
@@ -37,7 +37,7 @@ def test_a_run_of_the_study_is_measured_and_kept(tmp_path):
     shelf = saved.read(tmp_path / "kept")
     # Chance is what captions say rightly of the next scene.
     said = content["written"]["none"]
-    others = [agreement(text, scenes("val").scene((i + 1) % 2)) for i, text in enumerate(said)]
+    others = [agreement(text, load_scenes("val").scene((i + 1) % 2)) for i, text in enumerate(said)]
     assert content["protocol"]["chance"] == pytest.approx(100 * np.mean(others), abs=1e-3)
     side = Side("none", ("captioning/none",), ("none",)).found(shelf)
     assert side.spread.mean == content["attacks"]["none"]["agreement"]

@@ -12,7 +12,7 @@ from experiments.study.plan import Run
 from mat_jax import Evaluation, data, models
 
 ASKED = Evaluation(
-    data=data.Phrases(data.scenes("val", limit=3)),
+    data=data.Phrases(data.load_scenes("val", limit=3)),
     attacks=("none", "pgd"),
     eps=6 / 255,
     steps=1,

@@ -112,7 +112,7 @@ def test_the_page_and_the_figures_of_this_repository_are_those_of_its_files(tmp_
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, copy)
     # Pictures are of scenes, which are drawn with the first training; here their names do.
-    monkeypatch.setattr(found.data, "scenes", lambda *_, **__: None)
+    monkeypatch.setattr(found.data, "load_scenes", lambda *_, **__: None)
     monkeypatch.setattr(found, "strip", lambda *_: Image.new("RGB", (1, 1)))
     assert command.main(["--redraw", "--results", str(tmp_path)]) == 0
     assert (tmp_path / "README.md").read_text() == (kept / "README.md").read_text()

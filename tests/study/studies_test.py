@@ -38,7 +38,7 @@ def built():
 
     functions, found = cache(experiments.load), {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "scenes", source)
+        patch.setattr(data, "load_scenes", source)
         patch.setattr(data, "retrieval_json", source)
         for run in unique(run for runs in studies.every().values() for run in runs):
             function = functions(run.config)

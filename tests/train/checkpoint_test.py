@@ -108,7 +108,7 @@ def test_absl_is_left_as_it_was(tmp_path, caplog):
 
 def test_importing_does_not_silence_absl():
     code = "import logging; from absl import logging as absl; before = absl.get_verbosity(); "
-    code += "from mat_jax import data, fit; data.scenes; logger = logging.getLogger('absl'); "
+    code += "from mat_jax import data, fit; data.load_scenes; logger = logging.getLogger('absl'); "
     code += "assert absl.get_verbosity() == before and not logger.filters; "
     code += "absl.error('heard'); assert logger.level <= logging.WARNING, logger.level"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

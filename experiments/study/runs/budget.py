@@ -66,7 +66,7 @@ def experiment(
     seed: int = 0,
 ) -> Experiment:
     """`texts` counts the original caption."""
-    pictures = data.scenes("train", limit=scenes * texts if way == "new" else scenes)
+    pictures = data.load_scenes("train", limit=scenes * texts if way == "new" else scenes)
     mat = defenses.MAT(eps=eps, steps=2, words=words)
     use = USES.get(way)
     return on_scenes(

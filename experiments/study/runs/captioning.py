@@ -50,7 +50,7 @@ def experiment(
     assert found.evaluation is not None
     asked = replace(
         found.evaluation,
-        data=data.scenes(split, limit=limit),
+        data=data.load_scenes(split, limit=limit),
         attacks=ATTACKS,
         suite=None,
         limit=None,

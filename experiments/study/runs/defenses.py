@@ -47,7 +47,7 @@ def experiment(
     paper's 50, with which a step costs 1.6 times as much (`defenses.cost`), and has no list of
     words that an edit must not make: 3 in 1,000 edits of the world's words make another of them.
     """
-    kinds = data.Kinds(data.scenes("train", limit=4_000))
+    kinds = data.Kinds(data.load_scenes("train", limit=4_000))
     prompts = defenses.Prompts(kinds.prompts)
     fare = defenses.FARE(eps=eps, steps=2)
     leaf = defenses.LEAF(positions=positions)

@@ -32,7 +32,7 @@ def experiment(
         defenses.FineTune(), model=model, split=split, eps=eps, words=words, seed=seed
     )
     assert found.evaluation is not None
-    phrases = data.Phrases(data.scenes(split, limit=limit))
+    phrases = data.Phrases(data.load_scenes(split, limit=limit))
     asked = replace(
         found.evaluation,
         data=phrases,

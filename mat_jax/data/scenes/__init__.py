@@ -1,8 +1,8 @@
 """The embedded world: scenes, their facts, captions, pictures, and the oracle of truth."""
 
 from mat_jax.data.scenes.builder import Scenes as Scenes
+from mat_jax.data.scenes.builder import load_scenes as load_scenes
 from mat_jax.data.scenes.builder import make as make
-from mat_jax.data.scenes.builder import scenes as scenes
 from mat_jax.data.scenes.careless import Careless as Careless
 from mat_jax.data.scenes.facts import Scene as Scene
 from mat_jax.data.scenes.facts import Thing as Thing

@@ -1,8 +1,8 @@
 """The world as a data set: generated once, kept as ArrayRecord by TFDS, read without TensorFlow.
 
-`scenes("train")` prepares that split's files on first use and checks them on every use: a set that
-was interrupted, cut or changed is noticed and made again. One process makes it; others wait. Where
-only the first scenes are wanted, not many more are drawn.
+`load_scenes("train")` prepares that split's files on first use and checks them on every use: a set
+that was interrupted, cut or changed is noticed and made again. One process makes it; others wait.
+Where only the first scenes are wanted, not many more are drawn.
 """
 
 import contextlib
@@ -94,7 +94,7 @@ class Scenes:
             return self._records[index]
 
 
-def scenes(
+def load_scenes(
     split: str = "train",
     limit: int | None = None,
     *,

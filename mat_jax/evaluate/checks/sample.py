@@ -17,11 +17,11 @@ from jaxtyping import Array, Bool, Float
 
 from mat_jax.attacks import ThreatModel, example_keys
 from mat_jax.attacks.embeddings import embed_images, embed_texts
-from mat_jax.attacks.images import step_size
 from mat_jax.attacks.objectives import margin
 from mat_jax.attacks.optimizers.projected_gradient import fold, pgd
 from mat_jax.attacks.optimizers.projections import project, uphill
 from mat_jax.attacks.optimizers.square_search import square
+from mat_jax.attacks.threat import step_size
 from mat_jax.evaluate.results import Check
 from mat_jax.evaluate.tasks.base import Victim
 from mat_jax.types.arrays import Tokens

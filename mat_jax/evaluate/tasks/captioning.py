@@ -99,7 +99,7 @@ class Captioning(Task):
         if not isinstance(source, JudgesCaptions):
             raise ValueError(
                 f"captioning cannot use the data {source.name!r}, which has no judge of captions: "
-                "give scenes (data.scenes), whose truth is known"
+                "give scenes (data.load_scenes), whose truth is known"
             )
         victim = Retrieval().prepare(evaluation, source, model, tokenizer, quiet=quiet)
         assert isinstance(victim.examples, Pairs)

@@ -69,7 +69,7 @@ class Grounding(Task):
     def source(self, evaluation: Evaluation) -> Source:
         """The objects of the embedded world's scenes, if that is named."""
         if evaluation.data == "scenes":
-            return evaluation.cut(data.Phrases(data.scenes("test")))
+            return evaluation.cut(data.Phrases(data.load_scenes("test")))
         return evaluation.source()
 
     def prepare(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mat_jax.data.scenes import builder, make, scenes
+from mat_jax.data.scenes import builder, load_scenes, make
 from mat_jax.data.scenes.draw import render
 from mat_jax.data.scenes.oracle import is_true
 
@@ -29,7 +29,7 @@ def files(root: Path) -> list[Path]:
 
 def test_what_is_read_is_what_was_drawn(small):
     root, train = small
-    source = scenes("train", train=train, directory=root)
+    source = load_scenes("train", train=train, directory=root)
     assert len(source) == train and "tensorflow" not in sys.modules
     seen = set()
     for i in range(train):
@@ -46,7 +46,7 @@ def test_what_is_read_is_what_was_drawn(small):
 def test_splits_share_no_scene(small):
     root, train = small
     ids = [
-        {scenes(s, train=train, directory=root)[i].image_id for i in range(10)}
+        {load_scenes(s, train=train, directory=root)[i].image_id for i in range(10)}
         for s in builder.SPLITS
     ]
     assert not (ids[0] & ids[1]) | (ids[1] & ids[2]) | (ids[0] & ids[2])
@@ -55,7 +55,7 @@ def test_splits_share_no_scene(small):
 @pytest.mark.parametrize("damage", ["cut", "changed", "missing", "unsealed"])
 def test_damage_is_noticed_and_mended(small, damage, capsys):
     root, train = small
-    whole = scenes("test", train=train, directory=root)[3]
+    whole = load_scenes("test", train=train, directory=root)[3]
     victim = next(f for f in files(root) if "test" in f.name)
     content = victim.read_bytes()
     if damage == "cut":
@@ -67,7 +67,7 @@ def test_damage_is_noticed_and_mended(small, damage, capsys):
     else:
         (victim.parent / "sealed.json").unlink()
         shutil.copytree(victim.parent, victim.parent.parent / "incomplete.ABC_1.0.0")
-    again = scenes("test", train=train, directory=root)[3]
+    again = load_scenes("test", train=train, directory=root)[3]
     assert "making it again" in capsys.readouterr().err
     assert again.captions == whole.captions
     np.testing.assert_array_equal(again.image, whole.image)
@@ -76,9 +76,9 @@ def test_damage_is_noticed_and_mended(small, damage, capsys):
 
 def test_two_processes_make_it_once(tmp_path):
     code = (
-        "from mat_jax.data.scenes import builder, scenes\n"
+        "from mat_jax.data.scenes import builder, load_scenes\n"
         "builder.SPLITS.update(test=4)\n"
-        f"print(len(scenes('test', directory={str(tmp_path)!r})))\n"
+        f"print(len(load_scenes('test', directory={str(tmp_path)!r})))\n"
     )
     script = tmp_path / "both.py"
     script.write_text(code)
@@ -96,9 +96,9 @@ def test_nothing_is_left_behind_and_nothing_said(tmp_path):
     script, temporary = tmp_path / "one.py", tmp_path / "temporary"
     temporary.mkdir()
     script.write_text(
-        "from mat_jax.data.scenes import builder, scenes\n"
+        "from mat_jax.data.scenes import builder, load_scenes\n"
         "builder.SPLITS.update(test=4)\n"
-        f"world = scenes('test', directory={str(tmp_path / 'cache')!r})\n"
+        f"world = load_scenes('test', directory={str(tmp_path / 'cache')!r})\n"
         "print(world[3].image.shape)\n"
     )
     root = Path(__file__).resolve().parents[3]
@@ -118,7 +118,7 @@ def test_a_script_without_a_guard_draws_in_several_processes(tmp_path):
     script.write_text(
         "print('begun')\n"
         "from mat_jax import data\n"
-        f"print(len(data.scenes('train', train=1001, directory={str(tmp_path)!r})))\n"
+        f"print(len(data.load_scenes('train', train=1001, directory={str(tmp_path)!r})))\n"
     )
     root = Path(__file__).resolve().parents[3]
     run = subprocess.run(
@@ -133,7 +133,7 @@ def test_a_script_without_a_guard_draws_in_several_processes(tmp_path):
 
 def test_a_cache_that_cannot_be_written_is_named():
     with pytest.raises(OSError, match="cache '/dev/null/x'.*MAT_JAX_CACHE"):
-        scenes("test", directory="/dev/null/x")
+        load_scenes("test", directory="/dev/null/x")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_cache_that_cannot_be_written_is_named():
 )
 def test_bad_requests_say_what_to_do(arguments, message):
     with pytest.raises(ValueError, match=message):
-        scenes(**arguments)
+        load_scenes(**arguments)
 
 
 def test_the_first_scenes_are_the_same_however_many_are_drawn(tmp_path, monkeypatch, capsys):
@@ -153,7 +153,7 @@ def test_the_first_scenes_are_the_same_however_many_are_drawn(tmp_path, monkeypa
     monkeypatch.setattr(builder, "_LENGTHS", (3, 8))
     asked = {}
     for limit in (2, 3, 5, 40):
-        asked[limit] = scenes("train", limit=limit, train=40, directory=tmp_path)
+        asked[limit] = load_scenes("train", limit=limit, train=40, directory=tmp_path)
         assert len(asked[limit]) == limit
     drawn = [line for line in capsys.readouterr().err.splitlines() if line.startswith("drawing")]
     assert [line.split(" scenes")[0] for line in drawn] == [f"drawing {n}" for n in (3, 8, 40)]
@@ -163,9 +163,9 @@ def test_the_first_scenes_are_the_same_however_many_are_drawn(tmp_path, monkeypa
             assert few[i].captions == asked[40][i].captions
             np.testing.assert_array_equal(few[i].image, asked[40][i].image)
     # What is there will do, be it longer.
-    scenes("train", limit=1, train=40, directory=tmp_path)
+    load_scenes("train", limit=1, train=40, directory=tmp_path)
     shutil.rmtree(next(path for path in tmp_path.rglob("*first-3")))
-    scenes("train", limit=1, train=40, directory=tmp_path)
+    load_scenes("train", limit=1, train=40, directory=tmp_path)
     assert "drawing" not in capsys.readouterr().err
 
 
@@ -177,6 +177,6 @@ def test_a_split_is_in_the_order_of_tfds(small):
         hasher = hashing.Hasher(split)
         assert builder._order(split, 1000) == sorted(range(1000), key=hasher.hash_key)
     root, train = small
-    source = scenes("train", train=train, directory=root)
+    source = load_scenes("train", train=train, directory=root)
     ids = [source[i].image_id - builder._FIRST["train"] for i in range(train)]
     assert ids == builder._order("train", train)

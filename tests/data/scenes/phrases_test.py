@@ -60,7 +60,7 @@ def test_an_edited_phrase_must_name_the_object_and_no_other(phrases):
 
 
 def test_scenes_name_themselves():
-    source = Phrases(data.scenes("val", limit=3))
+    source = Phrases(data.load_scenes("val", limit=3))
     for i in range(len(source)):
         example = source[i]
         assert example.captions == source.captions(i) and source.oracle(i)(example.captions[0])

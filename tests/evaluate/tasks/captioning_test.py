@@ -18,7 +18,7 @@ from mat_jax.models import generation
 
 SCENES = 12
 ASKED = Evaluation(
-    data=data.scenes("val", limit=SCENES),
+    data=data.load_scenes("val", limit=SCENES),
     task="captioning",
     eps=6 / 255,
     steps=4,
@@ -128,7 +128,7 @@ def test_the_command_carries_an_attack_over_from_retrieval(tmp_path, capsys):
 def test_what_cannot_caption_or_be_captioned_is_refused(captioner):
     with pytest.raises(ValueError, match="mine writes no captions: give a captioner"):
         evaluate.evaluate(ASKED, *models.load("scenes-clip"), name="mine", quiet=True)
-    phrases = replace(ASKED, data=data.Phrases(data.scenes("val", limit=2)))
+    phrases = replace(ASKED, data=data.Phrases(data.load_scenes("val", limit=2)))
     with pytest.raises(ValueError, match="cannot use the data 'scenes/val/phrases', which has no"):
         evaluate.evaluate(phrases, *captioner, quiet=True)
     with pytest.raises(ValueError, match="'pgd' cannot be crafted on a model that compares no"):

@@ -14,7 +14,7 @@ from mat_jax.evaluate.tasks.grounding import Grounding, Phrased, scores_of
 SCENES = 6
 PHRASES = 4 * SCENES
 ASKED = Evaluation(
-    data=data.Phrases(data.scenes("val", limit=SCENES)),
+    data=data.Phrases(data.load_scenes("val", limit=SCENES)),
     task="grounding",
     attacks=("none", "pgd"),
     eps=6 / 255,
@@ -127,12 +127,12 @@ def test_the_command_shows_the_phrases(tmp_path, capsys):
     assert main([*said.split(), "--out", str(tmp_path)]) == 0
     page = (tmp_path / "index.html").read_text()
     assert "Grounding under attack" in page and "scenes/test/phrases" in page
-    phrase = data.Phrases(data.scenes("test", limit=1)).captions(0)[0]
+    phrase = data.Phrases(data.load_scenes("test", limit=1)).captions(0)[0]
     assert f"<li>{phrase}</li>" in page and "box" in capsys.readouterr().out
 
 
 def test_what_cannot_ground_or_be_grounded_is_refused(albef):
-    scenes = replace(ASKED, data=data.scenes("val", limit=2))
+    scenes = replace(ASKED, data=data.load_scenes("val", limit=2))
     with pytest.raises(ValueError, match="cannot use the data 'scenes/val', which has no boxes"):
         evaluate.evaluate(scenes, *albef, quiet=True)
     with pytest.raises(ValueError, match="mine cannot ground phrases: .* give ALBEF or TCL"):
