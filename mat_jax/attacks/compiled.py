@@ -86,7 +86,6 @@ def _program(
 ) -> Callable[..., Adversarial]:
     """The jitted attack on every model of one architecture."""
 
-    @jax.jit
     def run(state, batch: Batch, key, **more) -> Adversarial:
         model = nnx.merge(graph, state)
         whole, length = model.text_format, batch.tokens.ids.shape[-1]
@@ -94,7 +93,9 @@ def _program(
         found = attack(model, batch, key, threat=threat, preset=preset, **more)
         return found._replace(tokens=_padded(found.tokens, whole))
 
-    return run
+    # What logs and profiles call it.
+    run.__name__ = getattr(attack, "__name__", "attack")
+    return jax.jit(run)
 
 
 def _padded(tokens: Tokens, text_format: TextFormat) -> Tokens:

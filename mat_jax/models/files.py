@@ -152,7 +152,7 @@ def assemble(config: Config, arrays: Mapping[str, np.ndarray]) -> Any:
     graph, state = nnx.split(_abstract(config))
     # Copied, because arrays may be mapped to a file, which may be written to.
     leaves = [
-        (path, leaf.replace(jnp.array(arrays[_dotted(path)], jnp.float32)))
+        (path, leaf.replace(jnp.asarray(np.array(arrays[_dotted(path)], np.float32))))
         for path, leaf in nnx.to_flat_state(state)
     ]
     return nnx.merge(graph, nnx.from_flat_state(leaves))

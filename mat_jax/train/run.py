@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import Mesh
 
@@ -107,8 +108,9 @@ def fit(
         try:
             _begin(workdir, policy, facts, config, quiet)
             trained = loop.train(experiment, model, batches, workdir, devices, quiet=quiet)
-            # One device holds the result: what follows (export, evaluation) needs no mesh.
-            trained = jax.device_put(trained, devices.devices.flat[0])
+            # As a loaded model is: whole, and bound to no device of the mesh. The programs that
+            # were compiled to measure it before then serve it as well.
+            trained = jax.tree.map(jnp.asarray, jax.device_get(trained))
             models.save(trained, tokenizer, workdir / "export")
         except OtherModel:  # this run never began, so the folder is still the other one's
             if earlier is not None:

@@ -77,13 +77,19 @@ def create(
     }
     if not chosen:
         raise ValueError("the defence trains none of the model's weights: check its `trains`")
-    # Copies: the step donates its state, and the caller may keep the model (as a reference, say).
-    trained = {name: jnp.copy(leaf) for name, leaf in weights.items() if name in chosen}
-    frozen = {name: jnp.copy(leaf) for name, leaf in weights.items() if name not in chosen}
+
+    @jax.jit  # one program, not one for each shape
+    def begin(weights: Weights) -> tuple[Weights, Weights, Any]:
+        # Copies: the step donates its state, and the caller may keep the model (as a reference).
+        trained = {name: jnp.copy(leaf) for name, leaf in weights.items() if name in chosen}
+        frozen = {name: jnp.copy(leaf) for name, leaf in weights.items() if name not in chosen}
+        return trained, frozen, optimizer.init(trained)
+
+    trained, frozen, memory = begin(weights)
     return State(
         step=jnp.zeros((), jnp.int32),
         key=jax.random.key_data(jax.random.key(seed)),
         trained=trained,
         frozen=frozen,
-        optimizer=optimizer.init(trained),
+        optimizer=memory,
     )

@@ -6,14 +6,16 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice, product
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array
 from tqdm import tqdm
 
 from mat_jax.data.clean import clean_caption
@@ -114,24 +116,10 @@ class _Reader:
     """
 
     def __init__(self, mlm: LanguageModel, tokenizer: ReadableTokenizer, candidates: int) -> None:
-        graph, self.state = nnx.split(mlm)
+        self.graph, self.state = nnx.split(mlm)
         self.tokenizer, self.candidates = tokenizer, candidates
         self.top = min(candidates, tokenizer.vocab_size)
         self.ordered: dict[tuple, list[str]] = {}
-
-        @jax.jit
-        def top(state, tokens: Tokens):
-            logits = nnx.merge(graph, state).logits(tokens).astype(jnp.float32)
-            return jax.lax.top_k(logits, self.top)
-
-        @jax.jit
-        def perplexity(state, tokens: Tokens):
-            logits = nnx.merge(graph, state).logits(tokens).astype(jnp.float32)
-            logits = jax.nn.log_softmax(logits)
-            each = jnp.take_along_axis(logits, tokens.ids[..., None], axis=-1)[..., 0]
-            return jnp.exp(-jnp.mean(each, axis=-1, where=tokens.mask))
-
-        self._top, self._perplexity = top, perplexity
 
     def likeliest(
         self, texts: list[list[int]], longest: int, title: str, progress: bool, *, end: bool
@@ -148,7 +136,8 @@ class _Reader:
         ) as bar:
             for start in range(0, len(framed), BATCH):
                 batch = framed[start : start + BATCH]
-                logits, ids = self._top(self.state, _padded(batch, BATCH, length, form.pad))
+                tokens = _padded(batch, BATCH, length, form.pad)
+                logits, ids = _top(self.graph, self.top, self.state, tokens)
                 logits, ids = np.asarray(logits), np.asarray(ids)
                 for row, one in enumerate(batch):
                     yield ids[row, : len(one)], logits[row, : len(one)]
@@ -168,10 +157,28 @@ class _Reader:
         if combinations not in self.ordered:
             form = self.tokenizer.text_format
             tokens = _padded(list(map(list, combinations)), COMBINATIONS, PIECES, form.pad)
-            values = np.asarray(self._perplexity(self.state, tokens))[: len(combinations)]
+            values = np.asarray(_perplexity(self.graph, self.state, tokens))[: len(combinations)]
             order = np.argsort(values, kind="stable")
             self.ordered[combinations] = [self.tokenizer.word(combinations[i]) for i in order]
         return self.ordered[combinations]
+
+
+# Not inside the class: every corpus of a process then shares the compiled programs.
+@partial(jax.jit, static_argnums=(0, 1))
+def _top(graph: Any, count: int, state: Any, tokens: Tokens) -> tuple[Array, Array]:
+    """The `count` likeliest tokens in each place: logits and ids."""
+    logits = nnx.merge(graph, state).logits(tokens).astype(jnp.float32)
+    logits, ids = jax.lax.top_k(logits, count)
+    return logits, ids
+
+
+@partial(jax.jit, static_argnums=0)
+def _perplexity(graph: Any, state: Any, tokens: Tokens) -> Array:
+    """Of each row."""
+    logits = nnx.merge(graph, state).logits(tokens).astype(jnp.float32)
+    logits = jax.nn.log_softmax(logits)
+    each = jnp.take_along_axis(logits, tokens.ids[..., None], axis=-1)[..., 0]
+    return jnp.exp(-jnp.mean(each, axis=-1, where=tokens.mask))
 
 
 def _kept(options: list[str], word: str, candidates: int, alignment: Alignment) -> list[str]:
