@@ -326,7 +326,7 @@ class HasOracle(Protocol):
 
 @runtime_checkable
 class JudgesCaptions(HasOracle, Protocol):
-    """A source that also knows how much of a caption is true of its pictures: `data.scenes`."""
+    """A source that also knows how much of a caption is true: `data.load_scenes`."""
 
     def judge(self, index: int, /) -> Callable[[str], float]:
         """Says of a caption how far it agrees with this image, 0 to 1."""
