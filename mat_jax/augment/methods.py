@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from mat_jax import models
 from mat_jax.augment import caption_methods, picture_methods, pictures, rewriter, synonyms
 from mat_jax.augment.jobs import Make
 from mat_jax.augment.manifest import Entry
@@ -33,6 +34,8 @@ class Way(NamedTuple):
 def _check_synonyms(recipe: Recipe) -> None:
     if recipe.file is not None:
         synonyms.from_file(recipe.file)
+    elif recipe.model is not None:
+        models.located(recipe.model)
 
 
 def _check_rewrites(recipe: Recipe) -> None:
@@ -46,6 +49,8 @@ def _check_decoding(recipe: Recipe) -> None:
             f"{recipe.decode} decoding writes one caption of a picture, not {recipe.count}: choose "
             "count=1, or nucleus"
         )
+    if recipe.model is not None:
+        models.located(recipe.model)
 
 
 def _check_pictures(recipe: Recipe) -> None:

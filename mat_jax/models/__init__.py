@@ -8,6 +8,7 @@ from mat_jax.models.blip import BLIP as BLIP
 from mat_jax.models.blip import BLIPCaptioner as BLIPCaptioner
 from mat_jax.models.clip import CLIP as CLIP
 from mat_jax.models.files import load as load
+from mat_jax.models.files import located as located
 from mat_jax.models.files import save as save
 from mat_jax.models.formats.sizes import ALBEFConfig as ALBEFConfig
 from mat_jax.models.formats.sizes import ALIGNConfig as ALIGNConfig

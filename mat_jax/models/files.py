@@ -48,6 +48,15 @@ MODELS: dict[type[Any], Any] = {
 }
 
 
+def located(name: str | Path) -> Path:
+    """Where the files of a model are, so that a wrong name is refused before any work.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+    """
+    return folders.find(name, SHIPPED)
+
+
 def load(
     name: str | Path,
     *,
@@ -83,7 +92,7 @@ def load(
         ValueError: a file is broken, or is of another model than its config.json; an activation
             is given that is not known, or for another model than a CLIP.
     """
-    found = folders.find(name, SHIPPED)
+    found = located(name)
     folder = found if found.is_dir() else found.parent
     source = folders.weights(found)
     tensors = folders.read_tensors(source)
