@@ -92,6 +92,7 @@ class Ours(nnx.Module):
 
     def class_logits(self, images: jax.Array) -> jax.Array:
         of = {name: x[...] for name, x in self.arrays.items()}
+        last = (None, None, None, slice(None))  # of a channel's number, beside [batch, h, w, c]
 
         def conv(x: jax.Array, name: str) -> jax.Array:
             form = ("NHWC", "OIHW", "NHWC")
@@ -101,16 +102,17 @@ class Ours(nnx.Module):
 
         def norm(x: jax.Array, name: str) -> jax.Array:
             scale = of[f"{name}.weight"] / jnp.sqrt(of[f"{name}.running_var"] + 1e-5)
-            return (x - of[f"{name}.running_mean"]) * scale + of[f"{name}.bias"]
+            shift = of[f"{name}.bias"] - of[f"{name}.running_mean"] * scale
+            return x * scale[last] + shift[last]
 
-        x = jax.nn.relu(conv(images, "stem") + of["stem.bias"])
+        x = jax.nn.relu(conv(images, "stem") + of["stem.bias"][last])
         for n in range(2):
             inner = jax.nn.relu(norm(conv(x, f"blocks.{n}.one"), f"blocks.{n}.first"))
             x = jax.nn.relu(x + norm(conv(inner, f"blocks.{n}.two"), f"blocks.{n}.second"))
             count, side = len(x), x.shape[1] // 2
             x = x.reshape(count, side, 2, side, 2, WIDTH).mean(axis=(2, 4))
         flat = x.transpose(0, 3, 1, 2).reshape(len(x), -1)
-        return flat @ of["head.weight"].T + of["head.bias"]
+        return flat @ of["head.weight"].T + of["head.bias"][None]
 
 
 def standing(model: ResNet, adv: torch.Tensor, labels: np.ndarray) -> Iterator[bool]:

@@ -73,7 +73,10 @@ def test_captions_and_pictures(photographs, tmp_path, capsys):
         (["--how", "t2i", "--file", "gone"], "no folder or JSON file of pictures 'gone'; give"),
         (["--how", "t_i2i", "--file", ".", "--wrong", "0.5"], "wrong mistakes facts of scenes"),
         (["--how", "i2t_cap", "--decode", "beam"], "beam decoding writes one caption of a picture"),
-        (["--how", "i2t_cap", "--model", "scenes-captoiner"], "no model 'scenes-captoiner'"),
+        (
+            ["--how", "i2t_cap", "--model", "scenes-captoiner"],
+            "there is no model 'scenes-captoiner'",
+        ),
         (["--how", "eda", "--model", "scenes-brt"], "there is no model 'scenes-brt'; expected a"),
     ],
 )
