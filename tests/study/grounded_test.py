@@ -11,6 +11,7 @@ from experiments.study.carry import carry_out
 from experiments.study.claims import Side
 from experiments.study.plan import Run
 from mat_jax import Evaluation, data, models
+from tests.tools.narrow import some
 
 ASKED = Evaluation(
     data=data.Phrases(data.load_scenes("val", limit=6)),
@@ -59,7 +60,7 @@ def test_what_is_kept_counts_by_picture(found):
     share = 100 * found.right["pgd"].mean()
     one = saved.Saved({**kept, "study": "grounding", "name": "x", "seed": 0})
     assert one.value("pgd") == one.value("pgd", "accuracy") == pytest.approx(share, abs=1e-3)
-    each = one.each("pgd")
+    each = some(one.each("pgd"))
     np.testing.assert_allclose(each, 100 * found.right["pgd"].reshape(6, 4).mean(1))
     assert each.mean() == pytest.approx(one.value("pgd"), abs=1e-3)
 

@@ -133,10 +133,12 @@ def batch_of(defense, seed=0):
     if not isinstance(defense, defenses.LEAF | defenses.FARELEAF):
         return found
     rng = np.random.default_rng(seed)
-    shape = *found.words.lengths.shape, 2 * len(CHARACTERS)
+    table = found.words
+    assert table is not None
+    shape = *table.lengths.shape, 2 * len(CHARACTERS)
     edits = jnp.asarray(rng.integers(3, 30, (*shape, 1)).astype(np.int32))
     lengths = jnp.ones(shape, jnp.int32)
-    words = found.words._replace(substitutes=edits, substitute_lengths=lengths)
+    words = table._replace(substitutes=edits, substitute_lengths=lengths)
     return found._replace(words=words)
 
 
