@@ -143,10 +143,10 @@ def batch_of(defense, seed=0):
 
 
 def test_every_defence_is_here():
-    """`MaskedWords` is none, and has a file of its own; `Defense` is what the others start from."""
+    """`MaskedWords` has a file of its own. On `Defense` and `ImageDefense` others are built."""
     exported = {name for name, one in vars(defenses).items() if hasattr(one, "perturb")}
     here = {type(defense).__name__ for defense, _ in CLIMBS.values()}
-    assert here | {"Defense", "FineTune", "MaskedWords"} == exported
+    assert here | {"Defense", "FineTune", "ImageDefense", "MaskedWords"} == exported
     clean = batch()
     assert defenses.FineTune().perturb(MODEL, None, clean, KEY) is clean
 

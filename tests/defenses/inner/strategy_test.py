@@ -45,7 +45,7 @@ def moves(monkeypatch):
         return given.images + 0.1 ** noted.count_of("image")
 
     monkeypatch.setattr(mat, "attack_texts", texts)
-    monkeypatch.setattr(mat.PGD, "attack", images)
+    monkeypatch.setattr(defenses.PGD, "attack", images)
 
     def still(image):
         return jnp.zeros(len(image.embed))
