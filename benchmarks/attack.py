@@ -36,9 +36,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         for name, kind, size in (("SGA", SGA, args.batch), ("MAT step", MAT, 4 * args.batch)):
             both = kind(model, str(Path(folder, "clip")), size, args.attention)
             agreement = both.agree()
-            programs = {"torch": both.torch, "mat_jax": both.ours}
+            programs: dict[str, clock.Program] = {"torch": both.torch, "mat_jax": both.ours}
             if not args.skip_published:
-                programs["published"] = lambda both=both: both.torch(both.published)
+                programs["published"] = both.torch_as_published
             seconds = clock.take_turns(programs, args.repeats)
             figures["rows"].append(
                 {

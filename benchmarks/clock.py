@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ PAUSE = 0.3  # seconds between turns, in which the threads of the one before fal
 
 
 def take_turns(
-    programs: dict[str, Program], repeats: int, *, warm: bool = False
+    programs: Mapping[str, Program], repeats: int, *, warm: bool = False
 ) -> dict[str, list[float]]:
     """Seconds of each program, run in turn (every second round backwards).
 

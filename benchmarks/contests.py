@@ -33,7 +33,8 @@ from mat_jax.attacks.sep import (
 )
 from mat_jax.attacks.sga import step_size
 from mat_jax.attacks.words.substitution import away
-from mat_jax.types.arrays import Adversarial
+from mat_jax.types.arrays import Adversarial, Batch
+from mat_jax.types.protocols import Model
 
 # Rounding decides between words that matter equally, and the sign of a gradient near zero.
 SAME_CAPTIONS, SAME_COSINE, SAME_PIXELS = 0.9, 5e-3, 5e-3
@@ -43,7 +44,7 @@ KEY = jax.random.key(1)
 PASSES = ("text_forwards", "image_forwards", "image_backwards")
 
 
-def first_pass(model, batch, key, *, threat, preset) -> Adversarial:
+def first_pass(model: Model, batch: Batch, key: Array, *, threat, preset) -> Adversarial:
     """SGA's first step: every caption away from its clean image."""
     words = attackable_words(batch, threat, preset)
     prepared = plan_captions(model, batch, words, preset)
@@ -52,7 +53,7 @@ def first_pass(model, batch, key, *, threat, preset) -> Adversarial:
     return with_captions(unchanged(batch), batch, words, prepared, found)
 
 
-def one_step(model, batch, target) -> Array:
+def one_step(model: Model, batch: Batch, target: Array) -> Array:
     """A step of `attacks.sga` on the images, away from the sum of their captions."""
     return attack_embeds(
         model, lambda embeds, rows: away(embeds, target[rows]), batch, KEY,
@@ -61,7 +62,7 @@ def one_step(model, batch, target) -> Array:
     )[0]  # fmt: skip
 
 
-def one_step_in_turn(model, batch, target) -> Array:
+def one_step_in_turn(model: Model, batch: Batch, target: Array) -> Array:
     """The same step with the views scanned, and not one batch."""
 
     def loss(images):
@@ -187,7 +188,7 @@ class SGA(Contest):
     @contextmanager
     def drawn(self) -> Iterator[None]:
         """Their random numbers are ours."""
-        clean, ids = self.given.clean, self.batches["official"].ids
+        clean, ids = np.asarray(self.given.clean), np.asarray(self.batches["official"].ids)
         noises = (
             nchw(0.05 * work.noise(clean, ids, KEY, step, view + 1)).numpy()
             for step in range(work.SGA_STEPS)
@@ -238,8 +239,11 @@ class CoAttack(Contest):
 
     def agree(self) -> dict[str, Any]:
         """Run both from the same random draws."""
-        given, ids = self.given, self.batches["official"].ids
-        starts = nchw(work.start(given.clean, ids, KEY, work.EPS, one_sided=True)) - given.pixels
+        given, ids = self.given, np.asarray(self.batches["official"].ids)
+        starts = (
+            nchw(work.start(np.asarray(given.clean), ids, KEY, work.EPS, one_sided=True))
+            - given.pixels
+        )
         order = iter([of for of, _ in self.pairs()])
         given.victim.count.clear()
         file = sys.modules[type(self.images).__module__]
@@ -253,7 +257,7 @@ class Texts(CoAttack):
 
     attack = staticmethod(attacks.bert_attack)
 
-    def released(self) -> list[str]:
+    def released(self) -> list[str]:  # type: ignore[bad-override]  # texts alone
         with torch.no_grad():
             return [
                 text
@@ -289,7 +293,7 @@ class Step(SGA):
         batch = self.batches["official"]
         return self.forms[form](self.state, batch, self.sums).block_until_ready()
 
-    def released(self) -> torch.Tensor:
+    def released(self) -> torch.Tensor:  # type: ignore[bad-override]  # one step's images
         given = self.given
         return self.images.txt_guided_attack(
             given.victim, given.pixels, given.image_of, "cpu",

@@ -42,6 +42,7 @@ from mat_jax.defenses.cost import passes  # noqa: E402
 from mat_jax.train import mesh, state
 from mat_jax.train.step import compile_step  # noqa: E402
 from mat_jax.types.arrays import Batch  # noqa: E402
+from tests.tools.narrow import host, some
 
 CLASSES, PLACES = 50, 5  # class prompts; places of a word where LEAF may put a character
 PLAIN = "fine-tuning"
@@ -74,7 +75,7 @@ def every(prompts: d.Prompts) -> dict[str, Any]:
 class Training:
     """A defence's step, ready to be run. Each update starts where the one before ended."""
 
-    def __init__(self, model: models.CLIP, defense: Any, batch: Batch):
+    def __init__(self, model: models.CLIP, defense: d.Defense[Any], batch: Batch):
         layout, weights = state.flatten(model)
         optimizer, devices = optax.sgd(1e-4), mesh.make(1)
         begin = state.create(weights, optimizer, defense.trains, seed=0)
@@ -110,7 +111,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     weights = (flops.vision(config, pooled=True).forward, flops.text(config, pooled=True).forward)
     rows = []
     for name, defense in chosen.items():
-        updates = getattr(defense, "replays", 1)
+        updates = defense.replays
         found = passes(defense, batch_size=args.batch, open_words=open_words(batches[name]))
         rows.append(
             {
@@ -134,10 +135,10 @@ def named(only: str) -> list[str]:
     return [name.strip() for name in only.split(";") if name.strip()]
 
 
-def batch_for(defense: Any, model: models.CLIP, size: int) -> Batch:
+def batch_for(defense: d.Defense[Any], model: models.CLIP, size: int) -> Batch:
     """The batch of `work`, as the defence's run would bring it: captions, labels, edits."""
-    batch = work.batch(model, size, captions=getattr(defense, "texts", 1))
-    batch = batch._replace(labels=np.arange(size, dtype=np.int32) % CLASSES)
+    batch = work.batch(model, size, captions=some(defense.texts))
+    batch = batch._replace(labels=host(np.arange(size, dtype=np.int32) % CLASSES))
     if isinstance(defense, d.LEAF | d.FARELEAF):
         assert batch.words is not None
         random, lengths = np.random.default_rng(0), batch.words.lengths
@@ -145,7 +146,7 @@ def batch_for(defense: Any, model: models.CLIP, size: int) -> Batch:
         edits = random.integers(0, model.config.text.vocab_size - 2, (*shape, 2), np.int32)
         there = np.broadcast_to((lengths > 0)[..., None], shape).astype(np.int32)
         batch = batch._replace(
-            words=batch.words._replace(substitutes=edits, substitute_lengths=there)
+            words=batch.words._replace(substitutes=host(edits), substitute_lengths=host(there))
         )
     return jax.device_put(batch)
 

@@ -21,8 +21,10 @@ from transformers import CLIPModel
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from mat_jax import models
-from mat_jax.types.arrays import TextFeatures, Tokens, unit
+from mat_jax.types.arrays import Batch, TextFeatures, Tokens, unit
+from mat_jax.types.protocols import MatchesPairs, Model
 from tests.models.albef_reference import Reference, original
+from tests.tools.narrow import host, some
 
 STEP = 2 / 255
 # Relative l2 distance of two programs that do the same. Theirs in bfloat16 round elsewhere.
@@ -42,13 +44,13 @@ class Compiled:
         before = time.perf_counter()
         self.run = jax.jit(run).lower(*self.inputs).compile()
         self.compile_seconds = time.perf_counter() - before
-        self.scratch_bytes = self.run.memory_analysis().temp_size_in_bytes
+        self.scratch_bytes = some(self.run.memory_analysis()).temp_size_in_bytes
 
     def __call__(self) -> Any:
         return jax.block_until_ready(self.run(*self.inputs))
 
 
-def own(model: Any, images: Array) -> Array:
+def own(model: Model, images: Array) -> Array:
     """The image tower as mat_jax computes it."""
     return model.encode_image(images).embed
 
@@ -57,11 +59,11 @@ def images(embed: Callable[[Any, Array], Array], weights: Any, images: Array) ->
     return unit(embed(weights, images))
 
 
-def texts(model: Any, tokens: Tokens) -> Array:
+def texts(model: Model, tokens: Tokens) -> Array:
     return model.encode_text(tokens).unit
 
 
-def match(model: Any, images: Array, tokens: Tokens) -> Array:
+def match(model: MatchesPairs, images: Array, tokens: Tokens) -> Array:
     """Logits of image and caption fused, from pixels and ids."""
     image, text = model.encode_image(images), model.encode_text(tokens)
     return model.match_logits(model.fuse(image, text))
@@ -74,7 +76,7 @@ def cosine_step(
     return _step(lambda x: -(unit(embed(weights, x)) * target).sum(), images)
 
 
-def match_step(model: Any, images: Array, text: TextFeatures) -> tuple[Array, Array]:
+def match_step(model: MatchesPairs, images: Array, text: TextFeatures) -> tuple[Array, Array]:
     """The same, with the fused score for a distance."""
 
     def value(x: Array) -> Array:
@@ -92,9 +94,11 @@ def _step(value: Callable[[Array], Array], images: Array) -> tuple[Array, Array]
 class Torch:
     """The peer in PyTorch, eager: transformers' CLIPModel, or the ALBEF of our tests."""
 
-    def __init__(self, module: Any, batch: Any, dtype: str, attention: str):
+    def __init__(self, module: Any, batch: Batch, dtype: str, attention: str):
         self.module, self.dtype = module.eval().requires_grad_(False), dtype
-        self.tokens = Tokens(*(np.array(x[:, 0]) for x in batch.tokens))  # torch wants its own
+        self.tokens = Tokens(
+            *(host(np.array(x[:, 0])) for x in batch.tokens)
+        )  # torch wants its own
         self.clean = torch.tensor(batch.images).permute(0, 3, 1, 2).contiguous()
         self.mean = torch.tensor(OPENAI_CLIP_MEAN).view(1, 3, 1, 1)
         self.std = torch.tensor(OPENAI_CLIP_STD).view(1, 3, 1, 1)
@@ -162,7 +166,7 @@ class Torch:
         if published:
             self.module.zero_grad()
             value.backward()
-            slope = x.grad
+            slope = some(x.grad)
         else:
             (slope,) = torch.autograd.grad(value, x)
         return (self.clean + STEP * slope.sign()).clamp(0, 1), slope
@@ -207,7 +211,7 @@ def albef(size: str, batch: int, dtype: str, attention: str, folder: Path) -> tu
         "max_position_embeddings": bert.length,
         "bos_token_id": 0,  # not used, but it must be one of the vocabulary
     }
-    module = Reference(vision, text, config.embed)
+    module: Any = Reference(vision, text, config.embed)
     module.first_fusion = config.first_fusion
     with torch.no_grad():  # fresh biases are 0, and nobody would notice if one were forgotten
         for weight in module.parameters():
@@ -222,7 +226,7 @@ def albef(size: str, batch: int, dtype: str, attention: str, folder: Path) -> tu
 
 
 def _load(source: Path, dtype: str) -> Any:
-    options = {} if dtype == "float32" else {"dtype": dtype}
+    options: dict[str, Any] = {} if dtype == "float32" else {"dtype": dtype}
     return models.load(source, **options)[0]
 
 

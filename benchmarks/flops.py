@@ -45,8 +45,9 @@ def vision(config: Config, *, pooled: bool) -> Products:
 
 def text(config: Config, *, pooled: bool) -> Products:
     """Of the text tower, before any fusion, and its projection; captions are padded."""
-    bert, albef = config.text, isinstance(config, ALBEFConfig)
-    length, layers = (CAPTION, config.first_fusion) if albef else (bert.length, bert.layers)
+    bert, length, layers = config.text, config.text.length, config.text.layers
+    if isinstance(config, ALBEFConfig):
+        length, layers = CAPTION, config.first_fusion
     tower = _tower(length, bert.width, bert.hidden, layers, pooled)
     return Products(tower.dense + 2 * bert.width * config.embed, tower.attention)
 

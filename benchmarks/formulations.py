@@ -18,6 +18,8 @@ import jax.numpy as jnp
 from jax import Array
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
+from mat_jax import models
+
 Attend = Callable[[Any, Array, Array], Array]  # layer, tokens that read, tokens that are read
 
 
@@ -109,7 +111,7 @@ class Form(NamedTuple):
     layers: Callable[[Any, Array, Attend], Array] = unrolled
     last: Callable[[Any, Array, Attend], Array] = class_token
 
-    def weights(self, model: Any) -> tuple[Any, Any]:
+    def weights(self, model: models.CLIP | models.ALBEF) -> tuple[Any, Any]:
         """What `embed` reads, the blocks as this form wants them."""
         return model, self.prepare(list(model.vision.blocks)[:-1])
 

@@ -31,6 +31,7 @@ import work  # noqa: E402
 from encoders import Compiled, Torch  # noqa: E402
 from formulations import FORMS  # noqa: E402
 
+from mat_jax import models
 from mat_jax.types.arrays import TextFeatures  # noqa: E402
 
 SIDE = {"float32": 2048, "bfloat16": 1024}  # of the product; CPUs without bfloat16 take seconds
@@ -62,7 +63,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def row(
-    name: str, model: Any, peer: Torch, text: TextFeatures, args: argparse.Namespace
+    name: str,
+    model: models.CLIP | models.ALBEF,
+    peer: Torch,
+    text: TextFeatures,
+    args: argparse.Namespace,
 ) -> dict[str, Any]:
     """One kind of work: all its programs, checked and timed. Steps are given the texts encoded."""
     pixels = peer.clean.permute(0, 2, 3, 1).contiguous().numpy()
@@ -108,6 +113,7 @@ def operations(name: str, config: flops.Config, program: str) -> float:
     if name in ("images", "cosine_step"):
         image = flops.vision(config, pooled=pooled)
         return image.forward + (image.to_input if name == "cosine_step" else 0)
+    assert isinstance(config, models.ALBEFConfig)
     image, fusion = flops.vision(config, pooled=False), flops.fusion(config)
     if name == "match":
         return image.forward + flops.text(config, pooled=False).forward + fusion.forward

@@ -14,9 +14,10 @@ import work
 from clock import Program
 from torch_peer import Peer
 
-from mat_jax import attacks, defenses
+from mat_jax import attacks, defenses, models
 from mat_jax.attacks.embeddings import embed_images, embed_texts
 from mat_jax.train import mesh, state, step
+from tests.tools.narrow import some
 
 # What agreement means. Rounding turns the sign of a pixel's gradient where it is near zero, so
 # two programs' images differ in some pixels by a step or two; their losses hardly differ.
@@ -27,9 +28,9 @@ LEARNING_RATE, MAT_UPDATES = 1e-4, 3
 class SGA:
     """Both programs of the attack, ready to be run on one batch."""
 
-    def __init__(self, model: Any, folder: str, size: int, attention: str):
+    def __init__(self, model: models.CLIP, folder: str, size: int, attention: str):
         self.batch = work.batch(model, size, captions=work.CAPTIONS)
-        self.captions = work.as_lists(self.batch.words)
+        self.captions = work.as_lists(some(self.batch.words))
         threat = attacks.ThreatModel(eps=work.EPS, steps=work.SGA_STEPS)
         self.model, self.key = model, jax.random.key(1)
         self.compiled = attacks.compile_attack(attacks.sga_attack, model, threat=threat)
@@ -51,9 +52,14 @@ class SGA:
             noise=lambda step, view: torch.randn(shape),
         )
 
+    def torch_as_published(self) -> Any:
+        """With the gradients of the weights, as the released program runs."""
+        return self.torch(self.published)
+
     def agree(self) -> dict[str, Any]:
         """Run both from the same draws and raise if they did not find or do the same."""
-        images, ids, key = self.batch.images, self.batch.ids, self.key
+        images, ids = np.asarray(self.batch.images), np.asarray(self.batch.ids)
+        key = self.key
         self.peer.count.clear()
         found, sentences = self.peer.sga(
             self.clean,
@@ -101,9 +107,9 @@ class SGA:
 class MAT:
     """Both programs of the training step. Each update starts where the one before ended."""
 
-    def __init__(self, model: Any, folder: str, size: int, attention: str):
+    def __init__(self, model: models.CLIP, folder: str, size: int, attention: str):
         self.batch = work.batch(model, size, captions=1, seed=1)
-        self.captions = work.as_lists(self.batch.words)
+        self.captions = work.as_lists(some(self.batch.words))
         layout, weights = state.flatten(model)
         optimizer = optax.adamw(LEARNING_RATE)
         defense = defenses.MAT(eps=work.EPS, steps=work.MAT_STEPS)
@@ -139,12 +145,17 @@ class MAT:
             or (lambda: (clean + (2 * torch.rand(clean.shape) - 1) * work.EPS).clamp(0, 1)),
         )
 
+    def torch_as_published(self) -> Any:
+        """With a gradient for every weight, as released programs run."""
+        return self.torch(self.published)
+
     def agree(self) -> dict[str, Any]:
         """A few updates of both from the same draws; raise if they part."""
         ours, theirs, seconds = [], [], []
         for index in range(MAT_UPDATES):
             key = jax.random.fold_in(jax.random.wrap_key_data(self.state.key), index)
-            drawn = work.start(self.batch.images, self.batch.ids, key, work.EPS)
+            clean, ids = np.asarray(self.batch.images), np.asarray(self.batch.ids)
+            drawn = work.start(clean, ids, key, work.EPS)
             self.peer.count.clear()
             loss, norm, sentences = self.torch(start=lambda drawn=drawn: _torch(drawn))
             theirs.append({"loss": loss, "grad_norm": norm, "changed": self._changed(sentences)})

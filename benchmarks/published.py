@@ -22,6 +22,7 @@ from torch.nn import functional
 from transformers import AutoTokenizer, BertForMaskedLM, BertTokenizer, CLIPModel
 
 from mat_jax.models.formats.preprocessing import OPENAI
+from tests.tools.narrow import some
 
 # As eval_clip-vit2clip-cnn.py and RetrievalCLIPEval.py have it.
 LENGTH = 77  # tokens of BERT's that SGA reads; Co-Attack's text attack keeps to its own 30
@@ -141,20 +142,25 @@ def _imported(name: str, file: Path) -> ModuleType:
         sys.exit(f"{file} does not exist: clone the program and name its folder (README.md)")
     inside = [str(file.parent)] if file.name == "__init__.py" else None
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=inside)
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(some(spec))
     with _stand_ins():
-        spec.loader.exec_module(module)
+        some(some(spec).loader).exec_module(module)
+    return module
+
+
+def _module(name: str, **members: object) -> ModuleType:
+    module = ModuleType(name)
+    vars(module).update(members)
     return module
 
 
 @contextmanager
 def _stand_ins() -> Iterator[None]:
     """What the programs import: our torchvision, and an empty matplotlib, which nothing calls."""
-    transforms = ModuleType("torchvision.transforms")
-    transforms.InterpolationMode = InterpolationMode
-    transforms.Resize, transforms.Normalize = Resize, Normalize
-    torchvision, matplotlib = ModuleType("torchvision"), ModuleType("matplotlib")
-    torchvision.transforms, matplotlib.pyplot = transforms, ModuleType("matplotlib.pyplot")
+    sizes = {"InterpolationMode": InterpolationMode, "Resize": Resize}
+    transforms = _module("torchvision.transforms", Normalize=Normalize, **sizes)
+    torchvision = _module("torchvision", transforms=transforms)
+    matplotlib = _module("matplotlib", pyplot=ModuleType("matplotlib.pyplot"))
     ours = {
         "torchvision": torchvision,
         "torchvision.transforms": transforms,

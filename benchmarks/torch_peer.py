@@ -19,6 +19,7 @@ from work import SCALES, Caption
 
 from mat_jax.models.formats.preprocessing import OPENAI
 from mat_jax.types.text_format import TextFormat
+from tests.tools.narrow import some
 
 Start = Callable[[], Tensor]
 Noise = Callable[[int, int], Tensor]
@@ -109,13 +110,13 @@ class Peer:
                 plan.first if not depth else self._substitutes(captions, plan.order, depth, pending)
             )
             undecided = []
-            for i, some in zip(pending, features, strict=True):
-                values = -(some @ against[i])
+            for i, variants in zip(pending, features, strict=True):
+                values = -(variants @ against[i])
                 pick = int(values.argmax())
                 w = plan.order[i][depth]
                 if values[pick] > -(embeds[i] @ against[i]):
                     substitute = captions[i].substitutes[w][pick]
-                    sentences[i], embeds[i] = _replaced(sentences[i], w, substitute), some[pick]
+                    sentences[i], embeds[i] = _replaced(sentences[i], w, substitute), variants[pick]
                 elif depth + 1 < len(plan.order[i]):
                     undecided.append(i)
             pending, depth = undecided, depth + 1
@@ -128,7 +129,7 @@ class Peer:
         if self.published:
             self.model.zero_grad()
             value.backward()
-            slope = x.grad
+            slope = some(x.grad)
         else:
             (slope,) = torch.autograd.grad(value, x)
         x = x.detach() + step_size * slope.sign()
@@ -206,5 +207,5 @@ def _view(x: Tensor, scale: float, noise: Tensor) -> Tensor:
 
 def _info_nce(images: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
     logits, right = scale * images @ texts.T, torch.arange(len(images))
-    ways = (functional.cross_entropy(way, right, reduction="none") for way in (logits, logits.T))
-    return sum(ways) / 2
+    ways = [functional.cross_entropy(way, right, reduction="none") for way in (logits, logits.T)]
+    return (ways[0] + ways[1]) / 2

@@ -12,6 +12,7 @@ from mat_jax import models
 from mat_jax.attacks.optimizers.projected_gradient import example_keys, fold
 from mat_jax.types.arrays import Batch, Words
 from mat_jax.types.text_format import compose
+from tests.tools.narrow import host
 
 CAPTIONS, WORDS, CANDIDATES = 5, 15, 10
 SGA_STEPS, MAT_STEPS, EPS, SCALES = 10, 2, 2 / 255, (0.5, 0.75, 1.25, 1.5)
@@ -72,7 +73,7 @@ def batch(model: models.CLIP | models.ALBEF, size: int, *, captions: int, seed: 
     12.4 words a caption, 7.0 of them not on the stop list.)
     """
     random, config = np.random.default_rng(seed), model.config
-    vocab_size = getattr(config, "text", config).vocab_size
+    vocab_size = config.text.vocab_size
     grid = random.uniform(0.1, 0.9, (size, 8, 8, 3))
     pixels = grid.repeat(config.image_size // 8, 1).repeat(config.image_size // 8, 2)
     pixels = np.clip(pixels + random.normal(0, 0.05, pixels.shape), 0, 1).astype(np.float32)
@@ -88,15 +89,14 @@ def batch(model: models.CLIP | models.ALBEF, size: int, *, captions: int, seed: 
     real = np.arange(WORDS) < random.integers(10, WORDS + 1, (size, captions, 1))
     may_change = real & ((np.arange(WORDS) + random.integers(0, 2, (size, captions, 1))) % 2 == 0)
     table = Words(
-        parts(lead),
-        lengths(lead) * real,
-        parts((*lead, CANDIDATES)),
-        lengths((*lead, CANDIDATES)) * may_change[..., None],
+        host(parts(lead)),
+        host(lengths(lead) * real),
+        host(parts((*lead, CANDIDATES))),
+        host(lengths((*lead, CANDIDATES)) * may_change[..., None]),
     )
     tokens = compose(jnp.asarray(table.parts), jnp.asarray(table.lengths), model.text_format)
-    found = Batch(
-        np.arange(size, dtype=np.int32), pixels, tokens, np.ones((size, captions), bool), table
-    )
+    ids, present = np.arange(size, dtype=np.int32), np.ones((size, captions), bool)
+    found = Batch(host(ids), host(pixels), tokens, host(present), table)
     return jax.tree.map(np.asarray, found)
 
 

@@ -46,15 +46,15 @@ def attacked(name: str) -> tuple[np.ndarray, list[list[str]], np.ndarray, np.nda
         ]
     images = np.concatenate(pictures)
     clean = np.stack([corpus.image(i) for i in range(SCENES)]) / np.float32(255)
-    ranks = [
+    before, after = (
         retrieval_ranks(
             encode_images(model, pixels).unit,
             encode_texts(model, tokenizer, [text for own in texts for text in own]).unit,
             owner,
         )["tr"]
         for pixels, texts in ((clean, corpus.texts), (images, captions))
-    ]
-    return images, captions, *ranks
+    )
+    return images, captions, before, after
 
 
 def draw(results: dict[str, tuple], out: Path) -> None:
@@ -70,6 +70,7 @@ def draw(results: dict[str, tuple], out: Path) -> None:
     for line, row in enumerate(SHOWN):
         top = MARGIN + 34 + line * (SIDE + 74)
         caption = data.clean_caption(scenes.captions(row)[0])
+        cells: list[tuple[np.ndarray, str, tuple[int, int] | None]]
         cells = [(scenes[row].image, caption, None)]
         for images, captions, before, after in results.values():
             pixels = np.round(255 * np.asarray(images[row])).astype(np.uint8)

@@ -95,8 +95,9 @@ def test_a_face_exports_nothing_named_like_a_module_inside(path: Path) -> None:
     """`data.scenes` would be the package to one reader and a function to the next."""
     modules = {module_of(file) for file in FILES}
     inside = {name.rsplit(".", 1)[-1] for name in modules if name.startswith(f"{module_of(path)}.")}
-    for node in ast.walk(ast.parse(path.read_text())):
-        for name in node.names if isinstance(node, ast.ImportFrom) else ():
+    nodes = ast.walk(ast.parse(path.read_text()))
+    for node in (node for node in nodes if isinstance(node, ast.ImportFrom)):
+        for name in node.names:
             itself = f"{node.module}.{name.name}" in modules  # a module under its own name is fine
             exported = name.asname or name.name
             assert itself or exported not in inside, f"{exported} is also a module: rename it"

@@ -9,6 +9,7 @@ from mat_jax.defenses.base import Defense
 from mat_jax.train import optimizers
 from mat_jax.train.experiment import Evaluation, Experiment
 from mat_jax.train.lora import LoRA
+from mat_jax.types.protocols import Source
 
 ATTACKS = ("none", "pgd", "bert_attack", "sep", "co_attack", "sga", "vlp_attack")
 
@@ -17,7 +18,7 @@ def on_scenes(
     defense: Defense[Any],
     *,
     model: str = "scenes-clip",
-    source: Any = None,
+    source: Source | None = None,
     substitutes: Any = None,
     split: str = "test",
     lora: LoRA | None = None,
@@ -77,7 +78,7 @@ def on_scenes(
 
 
 def measured(
-    source: Any,
+    source: Source,
     *,
     eps: float,
     words: int,

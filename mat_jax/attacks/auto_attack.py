@@ -19,6 +19,9 @@ from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.types.arrays import Adversarial, Batch
 from mat_jax.types.protocols import Classifies, ClassifiesAtRandom
 
+# What it attacks.
+Judged = Classifies | ClassifiesAtRandom
+
 VERSIONS = {"standard": "autoattack", "rand": "autoattack_rand"}
 
 ROWS = 250  # images of a compiled call, as in the released program
@@ -45,7 +48,7 @@ class Fallen(NamedTuple):
 
 
 def autoattack(
-    model: Classifies | ClassifiesAtRandom,
+    model: Judged,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -148,7 +151,7 @@ def _merge(points: _Points, others: _Points, chosen: np.ndarray) -> _Points:
 class _Calls:
     """Calls of one shape on any rows of a batch."""
 
-    def __init__(self, model: Any, batch: Batch, threat: ThreatModel, preset: Preset, size: int):
+    def __init__(self, model: Judged, batch: Batch, threat: ThreatModel, preset: Preset, size: int):
         if not isinstance(model, nnx.Module):
             raise ValueError(
                 f"the model is a {type(model).__name__}, expected an nnx.Module: its weights are "
@@ -219,7 +222,7 @@ class _Calls:
         return np.concatenate(parts)
 
 
-def _classes(model: Any, batch: Batch, random: bool) -> int:
+def _classes(model: Judged, batch: Batch, random: bool) -> int:
     """How many logits the model gives, or one clear sentence where it gives none."""
     images = jnp.asarray(batch.images)[:1]
     if random and isinstance(model, ClassifiesAtRandom):

@@ -5,6 +5,7 @@ from mat_jax.defenses.base import Defense as Defense
 from mat_jax.defenses.class_prompts import Prompts as Prompts
 from mat_jax.defenses.fare import FARE as FARE
 from mat_jax.defenses.fine_tune import FineTune as FineTune
+from mat_jax.defenses.image_defense import ImageDefense as ImageDefense
 from mat_jax.defenses.inner.strategy import Strategy as Strategy
 from mat_jax.defenses.leaf import FARELEAF as FARELEAF
 from mat_jax.defenses.leaf import LEAF as LEAF

@@ -7,15 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.objectives import squared_distance
-from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.base import PGD, Defense
+from mat_jax.defenses.image_defense import ImageDefense
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch
 from mat_jax.types.protocols import EncodesImages
 
 
 @dataclass(frozen=True)
-class FARE(Defense[EncodesImages]):
+class FARE(ImageDefense[EncodesImages]):
     r"""Keep the embedding of an attacked image where the original model puts the clean one.
 
     $$\min_\theta E_x \Big[ \max_{\|x'-x\| \le eps} \| f_\theta(x') - f_0(x) \|_2^2 \Big]$$
@@ -29,28 +28,17 @@ class FARE(Defense[EncodesImages]):
     0.9 velocity + sign(gradient) is the sign of the gradient wherever that is not exactly zero.
 
     Args:
-        eps: radius of the image perturbation, pixels being in [0, 1].
-        steps: PGD steps.
-        step_size: length of a PGD step; None is eps / 2, which is 1/255 at the default eps.
-        norm: "linf" or "l2".
+        eps, steps, step_size, norm: of PGD, see `ImageDefense`; a step is
+            eps / 2, which is 1/255 at the default eps.
     """
-
-    eps: float = 2 / 255
-    steps: int = 10
-    step_size: float | None = None
-    norm: Norm = "linf"
 
     needs_reference = True
     captioners = True  # of a captioner it trains the image tower, by its class token
 
-    def __post_init__(self) -> None:
-        ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
-
     @property
-    def pgd(self) -> PGD:
-        """The inner image attack; a step is `eps / 2` unless it is said."""
-        step = self.eps / 2 if self.step_size is None else self.step_size
-        return PGD(self.eps, self.steps, step, self.norm)
+    def usual_step(self) -> float:
+        """The length of a step where none is given."""
+        return self.eps / 2
 
     def perturb(
         self, model: EncodesImages, reference: EncodesImages, batch: Batch, key: PRNGKeyArray

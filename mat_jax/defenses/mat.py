@@ -8,8 +8,8 @@ from typing import get_args
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from mat_jax.attacks.optimizers.projections import project, uphill
-from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.base import PGD, Defense
+from mat_jax.attacks.threat import ThreatModel
+from mat_jax.defenses.image_defense import ImageDefense
 from mat_jax.defenses.inner.captions import Search, TextObjective, attack_texts
 from mat_jax.defenses.inner.images import (
     WithCleanTexts,
@@ -25,8 +25,8 @@ from mat_jax.types.arrays import Batch, Tokens
 from mat_jax.types.protocols import Model
 
 
-@dataclass(frozen=True)
-class MAT(Defense[Model]):
+@dataclass(frozen=True, kw_only=True)
+class MAT(ImageDefense[Model]):
     r"""Train on image-text pairs whose image and text have both been attacked.
 
     $$\min_\theta E_{(x,t)} \Big[ \max_{\|x'-x\| \le eps,\; t' \in T(t)}
@@ -63,10 +63,8 @@ class MAT(Defense[Model]):
     batch. The optimizer's schedule counts updates: m a step.
 
     Args:
-        eps: radius of the image perturbation, pixels being in [0, 1].
-        steps: PGD steps, before the first update.
-        step_size: length of a PGD step; None is 1.25 eps / (steps + replays - 1).
-        norm: "linf" or "l2".
+        eps, steps, step_size, norm: of PGD, see `ImageDefense`; steps are those before the first
+            update, and the length of one is 1.25 eps / (steps + replays - 1).
         words: words replaced in a caption; 0 leaves text alone.
         candidates: substitutes tried for a word.
         text_objective: "away" from the image or "kl" from the clean caption.
@@ -79,10 +77,7 @@ class MAT(Defense[Model]):
         replays: updates made with a batch.
     """
 
-    eps: float = 2 / 255
     steps: int = 2
-    step_size: float | None = None
-    norm: Norm = "linf"
     words: int = 1
     candidates: int = 10
     text_objective: TextObjective = "away"
@@ -93,14 +88,8 @@ class MAT(Defense[Model]):
     replays: int = 1
 
     def __post_init__(self) -> None:
-        ThreatModel(
-            eps=self.eps,
-            norm=self.norm,
-            steps=self.steps,
-            step_size=self.step_size,
-            words=self.words,
-            candidates=self.candidates,
-        )
+        super().__post_init__()
+        ThreatModel(words=self.words, candidates=self.candidates)
         if self.text_objective not in ("away", "kl"):
             raise ValueError(f"text_objective is 'away' or 'kl', got {self.text_objective!r}")
         if self.search not in get_args(Search):
@@ -138,15 +127,9 @@ class MAT(Defense[Model]):
         return not self.words and self.strategy.objective is not away_from_texts
 
     @property
-    def step(self) -> float:
-        """The length of a PGD step."""
-        moves = max(self.steps + self.replays - 1, 1)
-        return 1.25 * self.eps / moves if self.step_size is None else self.step_size
-
-    @property
-    def pgd(self) -> PGD:
-        """The inner image attack."""
-        return PGD(self.eps, self.steps, self.step, self.norm)
+    def usual_step(self) -> float:
+        """The length of a step where none is given."""
+        return 1.25 * self.eps / max(self.steps + self.replays - 1, 1)
 
     def perturb(
         self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray

@@ -11,8 +11,7 @@ from mat_jax.attacks.embeddings import embed_texts
 from mat_jax.attacks.objectives import squared_distance
 from mat_jax.attacks.optimizers.projected_gradient import NoisyLoss, example_keys, fold
 from mat_jax.attacks.optimizers.projections import inside, inverse, per_image, project, uphill
-from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.base import PGD, Defense
+from mat_jax.defenses.image_defense import ImageDefense
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch, unit
 from mat_jax.types.protocols import Model
@@ -28,8 +27,8 @@ class Targets(NamedTuple):
     texts: Float[Array, "batch captions embed"] | None  # None where no text supervises
 
 
-@dataclass(frozen=True)
-class MAVA(Defense[Model]):
+@dataclass(frozen=True, kw_only=True)
+class MAVA(ImageDefense[Model]):
     r"""Keep attacked images, and what lies around them, where text and original model want them.
 
     With f on the unit sphere, $f_0$ and $g_0$ the model as training found it, M captions an image,
@@ -65,10 +64,8 @@ class MAVA(Defense[Model]):
     objective, $\|f(x') - g_0(t)\|_2^2$, which on the sphere is 2 + 2 CMS and is left out.
 
     Args:
-        eps: radius of the image perturbation, pixels being in [0, 1].
-        steps: PGD steps.
-        step_size: length of a PGD step; None is eps / 2, which is 1/255 at the default eps.
-        norm: "linf" or "l2".
+        eps, steps, step_size, norm: of PGD, see `ImageDefense`; a step is
+            eps / 2, which is 1/255 at the default eps.
         cms: a, the weight of cross-modal supervision.
         vsse: b, the weight of visual semantic space expansion.
         sca: c, the weight of semantic consistency alignment.
@@ -80,10 +77,6 @@ class MAVA(Defense[Model]):
         texts: M, captions drawn of an image; None for all.
     """
 
-    eps: float = 2 / 255
-    steps: int = 10
-    step_size: float | None = None
-    norm: Norm = "linf"
     cms: float = 0.002
     vsse: float = 0.4
     sca: float = 0.6
@@ -96,7 +89,7 @@ class MAVA(Defense[Model]):
     needs_reference = True
 
     def __post_init__(self) -> None:
-        ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
+        super().__post_init__()
         if self.neighbours not in ("uniform", "trajectory"):
             raise ValueError(f"neighbours are uniform or trajectory, got {self.neighbours!r}")
         if self.attack not in ("pgd", "nesterov"):
@@ -121,14 +114,9 @@ class MAVA(Defense[Model]):
         return not self.cms
 
     @property
-    def step(self) -> float:
-        """The length of a PGD step."""
-        return self.eps / 2 if self.step_size is None else self.step_size
-
-    @property
-    def pgd(self) -> PGD:
-        """The inner image attack."""
-        return PGD(self.eps, self.steps, self.step, self.norm)
+    def usual_step(self) -> float:
+        """The length of a step where none is given."""
+        return self.eps / 2
 
     def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """Images driven from their captions and from where the original had them."""

@@ -1,6 +1,6 @@
 """MMCoA: multimodal contrastive adversarial training (Zhou et al., arXiv:2404.19287)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal
 
 import jax.numpy as jnp
@@ -9,9 +9,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mat_jax.attacks.objectives import info_nce
 from mat_jax.attacks.optimizers.projected_gradient import example_keys
-from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.base import PGD, Defense
+from mat_jax.attacks.threat import ThreatModel
 from mat_jax.defenses.class_prompts import Prompts, class_logits, labels_of, surprise
+from mat_jax.defenses.image_defense import ImageDefense
 from mat_jax.defenses.inner.captions import attack_texts
 from mat_jax.defenses.losses.contrastive import multi_positive, share_changed
 from mat_jax.defenses.trainable_parts import Part, belongs, require_part
@@ -22,7 +22,7 @@ Targets = Literal["classes", "pairs"]
 
 
 @dataclass(frozen=True)
-class MMCoA(Defense[Model]):
+class MMCoA(ImageDefense[Model]):
     r"""Attacked images learn from clean prompts, attacked prompts from clean images.
 
     $$L = \lambda_{img} [C(x' \to t) + C(t \to x')] + \lambda_{txt} [C(x \to t') + C(t' \to x)]$$
@@ -47,10 +47,7 @@ class MMCoA(Defense[Model]):
             its own prompt alone; the same prompt of another image is a negative.
         image_weight: of the loss of attacked images.
         text_weight: of the loss of attacked prompts.
-        eps: radius of the image perturbation, pixels being in [0, 1].
-        steps: PGD steps.
-        step_size: length of a PGD step; None is eps.
-        norm: "linf" or "l2".
+        eps, steps, step_size, norm: of PGD, see `ImageDefense`; a step is eps.
         words: words replaced in a prompt.
         candidates: substitutes tried for a word.
         part: the weights that train. The release also has a variant of "text", which leaves the
@@ -61,23 +58,15 @@ class MMCoA(Defense[Model]):
     targets: Targets = "classes"
     image_weight: float = 0.5
     text_weight: float = 0.5
+    _: KW_ONLY
     eps: float = 1 / 255
-    steps: int = 10
-    step_size: float | None = None
-    norm: Norm = "linf"
     words: int = 1
     candidates: int = 10
     part: Part = "all"
 
     def __post_init__(self) -> None:
-        ThreatModel(
-            eps=self.eps,
-            norm=self.norm,
-            steps=self.steps,
-            step_size=self.step_size,
-            words=self.words,
-            candidates=self.candidates,
-        )
+        super().__post_init__()
+        ThreatModel(words=self.words, candidates=self.candidates)
         if self.targets not in ("classes", "pairs"):
             raise ValueError(f"targets are 'classes' or 'pairs', got {self.targets!r}")
         weights = self.image_weight, self.text_weight
@@ -99,10 +88,9 @@ class MMCoA(Defense[Model]):
         return replace(self, prompts=self.prompts.tokenized(tokenizer))
 
     @property
-    def pgd(self) -> PGD:
-        """The inner image attack; a step is `eps` unless it is said."""
-        step = self.eps if self.step_size is None else self.step_size
-        return PGD(self.eps, self.steps, step, self.norm)
+    def usual_step(self) -> float:
+        """The length of a step where none is given."""
+        return self.eps
 
     def perturb(
         self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray

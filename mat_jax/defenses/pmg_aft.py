@@ -1,14 +1,12 @@
 """PMG-AFT: pre-trained model guided adversarial fine-tuning (Wang et al., CVPR 2024)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, asdict, dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.class_prompts import (
     Prompts,
     accuracy,
@@ -17,6 +15,7 @@ from mat_jax.defenses.class_prompts import (
     labels_of,
     surprise,
 )
+from mat_jax.defenses.image_defense import ImageDefense
 from mat_jax.defenses.tecoa import TeCoA
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch
@@ -24,7 +23,7 @@ from mat_jax.types.protocols import Model, Tokenizer
 
 
 @dataclass(frozen=True)
-class PMGAFT(Defense[Model]):
+class PMGAFT(ImageDefense[Model]):
     r"""TeCoA, held to what the original believes of the same image, and to the clean image.
 
     $$\min_\theta E \big[ -\log p_\theta(y \mid x') + \alpha\, KL(p_0(x') \| p_\theta(x'))
@@ -44,24 +43,20 @@ class PMGAFT(Defense[Model]):
         prompts: one a class, "This is a photo of a {}" in the paper.
         original_weight: alpha, of the divergence from the original.
         clean_weight: beta, of the divergence from the clean image.
-        eps: radius of the image perturbation, pixels being in [0, 1].
-        steps: PGD steps.
-        step_size: length of a PGD step; None is eps / 2, which is 1/255 at the default eps.
-        norm: "linf" or "l2".
+        eps, steps, step_size, norm: of PGD, see `ImageDefense`; a step is
+            eps / 2, which is 1/255 at the default eps.
     """
 
     prompts: Prompts
     original_weight: float = 1.0
     clean_weight: float = 1.0
-    eps: float = 2 / 255
+    _: KW_ONLY
     steps: int = 5
-    step_size: float | None = None
-    norm: Norm = "linf"
 
     needs_reference = True
 
     def __post_init__(self) -> None:
-        ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
+        super().__post_init__()
         if min(self.original_weight, self.clean_weight) < 0:
             raise ValueError("original_weight and clean_weight must be 0 or more")
 
@@ -79,15 +74,13 @@ class PMGAFT(Defense[Model]):
         return replace(self, prompts=self.prompts.tokenized(tokenizer))
 
     @property
-    def pgd(self) -> PGD:
-        """The inner image attack; a step is `eps / 2` unless it is said."""
-        step = self.eps / 2 if self.step_size is None else self.step_size
-        return PGD(self.eps, self.steps, step, self.norm)
+    def usual_step(self) -> float:
+        """The length of a step where none is given."""
+        return self.eps / 2
 
     def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """TeCoA's adversarial images."""
-        step = self.eps / 2 if self.step_size is None else self.step_size
-        inner = TeCoA(self.prompts, self.eps, self.steps, step, self.norm)
+        inner = TeCoA(self.prompts, **asdict(self.pgd))
         return inner.perturb(model, reference, batch, key)
 
     def loss(

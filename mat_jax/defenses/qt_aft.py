@@ -1,14 +1,13 @@
 """QT-AFT: quality text-guided adversarial fine-tuning (Waseda et al., ACM MM 2025)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.objectives import squared_distance
-from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.base import PGD, Defense
+from mat_jax.defenses.image_defense import ImageDefense
 from mat_jax.defenses.losses.contrastive import multi_positive, recall
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch, ImageFeatures, unit
@@ -16,7 +15,7 @@ from mat_jax.types.protocols import Model
 
 
 @dataclass(frozen=True)
-class QTAFT(Defense[Model]):
+class QTAFT(ImageDefense[Model]):
     r"""FARE, with captions that say what in an image is worth defending.
 
     $$\min_\theta E \Big[ \max_{\|x'-x\| \le eps} \| f(x') - f_0(x) \|_2^2
@@ -34,30 +33,25 @@ class QTAFT(Defense[Model]):
 
     Args:
         weight: lambda, of the captions.
-        eps: radius of the image perturbation, pixels being in [0, 1].
-        steps: PGD steps.
-        step_size: length of a PGD step; None is eps / 4, which is 1/255 at the default eps.
-        norm: "linf" or "l2".
+        eps, steps, step_size, norm: of PGD, see `ImageDefense`; a step is
+            eps / 4, which is 1/255 at the default eps.
     """
 
     weight: float = 10.0
+    _: KW_ONLY
     eps: float = 4 / 255
-    steps: int = 10
-    step_size: float | None = None
-    norm: Norm = "linf"
 
     needs_reference = True
 
     def __post_init__(self) -> None:
-        ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
+        super().__post_init__()
         if self.weight < 0:
             raise ValueError(f"weight {self.weight} must be 0 or more")
 
     @property
-    def pgd(self) -> PGD:
-        """The inner image attack; a step is `eps / 4` unless it is said."""
-        step = self.eps / 4 if self.step_size is None else self.step_size
-        return PGD(self.eps, self.steps, step, self.norm)
+    def usual_step(self) -> float:
+        """The length of a step where none is given."""
+        return self.eps / 4
 
     def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """Images driven from the original's embedding and from their captions."""

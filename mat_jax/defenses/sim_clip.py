@@ -1,15 +1,14 @@
 """Sim-CLIP: unsupervised Siamese adversarial fine-tuning (Hossain and Imteaj, 2024)."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Literal, get_args
 
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.objectives import away
-from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.fare import FARE
+from mat_jax.defenses.image_defense import ImageDefense
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch
 from mat_jax.types.protocols import Model
@@ -18,7 +17,7 @@ Twin = Literal["trained", "original"]
 
 
 @dataclass(frozen=True)
-class SimCLIP(Defense[Model]):
+class SimCLIP(ImageDefense[Model]):
     r"""Let an image and its attacked twin agree, each taking the other as given.
 
     $$\min_\theta -\tfrac12 \cos\big(f(x'), \mathrm{sg}\, f(x)\big)
@@ -34,35 +33,29 @@ class SimCLIP(Defense[Model]):
 
     Args:
         twin: whose clean image is compared with, of the model "trained" or of the "original".
-        eps: radius of the image perturbation, pixels being in [0, 1].
-        steps: PGD steps.
-        step_size: length of a PGD step; None is eps / 4, which is 1/255 at the default eps.
-        norm: "linf" or "l2".
+        eps, steps, step_size, norm: of PGD, see `ImageDefense`; a step is
+            eps / 4, which is 1/255 at the default eps.
     """
 
     twin: Twin = "trained"
+    _: KW_ONLY
     eps: float = 4 / 255
-    steps: int = 10
-    step_size: float | None = None
-    norm: Norm = "linf"
 
     needs_reference = True
 
     def __post_init__(self) -> None:
-        ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
+        super().__post_init__()
         if self.twin not in get_args(Twin):
             raise ValueError(f"twin {self.twin!r} is not one of {', '.join(get_args(Twin))}")
 
     @property
-    def pgd(self) -> PGD:
-        """The inner image attack; a step is `eps / 4` unless it is said."""
-        step = self.eps / 4 if self.step_size is None else self.step_size
-        return PGD(self.eps, self.steps, step, self.norm)
+    def usual_step(self) -> float:
+        """The length of a step where none is given."""
+        return self.eps / 4
 
     def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """FARE's adversarial images."""
-        step = self.eps / 4 if self.step_size is None else self.step_size
-        inner = FARE(eps=self.eps, steps=self.steps, step_size=step, norm=self.norm)
+        inner = FARE(**asdict(self.pgd))
         return inner.perturb(model, reference, batch, key)
 
     def loss(

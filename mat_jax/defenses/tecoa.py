@@ -1,20 +1,19 @@
 """TeCoA: text-guided contrastive adversarial training (Mao et al., ICLR 2023)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.class_prompts import Prompts, accuracy, class_logits, labels_of, surprise
+from mat_jax.defenses.image_defense import ImageDefense
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch
 from mat_jax.types.protocols import Model, Tokenizer
 
 
 @dataclass(frozen=True)
-class TeCoA(Defense[Model]):
+class TeCoA(ImageDefense[Model]):
     r"""Teach attacked images their class among all class prompts.
 
     $$\min_\theta E_{(x,y)} \Big[ \max_{\|x'-x\| \le eps}
@@ -30,20 +29,13 @@ class TeCoA(Defense[Model]):
 
     Args:
         prompts: one a class, "This is a photo of a {}" in the paper.
-        eps: radius of the image perturbation, pixels being in [0, 1].
-        steps: PGD steps.
-        step_size: length of a PGD step; None is eps.
-        norm: "linf" or "l2".
+        eps, steps, step_size, norm: of PGD, see `ImageDefense`; a step is eps.
     """
 
     prompts: Prompts
+    _: KW_ONLY
     eps: float = 1 / 255
     steps: int = 2
-    step_size: float | None = None
-    norm: Norm = "linf"
-
-    def __post_init__(self) -> None:
-        ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
 
     @property
     def prompt_count(self) -> int:
@@ -59,10 +51,9 @@ class TeCoA(Defense[Model]):
         return replace(self, prompts=self.prompts.tokenized(tokenizer))
 
     @property
-    def pgd(self) -> PGD:
-        """The inner image attack; a step is `eps` unless it is said."""
-        step = self.eps if self.step_size is None else self.step_size
-        return PGD(self.eps, self.steps, step, self.norm)
+    def usual_step(self) -> float:
+        """The length of a step where none is given."""
+        return self.eps
 
     def perturb(
         self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray

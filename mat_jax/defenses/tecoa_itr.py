@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.base import PGD, Defense
+from mat_jax.defenses.image_defense import ImageDefense
 from mat_jax.defenses.inner.images import against_texts
 from mat_jax.defenses.losses.pair_loss import pair_losses
 from mat_jax.defenses.trainable_parts import Part, belongs, require_part
@@ -13,8 +12,8 @@ from mat_jax.types.arrays import Batch
 from mat_jax.types.protocols import Model
 
 
-@dataclass(frozen=True)
-class TeCoAITR(Defense[Model]):
+@dataclass(frozen=True, kw_only=True)
+class TeCoAITR(ImageDefense[Model]):
     r"""Train on attacked images with their clean captions.
 
     $$\min_\theta E_{(x,t)} \Big[ \max_{\|x'-x\| \le eps} \mathrm{NCE}_\theta(x', t) \Big]$$
@@ -28,29 +27,18 @@ class TeCoAITR(Defense[Model]):
     that the two differ by the text attack alone.
 
     Args:
-        eps: radius of the image perturbation, pixels being in [0, 1].
-        steps: PGD steps.
-        step_size: length of a PGD step; None is 1.25 eps / steps.
-        norm: "linf" or "l2".
+        eps, steps, step_size, norm: of PGD, see `ImageDefense`; a step is 1.25 eps / steps.
         part: the weights that train: "all", "vision", "text" or "projections".
     """
 
-    eps: float = 2 / 255
     steps: int = 2
-    step_size: float | None = None
-    norm: Norm = "linf"
     part: Part = "all"
 
     captioners = True  # it trains captioners too
 
     def __post_init__(self) -> None:
-        ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
+        super().__post_init__()
         require_part(self.part)
-
-    @property
-    def pgd(self) -> PGD:
-        """The inner image attack."""
-        return PGD(self.eps, self.steps, self.step_size, self.norm)
 
     def perturb(
         self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray

@@ -1,15 +1,14 @@
 """TGA-ZSR: text-guided attention for zero-shot robustness (Yu et al., NeurIPS 2024)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, asdict, dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from mat_jax.attacks.threat import Norm, ThreatModel
-from mat_jax.defenses.base import PGD, Defense
 from mat_jax.defenses.class_prompts import Prompts, accuracy, class_logits, labels_of, surprise
+from mat_jax.defenses.image_defense import ImageDefense
 from mat_jax.defenses.tecoa import TeCoA
 from mat_jax.defenses.trainable_parts import belongs
 from mat_jax.types.arrays import Batch, ImageFeatures, unit
@@ -19,7 +18,7 @@ TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class TGAZSR(Defense[Model]):
+class TGAZSR(ImageDefense[Model]):
     r"""TeCoA, and the patches that a class's text points at stay those the original looked at.
 
     $$\min_\theta E \big[ -\log p(y \mid x') + \alpha \| A_\theta(x') - A_0(x) \|_2
@@ -39,24 +38,20 @@ class TGAZSR(Defense[Model]):
         prompts: one a class, "This is a photo of a {}" in the paper.
         refinement: alpha, the weight of the attacked image's attention.
         constraint: beta, the weight of the clean image's attention.
-        eps: radius of the image perturbation, pixels being in [0, 1].
-        steps: PGD steps.
-        step_size: length of a PGD step; None is eps.
-        norm: "linf" or "l2".
+        eps, steps, step_size, norm: of PGD, see `ImageDefense`; a step is eps.
     """
 
     prompts: Prompts
     refinement: float = 0.08
     constraint: float = 0.05
+    _: KW_ONLY
     eps: float = 1 / 255
     steps: int = 2
-    step_size: float | None = None
-    norm: Norm = "linf"
 
     needs_reference = True
 
     def __post_init__(self) -> None:
-        ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
+        super().__post_init__()
         if min(self.refinement, self.constraint) < 0:
             raise ValueError("refinement and constraint must be 0 or more")
 
@@ -74,14 +69,13 @@ class TGAZSR(Defense[Model]):
         return replace(self, prompts=self.prompts.tokenized(tokenizer))
 
     @property
-    def pgd(self) -> PGD:
-        """The inner image attack; a step is `eps` unless it is said."""
-        step = self.eps if self.step_size is None else self.step_size
-        return PGD(self.eps, self.steps, step, self.norm)
+    def usual_step(self) -> float:
+        """The length of a step where none is given."""
+        return self.eps
 
     def perturb(self, model: Model, reference: Model, batch: Batch, key: PRNGKeyArray) -> Batch:
         """TeCoA's adversarial images."""
-        inner = TeCoA(self.prompts, self.eps, self.steps, self.step_size, self.norm)
+        inner = TeCoA(self.prompts, **asdict(self.pgd))
         return inner.perturb(model, reference, batch, key)
 
     def loss(

@@ -26,7 +26,8 @@ class Evaluation:
         data: the held-out source, a function of no arguments that returns one, "scenes" for the
             test scenes of the embedded world, or the path of a retrieval JSON file.
         images: image root of that JSON file.
-        task: name of a task of `evaluate.tasks.registry`: "retrieval" or "zero_shot".
+        task: name of a task of `evaluate.tasks.registry`: "retrieval", "zero_shot", "grounding" or
+            "captioning".
         attacks: names from `mat_jax.attacks.ATTACKS`; "none" is the clean measurement; None takes
             the usual ones of the task.
         classes: for zero-shot, a JSON file with the names of the classes; None takes the data's.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
+from jaxtyping import PyTree
 
 Weights = dict[str, jax.Array]
 
@@ -47,8 +47,8 @@ def path_name(path: tuple[Any, ...]) -> str:
     return ".".join(str(part) for part in parts if part not in (None, "value", "raw_value"))
 
 
-def flatten(model: nnx.Module) -> tuple[Layout, Weights]:
-    """A model as its layout and its named arrays."""
+def flatten(model: PyTree) -> tuple[Layout, Weights]:
+    """A model, or any tree of arrays, as its layout and its named arrays."""
     leaves, treedef = jax.tree_util.tree_flatten_with_path(model)
     weights = {path_name(path): jnp.asarray(leaf) for path, leaf in leaves}
     if len(weights) != len(leaves):

@@ -181,6 +181,16 @@ class EmbedsWords(Model, Protocol):
 
 
 @runtime_checkable
+class ReadsText(Protocol):
+    """A model with a text tower that is called by itself: a BERT."""
+
+    @property
+    def text(self) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
+        """`(ids, mask, place of the summary) -> (all tokens, summary)`."""
+        ...
+
+
+@runtime_checkable
 class Captions(EncodesImages, Protocol):
     """A model that writes captions: BLIP's captioner."""
 

@@ -11,27 +11,29 @@ from flax import nnx
 from mat_jax.attacks import ThreatModel, autoattack
 from mat_jax.attacks.auto_attack import members_of
 from mat_jax.attacks.ensembles import ENSEMBLES, Member
+from mat_jax.attacks.threat import Norm
 from tests.attacks.classification_test import BATCH, CLASSES, Linear, linear_batch, margins, reach
+from tests.tools.narrow import host, some
 
 KEY = jax.random.key(5)
 SHORT = tuple(Member(one.attack, 4) for one in ENSEMBLES["autoattack"])
 LONG = tuple(Member(one.attack, 12) for one in ENSEMBLES["autoattack"])
 
 
-def threat(norm="linf"):
+def threat(norm: Norm = "linf") -> ThreatModel:
     return ThreatModel(eps=float(np.median(reach(norm))), norm=norm)
 
 
 def batch():
     """The first three images have a wrong label."""
     found = linear_batch()
-    labels = found.labels.copy()
+    labels = np.array(found.labels)
     labels[:3] = (labels[:3] + 1) % CLASSES
-    return found._replace(labels=labels)
+    return found._replace(labels=host(labels))
 
 
 @functools.cache
-def run(members=LONG, rows=BATCH, norm="linf"):
+def run(members=LONG, rows=BATCH, norm: Norm = "linf"):
     return autoattack(Linear(), batch(), KEY, threat=threat(norm), members=members, rows=rows)
 
 
@@ -69,7 +71,7 @@ def test_the_filling_of_a_call_changes_nothing():
 
 
 def test_nothing_is_attacked_where_nothing_stands():
-    all_wrong = batch()._replace(labels=(linear_batch().labels + 1) % CLASSES)
+    all_wrong = batch()._replace(labels=(some(linear_batch().labels) + 1) % CLASSES)
     found = autoattack(Linear(), all_wrong, KEY, threat=threat(), members=SHORT)
     assert found.attacked == (0,) * len(SHORT) and set(found.felled_by) == {"none"}
 

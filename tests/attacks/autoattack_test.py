@@ -11,6 +11,7 @@ github.com/fra31/auto-attack, and `pytest -s` prints what was found.
 import collections
 import functools
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +30,7 @@ from mat_jax.attacks.optimizers.square_search import square
 from mat_jax.types.arrays import Batch, Tokens
 from tests.attacks.optimizers.square_search_test import black_box_of
 from tests.attacks.visited import visited
+from tests.tools.narrow import host
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -175,7 +177,7 @@ def test_square():
     attack = jax.jit(functools.partial(square, loss, eps=eps, steps=count, rescale=True))
     attack(jnp.asarray(IMAGES[sure]), KEY).block_until_ready()
     jax.effects_barrier()
-    values = [np.stack(asked), []]
+    released = []
     for image in sure:
         net = Net()
         torch.manual_seed(int(image))
@@ -184,8 +186,8 @@ def test_square():
         blind.init_hyperparam(one)
         blind.attack_single_run(one, label)
         said = np.concatenate(net.said)
-        values[1].append(margin(said, np.repeat(LABELS[image], len(said))))
-    values[1] = np.stack(values[1], axis=1)
+        released.append(margin(said, np.repeat(LABELS[image], len(said))))
+    values = np.stack(asked), np.stack(released, axis=1)
     assert (values[0] < 0).all() and (values[1] < 0).all()
     for part in (slice(0, 30), slice(30, count)):
         rates = []
@@ -237,18 +239,19 @@ def test_the_ensemble(norm, eps):
     count, steps = 100, 30
     images = np.random.RandomState(8).rand(count, SIDE, SIDE, 3).astype(np.float32)
     labels = np.asarray(jnp.argmax(logits(jnp.asarray(images)), axis=-1)).astype(np.int32)
-    tokens = Tokens(np.zeros((count, 1, 1), np.int32), np.ones((count, 1, 1), bool))
-    batch = Batch(np.arange(count, dtype=np.int32), images, tokens, tokens.mask[..., 0])
+    tokens = Tokens(host(np.zeros((count, 1, 1), np.int32)), host(np.ones((count, 1, 1), bool)))
+    batch = Batch(host(np.arange(count, dtype=np.int32)), host(images), tokens, tokens.mask[..., 0])
     names = {"apgd-ce": "apgd_ce", "apgd-t": "apgd_targeted", "fab-t": "fab_targeted"}
     ours = autoattack(
         Classifier(),
-        batch._replace(labels=labels),
+        batch._replace(labels=host(labels)),
         KEY,
         threat=ThreatModel(eps=eps, norm=norm),
         members=tuple(Member(name, steps) for name in names.values()),
     )
     net = Net()
-    net.seen = net.said = collections.deque(maxlen=1)  # it need not remember
+    forgetful: Any = net
+    forgetful.seen = forgetful.said = collections.deque(maxlen=1)  # it need not remember
     kind = {"linf": "Linf", "l2": "L2"}[norm]
     released = AutoAttack(
         net, norm=kind, eps=eps, seed=0, version="custom", attacks_to_run=list(names),

@@ -52,7 +52,7 @@ def batch(table):
     rows = np.array([[0, 1], [2, -1]])
     words = jax.tree.map(jnp.asarray, table.take(rows))
     images = np.random.RandomState(0).rand(2, 2, 2, 3).astype(np.float32)
-    tokens = jax.jit(lambda *x: compose(*x, FORM))(words.parts, words.lengths)
+    tokens = jax.jit(lambda a, b: compose(a, b, FORM))(words.parts, words.lengths)
     return Batch(jnp.arange(2), jnp.asarray(images), tokens, jnp.asarray(rows >= 0), words)
 
 

@@ -15,6 +15,7 @@ from mat_jax.evaluate.tasks.retrieval import Retrieval
 from mat_jax.evaluate.tasks.zero_shot import ZeroShot
 from mat_jax.types.arrays import Batch, Tokens
 from tests.attacks.toy import Toy, toy_batch
+from tests.tools.narrow import host
 
 NAMES = [name for name, of in attacks.ATTACKS.items() if of.classifies]
 SIZE, CLASSES, BATCH = 48, 5, 24
@@ -41,11 +42,11 @@ def linear_batch(classes=CLASSES) -> Batch:
     labels = np.argmax(np.asarray(Linear(classes).class_logits(jnp.asarray(images))), axis=1)
     ids = np.zeros((BATCH, 1, 1), np.int32)
     return Batch(
-        ids=np.arange(BATCH, dtype=np.int32),
-        images=images,
-        tokens=Tokens(ids, ids == 0),
-        present=np.ones((BATCH, 1), bool),
-        labels=labels.astype(np.int32),
+        ids=host(np.arange(BATCH, dtype=np.int32)),
+        images=host(images),
+        tokens=Tokens(host(ids), host(ids == 0)),
+        present=host(np.ones((BATCH, 1), bool)),
+        labels=host(labels.astype(np.int32)),
     )
 
 
@@ -98,7 +99,7 @@ def test_what_falls_of_a_linear_model_is_what_can(name, norm):
 def test_ball_box_texts_and_counts(name, preset):
     for norm, eps in (("linf", 0.2), ("l2", 2.0)):
         threat = ThreatModel(eps=eps, norm=norm, steps=2, restarts=2)
-        batch = toy_batch()._replace(labels=np.arange(4, dtype=np.int32))
+        batch = toy_batch()._replace(labels=host(np.arange(4, dtype=np.int32)))
         call = attacks.compile_attack(
             attacks.ATTACKS[name].function, Toy(), threat=threat, preset=preset
         )

@@ -15,6 +15,7 @@ from mat_jax.attacks.compiled import MULTIPLE, longest
 from mat_jax.types.arrays import Batch
 from mat_jax.types.text_format import compose
 from tests.attacks.toy import SIZE, VOCABULARY, Toy, toy_batch
+from tests.tools.narrow import host, some
 
 LENGTH = 40
 FORMAT = dataclasses.replace(Toy().text_format, length=LENGTH)
@@ -23,7 +24,8 @@ FORMAT = dataclasses.replace(Toy().text_format, length=LENGTH)
 def long_batch() -> Batch:
     """The toy's batch, framed for a model that reads 40 ids."""
     batch = toy_batch()
-    tokens = jax.jit(lambda a, b: compose(a, b, FORMAT))(batch.words.parts, batch.words.lengths)
+    words = some(batch.words)
+    tokens = jax.jit(lambda a, b: compose(a, b, FORMAT))(words.parts, words.lengths)
     return batch._replace(tokens=jax.tree.map(np.asarray, tokens))
 
 
@@ -59,9 +61,9 @@ def test_a_text_cut_where_nothing_stands_is_attacked_as_it_was(name):
 def test_no_choice_of_words_is_longer(seed, changes):
     """Every set of at most `changes` words with any of their substitutes, and one word masked."""
     draw = np.random.RandomState(seed)
-    words = toy_batch().words._replace(
-        lengths=draw.randint(0, 4, (1, 1, 4)).astype(np.int32),
-        substitute_lengths=draw.randint(0, 5, (1, 1, 4, 2)).astype(np.int32),
+    words = some(toy_batch().words)._replace(
+        lengths=host(draw.randint(0, 4, (1, 1, 4)).astype(np.int32)),
+        substitute_lengths=host(draw.randint(0, 5, (1, 1, 4, 2)).astype(np.int32)),
     )
     lengths, others = words.lengths[0, 0], words.substitute_lengths[0, 0]
     most = 2 + lengths.sum()

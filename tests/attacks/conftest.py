@@ -13,7 +13,9 @@ from flax import nnx
 
 from mat_jax import models
 from mat_jax.data.substitutes.candidates import WordTable, build_words
+from mat_jax.data.substitutes.proposals import Alignment
 from mat_jax.types.arrays import Batch
+from tests.tools.narrow import host, some
 
 FEW = (
     ("a red ball lies on green grass", "the small ball is on a lawn"),
@@ -60,7 +62,7 @@ class World:
     def texts(self) -> list[str]:
         return [text for row in CAPTIONS for text in row if text]
 
-    def table(self, alignment: str = "fixed") -> WordTable:
+    def table(self, alignment: Alignment = "fixed") -> WordTable:
         if alignment not in self.tables:
             self.tables[alignment] = build_words(
                 self.texts,
@@ -82,10 +84,10 @@ class World:
         tokens = self.tokenizer([*self.texts, ""])
         images = np.random.RandomState(0).rand(len(CAPTIONS), 32, 32, 3).astype(np.float32)
         batch = Batch(
-            ids=np.array([7, 3, 11, 2, 40, *range(50, 61)], np.int32),
-            images=images,
+            ids=host(np.array([7, 3, 11, 2, 40, *range(50, 61)], np.int32)),
+            images=host(images),
             tokens=jax.tree.map(lambda x: x[rows], tokens),
-            present=rows >= 0,
+            present=host(rows >= 0),
             words=table.take(rows),
         )
         return jax.tree.map(jnp.asarray, batch)
@@ -143,6 +145,6 @@ def reference(world):
     """The torch reading of the attacks, on the same weights."""
     path = Path(__file__).with_name("reference.py")
     spec = importlib.util.spec_from_file_location("attack_reference", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = importlib.util.module_from_spec(some(spec))
+    some(some(spec).loader).exec_module(module)
     return module.Reference(world.folder)

@@ -20,6 +20,7 @@ from tests.attacks.plain_test import (
     words_of,
 )
 from tests.attacks.toy import Toy, assert_within, toy_batch
+from tests.tools.narrow import host
 
 
 def run(**changes):
@@ -49,7 +50,7 @@ def ascend(clean, start, sets):
 
     def value(x):
         image = plain.unit_image(x)
-        return -sum((table @ image).min() for table in tables)
+        return -sum(((table @ image).min() for table in tables), torch.zeros(()))
 
     x, visited = start, [start]
     for _ in range(STEPS):
@@ -97,7 +98,7 @@ def test_no_caption_is_nearer_than_what_one_word_of_bert_attack_leaves():
     greedy = attacks.compile_attack(
         attacks.sga_plain_attack, Toy(), threat=dataclasses.replace(THREAT, eps=0.0)
     )
-    there = greedy(batch._replace(images=images), jax.random.key(KEY))
+    there = greedy(batch._replace(images=host(images)), jax.random.key(KEY))
     for i in range(len(images)):
         image = plain.unit_image(torch.tensor(images[i]))
         for m in np.flatnonzero(batch.present[i]):

@@ -17,11 +17,13 @@ from mat_jax.attacks.embeddings import embed_images, unchanged
 from mat_jax.attacks.sep import attack_captions, attackable_words, plan_captions, with_captions
 from mat_jax.attacks.words.substitution import away
 from mat_jax.data import WordTable, build_words, clean_caption
+from mat_jax.data.substitutes.proposals import Alignment
 from mat_jax.types.arrays import Adversarial, Batch
 from tests.attacks.conftest import spread
+from tests.tools.narrow import host, some
 
 IMAGES, CAPTIONS, SIDE = 4, 5, 32
-ALIGNMENT = {"strict": "fixed", "official": "official"}
+ALIGNMENT: dict[str, Alignment] = {"strict": "fixed", "official": "official"}
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,10 @@ class Photographs:
         tokens = jax.tree.map(lambda x: x[rows], self.tokenizer(self.texts))
         images = np.random.RandomState(0).rand(IMAGES, SIDE, SIDE, 3).astype(np.float32)
         batch = Batch(
-            ids=np.arange(IMAGES, dtype=np.int32),
-            images=images,
+            ids=host(np.arange(IMAGES, dtype=np.int32)),
+            images=host(images),
             tokens=tokens,
-            present=np.ones(rows.shape, bool),
+            present=host(np.ones(rows.shape, bool)),
             words=self.tables[preset].take(rows),
         )
         return jax.tree.map(jnp.asarray, batch)
@@ -81,8 +83,8 @@ def photographs(shared, tmp_path_factory) -> Photographs:
     }
     path = Path(__file__).with_name("reference.py")
     spec = importlib.util.spec_from_file_location("attack_reference", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = importlib.util.module_from_spec(some(spec))
+    some(some(spec).loader).exec_module(module)
     pieces = [[len(reads.parts(word)) for word in text.split()] for text in texts]
     reference = module.Reference(folder)
     return Photographs(texts, model, tables, pieces, reference, tokenizer)

@@ -16,6 +16,7 @@ from mat_jax.attacks.sa_aet import shared_direction
 from mat_jax.attacks.vlp import drawn_pairs
 from tests.attacks.plain import Plain, kl, nce, shrink
 from tests.attacks.toy import Toy, assert_within, gallery_of, toy_batch
+from tests.tools.narrow import some
 
 KEY, STEPS, EPS = 0, 4, 4 / 255
 THREAT = attacks.ThreatModel(eps=EPS, steps=STEPS)
@@ -39,17 +40,18 @@ def run(name, preset):
 def read():
     """Images, captions and options of the batch, as lists."""
     batch = toy_batch()
+    words = some(batch.words)
     cleans = [torch.tensor(x) for x in batch.images]
     captions, options = [], []
     for i in range(len(cleans)):
         real = np.flatnonzero(batch.present[i])
-        captions.append([[int(w) for w in batch.words.parts[i, m, :, 0]] for m in real])
+        captions.append([[int(w) for w in words.parts[i, m, :, 0]] for m in real])
         options.append(
             [
                 [
                     [int(s) for s, n in zip(row[:, 0], sizes, strict=True) if n]
                     for row, sizes in zip(
-                        batch.words.substitutes[i, m], batch.words.substitute_lengths[i, m],
+                        words.substitutes[i, m], words.substitute_lengths[i, m],
                         strict=True,
                     )
                 ]
@@ -322,7 +324,7 @@ def test_mmcoa(name, preset):
     batch, cleans, captions, options = read()
     labels = np.array([1, 0, 2, 1], np.int32)
     # The three captions of image 2 serve as class prompts.
-    one = jax.tree.map(lambda x: x[2:3], batch._replace(ids=None, images=None))
+    one = jax.tree.map(lambda x: x[2:3], batch)
     classes = one._replace(ids=batch.ids, images=batch.images)
     official = preset == "official"
     call = attacks.compile_attack(

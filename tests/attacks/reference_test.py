@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from mat_jax import attacks
-from mat_jax.data.substitutes.proposals import stop_words_of
+from mat_jax.data.substitutes.proposals import Alignment, stop_words_of
 
-ALIGNMENT = {"strict": "fixed", "official": "official"}
+ALIGNMENT: dict[str, Alignment] = {"strict": "fixed", "official": "official"}
 KEY = 5
 STEPS = 3
 STEP = {"strict": 2.5, "official": 1.25}  # times eps / steps

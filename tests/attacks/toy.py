@@ -15,6 +15,7 @@ from mat_jax import models
 from mat_jax.attacks import Gallery
 from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures, Words
 from mat_jax.types.text_format import TextFormat, compose
+from tests.tools.narrow import host
 
 FORMAT_LENGTH, VOCABULARY, SIZE, EMBED = 10, 30, 8, 12
 
@@ -96,10 +97,10 @@ def toy_batch(images=4, captions=3, seed=0) -> Batch:
         )
     )
     batch = Batch(
-        ids=draw.permutation(100)[:images].astype(np.int32),
-        images=draw.rand(images, SIZE, SIZE, 3).astype(np.float32),
+        ids=host(draw.permutation(100)[:images].astype(np.int32)),
+        images=host(draw.rand(images, SIZE, SIZE, 3).astype(np.float32)),
         tokens=framed(words.parts, words.lengths),
-        present=present,
+        present=host(present),
         words=words,
     )
     return jax.tree.map(np.asarray, batch)
@@ -130,7 +131,7 @@ def gallery_of(batch):
     texts = Toy().encode_text(jax.tree.map(lambda x: x[batch.present], batch.tokens)).unit
     images = Toy().encode_image(batch.images).unit
     owner = np.repeat(batch.ids, batch.present.sum(axis=1))
-    return {"gallery": Gallery(images, texts, batch.ids, owner, np.int32(0))}
+    return {"gallery": Gallery(images, texts, batch.ids, host(owner), host(np.int32(0)))}
 
 
 def assert_within(threat, batch, adv):

@@ -37,7 +37,7 @@ def test_insertion(alpha, times):
     assert times == max(1, int(alpha * len(WORDS)))
     places = set()
     for words in versions("insertion", alpha):
-        extra = Counter(words) - Counter(WORDS)
+        extra = Counter(map(str, words)) - Counter(map(str, WORDS))
         assert extra.total() == times and set(extra) <= NEW - {"plus"}
         assert [word for word in words if word not in NEW] == WORDS
         places |= {place for place, word in enumerate(words) if word in NEW}

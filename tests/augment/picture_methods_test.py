@@ -12,7 +12,9 @@ from tests.augment.noise import ENTRIES, JOBS, Pictures, pixels
 
 def test_randaugment_by_keys_of_the_partners():
     recipe = Recipe(how="randaug", size=16, magnitude=20, ops=1)
-    found = WAYS["randaug"].build(Pictures(), ENTRIES, recipe)(JOBS)
+    made = WAYS["randaug"].build(Pictures(), ENTRIES, recipe)(JOBS)
+    found = [one for one in made if isinstance(one, np.ndarray)]
+    assert len(found) == len(JOBS)
     images = np.repeat(pixels(), 2, axis=0)
     # Compiled alike: rounding decides at the thresholds of an operation.
     augment = jax.jit(functools.partial(rand_augment, ops=1, magnitude=20))

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -9,6 +9,7 @@ import pytest
 from mat_jax.data import Corpus, Example, TextFormat
 from mat_jax.types.arrays import Tokens, Words
 from mat_jax.types.text_format import compose
+from tests.tools.narrow import host
 
 FORMAT = TextFormat(start=1, end=2, pad=0, length=8)
 ENTRIES = ["one", "two", "red", "blue", "dog", "cat"]
@@ -19,8 +20,12 @@ class Tokenizer:
 
     text_format = FORMAT
 
-    def __call__(self, captions: Sequence[str]) -> Tokens:
-        return compose(*map(jnp.asarray, words_of(captions)[:2]), FORMAT)
+    def __call__(self, captions: Sequence[str], /, *, clean: Callable[[str], str] = str) -> Tokens:
+        parts, lengths = map(jnp.asarray, words_of([clean(caption) for caption in captions]))
+        return compose(parts, lengths, FORMAT)
+
+    def parts(self, word: str, /) -> list[int]:
+        return [3 + ENTRIES.index(word)]
 
 
 def words_of(captions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -46,7 +51,7 @@ class Table:
 
     def take(self, rows: np.ndarray) -> Words:
         """Row -1 is one more, without words."""
-        return Words(*(np.concatenate([x, np.zeros_like(x[:1])])[rows] for x in self.words))
+        return Words(*(host(np.concatenate([x, np.zeros_like(x[:1])])[rows]) for x in self.words))
 
     def caption(self, row: int, choice: Sequence[int]) -> str:
         words = self.captions[row].split()
@@ -102,7 +107,11 @@ class Rich(Memory):
         return Counted([np.full((4, 4, 3), grey, np.uint8) for grey in greys], self.decoded)
 
 
-TEXTS = [("one red dog", "red dog", "dog"), ("blue cat",), ("two dog", "two blue dog")]
+TEXTS: list[tuple[str, ...]] = [
+    ("one red dog", "red dog", "dog"),
+    ("blue cat",),
+    ("two dog", "two blue dog"),
+]
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from PIL import Image
 from transformers import BlipImageProcessor, CLIPImageProcessor, EfficientNetImageProcessor
 
 from mat_jax.data import read_image, resize
+from mat_jax.types.protocols import Fit
 
 
 @pytest.mark.parametrize(
@@ -26,7 +28,7 @@ def test_the_other_families_press_the_image_into_the_square(height, width, size)
     plain = {"do_normalize": False, "do_rescale": False}
     square = {"height": size, "width": size}
     wider = round(size * 346 / 289)
-    theirs = {
+    theirs: dict[Fit, Any] = {
         "press": BlipImageProcessor(size=square, resample=3, **plain),
         "align": EfficientNetImageProcessor(  # as kakaobrain/align-base has it
             size={"height": wider, "width": wider},

@@ -1,6 +1,6 @@
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -8,6 +8,7 @@ import pytest
 
 from mat_jax.data import Corpus, Example, TextFormat, training_batches
 from mat_jax.types.arrays import Batch, Tokens
+from tests.tools.narrow import host
 
 FORMAT = TextFormat(start=1, end=2, pad=0, length=3)
 
@@ -17,9 +18,12 @@ class Tokenizer:
 
     text_format = FORMAT
 
-    def __call__(self, captions: Sequence[str]) -> Tokens:
-        ids = np.array([[1, int(text), 2] for text in captions], np.int32)
-        return Tokens(ids, np.ones_like(ids, dtype=np.bool_))  # type: ignore
+    def __call__(self, captions: Sequence[str], /, *, clean: Callable[[str], str] = str) -> Tokens:
+        ids = np.array([[1, int(clean(text)), 2] for text in captions], np.int32)
+        return Tokens(host(ids), host(np.ones_like(ids, dtype=np.bool_)))
+
+    def parts(self, word: str, /) -> list[int]:
+        return [int(word)]
 
 
 class Numbers:
@@ -119,7 +123,7 @@ def test_several_captions_are_distinct_and_padded() -> None:
 def test_all_captions() -> None:
     data = corpus(3)
     batch = take(training_batches(data, batch_size=3, seed=0, captions=None), 1)[0]
-    jax.tree.map(np.testing.assert_array_equal, batch, data.batch(batch.ids))
+    jax.tree.map(np.testing.assert_array_equal, batch, data.batch(np.asarray(batch.ids)))
 
 
 class WithPartners(Numbers):

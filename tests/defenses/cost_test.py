@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -65,16 +65,16 @@ class Watched(NamedTuple):
         given = jax.lax.stop_gradient(images)
         return found._replace(embed=watched("image", given, found.embed))
 
-    def encode_text(self, tokens):
+    def encode_text(self, tokens, shift=None, /):
         found = Linear.encode_text(Linear(*self), tokens)
         given = jnp.asarray(tokens.ids, jnp.float32)
         return found._replace(embed=watched("text", given, found.embed))
 
 
 PROMPTS = prompts()
-PGD = {"eps": 0.1, "steps": 3}
+PGD: dict[str, Any] = {"eps": 0.1, "steps": 3}
 # Of a caption every change raises the divergence, so one word is visited.
-WORDS = {**PGD, "candidates": 4, "text_objective": "kl"}
+WORDS: dict[str, Any] = {**PGD, "candidates": 4, "text_objective": "kl"}
 Order = defenses.Strategy
 CASES = {
     "fine_tune": defenses.FineTune(),

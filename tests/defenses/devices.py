@@ -40,7 +40,8 @@ def on_one_and_on_eight(defense, model, batch, reference=None):
             still = jax.device_put(still, mesh.state_shardings(devices, still))
         given = jax.device_put(batch, mesh.batch_sharding(devices))
         step = compile_step(layout, defense, optimizer, devices, begin)
-        program = step.lower(begin, still, given).compile()
+        lowerable: Any = step
+        program = lowerable.lower(begin, still, given).compile()
         end, metrics = program(begin, still, given)
         told = {name: metrics[name] for name in ("loss", "captions_changed") if name in metrics}
         ends.append((told, end.trained))

@@ -13,7 +13,7 @@ from mat_jax import defenses
 from mat_jax.data import TextFormat, Typos
 from mat_jax.train import mesh, state
 from mat_jax.train.step import compile_step
-from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures
+from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures, Tokens
 from mat_jax.types.text_format import compose
 
 FORM = TextFormat(1, 2, 0, 16)
@@ -28,8 +28,9 @@ class Spelling(NamedTuple):
     text: jax.Array
 
     text_format = FORM
+    scale = jnp.ones(())
 
-    def encode_text(self, tokens):
+    def encode_text(self, tokens, shift=None, /):
         each = self.text[jnp.arange(16)[None], tokens.ids]
         embed = jnp.sum(each * tokens.mask[..., None].astype(jnp.float32), axis=1)
         return TextFeatures(embed[:, None], embed, tokens.mask)
@@ -43,6 +44,9 @@ class Letters:
     """Its tokenizer."""
 
     text_format = FORM
+
+    def __call__(self, captions, /, *, clean=None) -> Tokens:
+        raise NotImplementedError("a table is built of words")
 
     def parts(self, word):
         return [10 + ord(letter) for letter in word]
@@ -70,7 +74,7 @@ def batch():
 def embed(m, text):
     """The embedding of a string, by hand: start, its letters without spaces, end."""
     ids = [1, *(10 + ord(letter) for letter in text.replace(" ", "")), 2]
-    return sum(np.asarray(m.text[i, one], np.float64) for i, one in enumerate(ids))
+    return np.sum([np.asarray(m.text[i, one], np.float64) for i, one in enumerate(ids)], axis=0)
 
 
 def value(trained, original, text, clean):
@@ -103,6 +107,7 @@ def steps(defense, batch, count=2):
     now = state.create(weights, optimizer, defense.trains, 0)
     step = compile_step(layout, defense, optimizer, mesh.make(1), now)
     reference = state.flatten(model(0))[1]
+    metrics: dict = {}
     for _ in range(count):
         now, metrics = step(now, reference, batch)
     return {**now.trained, **now.frozen}, metrics

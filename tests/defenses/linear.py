@@ -11,6 +11,7 @@ from mat_jax.data import TextFormat
 from mat_jax.defenses import Prompts
 from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures, Tokens, Words
 from mat_jax.types.text_format import compose
+from tests.tools.narrow import host
 
 BATCH, SIDE, EMBED, VOCABULARY = 6, 4, 5, 30
 PATCH = 12  # values of one of the four patches
@@ -42,7 +43,7 @@ class Linear(NamedTuple):
         patches = flat.reshape(-1, 4, PATCH) @ self.vision.weights[:PATCH]
         return ImageFeatures(jnp.concatenate([embed[:, None], patches], axis=1), embed)
 
-    def encode_text(self, tokens):
+    def encode_text(self, tokens, shift=None, /):
         rows = self.text.weights[tokens.ids] * tokens.mask[..., None].astype(jnp.float32)
         embed = jnp.sum(rows, axis=1)
         return TextFeatures(rows, embed, tokens.mask)
@@ -97,14 +98,15 @@ def batch(captions: int = 1, seed: int = 0) -> Batch:
     parts = rng.integers(3, VOCABULARY, (BATCH, captions, 3, 1)).astype(np.int32)
     lengths = np.ones(parts.shape[:-1], np.int32)
     substitutes = rng.integers(3, VOCABULARY, (BATCH, captions, 3, 4, 1)).astype(np.int32)
-    words = Words(parts, lengths, substitutes, np.ones(substitutes.shape[:-1], np.int32))
+    there = np.ones(substitutes.shape[:-1], np.int32)
+    words = Words(host(parts), host(lengths), host(substitutes), host(there))
     found = Batch(
-        ids=np.array([3, 5, 11, 8, 9, 1], np.int32),
-        images=rng.uniform(0.1, 0.9, (BATCH, SIDE, SIDE, 3)).astype(np.float32),
+        ids=host(np.array([3, 5, 11, 8, 9, 1], np.int32)),
+        images=host(rng.uniform(0.1, 0.9, (BATCH, SIDE, SIDE, 3)).astype(np.float32)),
         tokens=compose(jnp.asarray(parts), jnp.asarray(lengths), Linear.text_format),
-        present=np.ones((BATCH, captions), bool),
+        present=host(np.ones((BATCH, captions), bool)),
         words=words,
-        labels=np.array(LABELS, np.int32),
+        labels=host(np.array(LABELS, np.int32)),
     )
     return jax.tree.map(jnp.asarray, found)
 

@@ -324,7 +324,7 @@ def test_pairs_of_mat_plus_are_examples_of_their_own():
     defense = defenses.MATPlus(use="pairs", mat=defenses.MAT(words=0, steps=0))
     attacked = defense.perturb(model(0), None, clean, KEY)
     owner = torch.arange(6).repeat_interleave(3)
-    right = torch.eye(18, dtype=bool)
+    right = torch.eye(18, dtype=torch.bool)
     out = (owner[:, None] == owner[None]) & ~right
 
     def formula(m, _):

@@ -8,6 +8,7 @@ import numpy as np
 
 from mat_jax.defenses import MaskedWords
 from mat_jax.types.arrays import Batch, Tokens
+from tests.tools.narrow import host
 
 WORDS = MaskedWords(mask=4, first=5, vocabulary=50)
 
@@ -21,13 +22,19 @@ def batch(captions=2_000, length=20):
     images = np.zeros((captions, 1, 1, 3), np.float32)
     present = np.ones((captions, 1), bool)
     return jax.tree.map(
-        jnp.asarray, Batch(np.arange(captions), images, Tokens(ids, mask), present, None)
+        jnp.asarray,
+        Batch(
+            host(np.arange(captions)), host(images), Tokens(host(ids), host(mask)), host(present)
+        ),
     )
+
+
+UNASKED = SimpleNamespace(logits=None)  # a model
 
 
 def test_shares_are_those_of_the_paper():
     clean = batch()
-    hidden, chosen = WORDS.perturb(None, None, clean, jax.random.key(0)).tokens
+    hidden, chosen = WORDS.perturb(UNASKED, None, clean, jax.random.key(0)).tokens
     ids = clean.tokens.ids
     special = ids < 5
     assert not np.any(chosen & special) and np.array_equal(hidden[~chosen], ids[~chosen])
@@ -40,7 +47,7 @@ def test_shares_are_those_of_the_paper():
 
 def test_loss_is_the_mean_surprise_of_the_hidden_tokens():
     clean = batch(captions=7)
-    adversarial = WORDS.perturb(None, None, clean, jax.random.key(1))
+    adversarial = WORDS.perturb(UNASKED, None, clean, jax.random.key(1))
     table = jax.random.normal(jax.random.key(2), (7, 20, 50))
     model = SimpleNamespace(logits=lambda tokens: table)
     losses, metrics = WORDS.loss(model, None, clean, adversarial, jax.random.key(3))

@@ -1,5 +1,7 @@
 """MAVA: its attack as released, against torch; parts left out; eight devices."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,9 +57,8 @@ def test_neighbours_in_l2_are_spread_over_the_ball():
 @pytest.mark.parametrize("left_out", ["cms", "vsse"])
 def test_a_part_without_weight_is_not_climbed_either(left_out):
     """PGD of one step from a known start: its sign is that of the part that stays."""
-    defense = defenses.MAVA(
-        eps=0.1, steps=1, step_size=0.01, count=1, beta=0.0, texts=1, **{left_out: 0.0}
-    )
+    left: dict[str, Any] = {left_out: 0.0}
+    defense = defenses.MAVA(eps=0.1, steps=1, step_size=0.01, count=1, beta=0.0, texts=1, **left)
     clean, trained, original = batch(), model(0), model(1)
     still = defenses.MAVA(eps=0.1, steps=0, count=1, beta=0.0, texts=1)
     key = jax.random.key(3)

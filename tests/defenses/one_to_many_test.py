@@ -22,6 +22,7 @@ from mat_jax.types.arrays import Batch, ImageFeatures, Tokens
 from tests.defenses.devices import on_one_and_on_eight
 from tests.defenses.linear import batch, model, moved
 from tests.defenses.losses_test import assert_agrees, nce, rightful
+from tests.tools.narrow import some
 
 KEY = jax.random.key(4)
 EPS = 0.1
@@ -39,11 +40,11 @@ def rich(texts=2, images=2, seed=0) -> Batch:
 
 def elsewhere(clean: Batch) -> Batch:
     """Attacked, for all a loss knows."""
-    return moved(clean)._replace(partner_images=jnp.flip(clean.partner_images, -1))
+    return moved(clean)._replace(partner_images=jnp.flip(some(clean.partner_images), -1))
 
 
 def picture(one: Batch, n: int):
-    return one.images if n == 0 else one.partner_images[:, n - 1]
+    return one.images if n == 0 else some(one.partner_images)[:, n - 1]
 
 
 def test_many_to_many_by_hand():
@@ -93,7 +94,7 @@ def test_pairs_are_examples_of_their_own():
     defense = defenses.MATPlus(use="pairs", images=2, mat=replace(STILL, steps=0))
     attacked = defense.perturb(model(0), None, clean, KEY)
     owner = torch.arange(6).repeat_interleave(5)
-    right = torch.eye(30, dtype=bool)
+    right = torch.eye(30, dtype=torch.bool)
     out = (owner[:, None] == owner[None]) & ~right
 
     def formula(m, _):
@@ -355,16 +356,17 @@ def test_albef_never_matches_with_a_partner_of_the_same_image():
     @jax.jit
     def terms(model, one):
         total, _ = mixed_losses(model, one, one, KEY, together=True)
-        first, second = encode_images(model, one)
-        texts = encode_texts(model, one.tokens).features
+        first, second = map(some, encode_images(model, one))
+        texts = some(encode_texts(model, one.tokens).features)
         pairs = [(first, texts[0]), (first, texts[1]), (second, texts[0])]
         keys = [KEY, jax.random.fold_in(KEY, 1), jax.random.fold_in(KEY, 2)]
         matched = [
             matching_loss(model, *pair, key, one.ids) for pair, key in zip(pairs, keys, strict=True)
         ]
         own = [matches(model.match_logits(model.fuse(*pair)), 1) for pair in pairs]
-        embeds = (jnp.stack([x.embed for x in both], 1) for both in ((first, second), texts))
-        return total, many_to_many(*embeds, model.scale, one.ids), sum(matched) / 3, sum(own) / 3
+        seen, said = (jnp.stack([x.embed for x in both], 1) for both in ((first, second), texts))
+        compared = many_to_many(seen, said, model.scale, one.ids)
+        return total, compared, sum(matched) / 3, sum(own) / 3
 
     total, compared, matched, _ = terms(albef, clean)
     np.testing.assert_allclose(total, compared + matched, rtol=1e-5)

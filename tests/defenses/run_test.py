@@ -11,6 +11,7 @@ import pytest
 from flax import nnx
 
 from mat_jax import Experiment, data, defenses, fit
+from mat_jax.train.run import Resume
 from tests.toy_experiment import NAMES, Blocks, Tiny, experiment
 
 
@@ -105,7 +106,7 @@ class Drifting(defenses.FARE):
 def test_a_run_that_goes_on_keeps_the_original_it_began_with(tmp_path):
     """From the checkpoint's weights its first step would have no drift, as step 1 has none."""
 
-    def run(folder, steps, resume="auto"):
+    def run(folder, steps, resume: Resume = "auto"):
         asked = experiment(steps=steps, sgd=True, lr=0.05)
         asked = dataclasses.replace(asked, defense=Drifting(eps=8 / 255, steps=2))
         model = fit(asked, tmp_path / folder, mesh=1, resume=resume, quiet=True)

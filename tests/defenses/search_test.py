@@ -9,6 +9,7 @@ import pytest
 
 from mat_jax import defenses
 from mat_jax.attacks.optimizers.projected_gradient import example_keys
+from mat_jax.defenses.inner.captions import TextObjective
 from mat_jax.types.arrays import Tokens
 from mat_jax.types.text_format import compose
 from tests.attacks.toy import tiny, toy_batch
@@ -28,7 +29,7 @@ def clean():
 
 
 @cache
-def attacked(search, objective="away", words=1, seed=0) -> Tokens:
+def attacked(search, objective: TextObjective = "away", words=1, seed=0) -> Tokens:
     mat = defenses.MAT(words=words, search=search, text_objective=objective, candidates=4)
     keys = example_keys(jax.random.key(seed), clean().ids)
     return jax.jit(mat.attack_texts)(MODEL, clean(), keys)

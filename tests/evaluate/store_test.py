@@ -11,6 +11,7 @@ from mat_jax import attacks, evaluate
 from mat_jax.evaluate.store import KEY, Store, digest_of
 from tests import cheap
 from tests.evaluate import runner_test
+from tests.tools.narrow import some
 
 toys, clip, own_cache = runner_test.toys, runner_test.clip, runner_test.own_cache
 asked = runner_test.asked
@@ -69,7 +70,7 @@ def test_killed_after_any_batch_it_ends_with_the_same_numbers(
         again = evaluate.evaluate(evaluation, *clip, progress=tmp_path, quiet=True)
     assert numbers(again) == numbers(whole)
     # Seven images in batches of three: three batches for each attack. None is made twice.
-    members = 0 if suite is None else whole.worst().protocol["members"][-1]["attacked"]
+    members = 0 if suite is None else some(whole.worst()).protocol["members"][-1]["attacked"]
     assert len(made) == 9 + -(-members // 3) - batches
 
 
@@ -119,7 +120,7 @@ def test_what_somebody_else_planted_is_not_run(toys, clip, tmp_path):
 def test_a_file_cut_short_is_not_there(tmp_path):
     store = Store.open(tmp_path / "a", "one")
     store.save("x", {"numbers": np.arange(5)}, {"text": "ä", "number": 1 / 3})
-    saved = store.load("x")
+    saved = some(store.load("x"))
     assert saved.arrays["numbers"].tolist() == [0, 1, 2, 3, 4]
     assert saved.facts == {"text": "ä", "number": 1 / 3}
     path = tmp_path / "a/x.npz"

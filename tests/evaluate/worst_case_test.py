@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +24,7 @@ from mat_jax.types.text_format import TextFormat
 from tests import cheap
 from tests.evaluate import runner_test
 from tests.made_up import made_up
+from tests.tools.narrow import host, some
 
 toys, clip, own_cache = runner_test.toys, runner_test.clip, runner_test.own_cache
 
@@ -51,7 +53,7 @@ class Read:
     def parts(self, word):
         return [10 + NUMBERS.index(word) if word in NUMBERS else 3]
 
-    def __call__(self, captions, *, clean=None):
+    def __call__(self, captions, /, *, clean=None):
         return read(captions)
 
 
@@ -60,7 +62,7 @@ def read(captions):
     for row, text in zip(ids, captions, strict=True):
         words = [10 + NUMBERS.index(w) if w in NUMBERS else 3 for w in text.split()]
         row[: len(words) + 2] = [FORMAT.start, *words, FORMAT.end]
-    return Tokens(ids, ids > 0)
+    return Tokens(host(ids), host(ids > 0))
 
 
 class Reader(nnx.Module):
@@ -86,7 +88,7 @@ class Reader(nnx.Module):
         found = self._at(jnp.mean(images, axis=(1, 2, 3)))
         return ImageFeatures(found[:, None], found)
 
-    def encode_text(self, tokens):
+    def encode_text(self, tokens, shift=None, /):
         number = jnp.max(jnp.where(tokens.ids >= 10, tokens.ids - 10, 0), axis=1)
         found = self._at(number.astype(jnp.float32) / 10)
         return TextFeatures(found[:, None], found, tokens.mask)
@@ -130,10 +132,11 @@ def planned(monkeypatch, plan):
     return shapes
 
 
-def greys(**settings):
+def greys(**settings: Any):
     corpus = Corpus.prepare(Greys(), Read(), image_size=2)
-    given = {"attacks": (), "suite": "quick", "batch_size": 4, "shown": 6, "eps": 1.0}
-    asked = evaluate.Evaluation(data=Greys(), mlm="none", **{**given, **settings})
+    given: dict[str, Any] = {"attacks": (), "suite": "quick", "batch_size": 4, "shown": 6}
+    given.update({"eps": 1.0, **settings})
+    asked = evaluate.Evaluation(data=Greys(), mlm="none", **given)
     victim = evaluate.Victim(Reader(), Read(), Pairs(corpus))
     return evaluate.evaluate(asked, Reader(), Read(), victim=victim, quiet=True)
 
@@ -160,9 +163,9 @@ def test_a_suite_attacks_what_stands_in_fixed_shapes_and_keeps_the_worst(monkeyp
     assert shapes == {"fgsm": [(4, 2, 2, 3)], "pgd": [(4, 2, 2, 3)], "apgd": [(4, 2, 2, 3)]} | {
         "square": []
     }
-    row = result.worst()
+    row = some(result.worst())
     assert row is result.rows[-1] and row.name == "worst_case_255-255"
-    levels = row.sights.images.mean(axis=(1, 2, 3))
+    levels = some(row.sights).images.mean(axis=(1, 2, 3))
     # Of 3 the second attack's point is kept, of 4 and 5 the third's, of the others the first's.
     np.testing.assert_allclose(levels, [0.55, 0.56, 0.31, 0.0, 0.1, 0.1], atol=1e-3)
     assert result.clean.ranks["tr"].tolist() == [1] * 6
@@ -182,37 +185,38 @@ def test_the_worst_case_is_no_better_than_any_of_its_galleries(monkeypatch, aske
     monkeypatch.setitem(ENSEMBLES, "quick", (Member("pgd", 7),))
     suite = greys(attacks=("fgsm",))
     for result in (both, suite):
+        worst = some(result.worst())
         for row in result.rows[:-1]:
-            assert (result.worst().ranks["tr"] >= row.ranks["tr"]).all()
-            assert (result.worst().ranks["ir"] >= row.ranks["ir"]).all()
-            assert (result.worst().rounded["ir"] >= (row.rounded or row.ranks)["ir"]).all()
+            assert (worst.ranks["tr"] >= row.ranks["tr"]).all()
+            assert (worst.ranks["ir"] >= row.ranks["ir"]).all()
+            assert (some(worst.rounded)["ir"] >= (row.rounded or row.ranks)["ir"]).all()
     # Measured in full, both on all images, it is the maximum and nothing else.
     for side in ("tr", "ir"):
         members = [row.ranks[side] for row in both.rows[:-1]]
-        assert both.worst().ranks[side].tolist() == np.max(members, axis=0).tolist()
+        assert some(both.worst()).ranks[side].tolist() == np.max(members, axis=0).tolist()
     # The suite goes on from the rows: 5, which fell under the first, is not attacked again.
     assert 5 not in asked[-1][1] and asked[-1][0] == "pgd"
-    assert suite.worst().sights.images[5].mean() == pytest.approx(0.0, abs=1e-3)
+    assert some(some(suite.worst()).sights).images[5].mean() == pytest.approx(0.0, abs=1e-3)
 
 
 def test_a_suite_says_nothing_of_ranks_it_was_not_after(monkeypatch, asked):
     """Who fell to rank 2 is attacked no more, so R@5 of the worst case would be too high."""
     planned(monkeypatch, {"fgsm": {0: 0.12}, "pgd": {0: 0.55}})
-    row = greys().worst()
+    row = some(greys().worst())
     # Image 0 at 0.12 has the captions of 1 before its own, and is then left alone by the second.
     assert asked[-1] == ("pgd", [1, 2, 3, 4, 5])
     assert row.depths == (1,)
     result = greys()
-    found = result.figures(result.worst())
+    found = result.figures(some(result.worst()))
     assert found["tr@1"]["value"] < 100
     assert all(np.isnan(found[name]["value"]) for name in ("tr@5", "ir@10", "tr_asr@5"))
     # Measured in full, both on all images, every k was attacked for.
     full = greys(attacks=("fgsm", "pgd"), suite=None)
-    assert full.worst().depths == (1, 5, 10)
-    assert full.figures(full.worst())["tr@5"]["value"] < 100
+    assert some(full.worst()).depths == (1, 5, 10)
+    assert full.figures(some(full.worst()))["tr@5"]["value"] < 100
     # At 0.55 the five others are all before 0 in both directions: rank 6 at least, so a suite that
     # passes it by leaves nothing out up to 5. Of six images every one is among the first 10.
-    assert greys(attacks=("fgsm", "pgd")).worst().depths == (1, 5)
+    assert some(greys(attacks=("fgsm", "pgd")).worst()).depths == (1, 5)
 
 
 def test_a_member_measured_in_full_is_not_run_again(monkeypatch, asked):
@@ -246,7 +250,9 @@ def test_captions_of_the_row_that_did_most_damage_stand_for_the_worst_case():
     owner = made.clean.ranks.owners["ir"]
 
     def ranked(name, tr, ir):
-        return replace(rows[name], ranks=both_ways(np.int32(tr), np.int32(ir), owner))
+        return replace(
+            rows[name], ranks=both_ways(np.asarray(tr, np.int32), np.asarray(ir, np.int32), owner)
+        )
 
     clean = ranked("none", easy, hard)
     bert = ranked("bert_attack", [2, 1, 1], [1, 3, 1, 2, 1, 1])

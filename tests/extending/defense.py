@@ -14,8 +14,8 @@ from mat_jax.attacks.objectives import info_nce
 from mat_jax.types import Batch, Model, unit
 
 
-@dataclass(frozen=True)
-class Trades(defenses.Defense[Model]):
+@dataclass(frozen=True, kw_only=True)
+class Trades(defenses.ImageDefense[Model]):
     r"""The loss of the clean pairs, and how far an attacked image changes what is retrieved.
 
     $$\min_\theta E\Big[ \mathrm{NCE}(x, t)
@@ -27,16 +27,11 @@ class Trades(defenses.Defense[Model]):
 
     Args:
         beta: weight of the second term; the paper has 6 for CIFAR-10.
-        attack: the inner image attack.
+        eps, steps, step_size, norm: of the inner image attack.
     """
 
     beta: float = 6.0
-    attack: defenses.PGD = defenses.PGD(eps=2 / 255, steps=2)
-
-    @property
-    def pgd(self) -> defenses.PGD:
-        """The inner image attack."""
-        return self.attack
+    steps: int = 2
 
     def perturb(
         self, model: Model, reference: Model | None, batch: Batch, key: PRNGKeyArray

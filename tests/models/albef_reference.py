@@ -19,9 +19,9 @@ class Reference(torch.nn.Module):
         vision = {"layer_norm_eps": 1e-6, "initializer_range": 0.02} | vision
         self.vision_model = modeling_blip.BlipVisionModel(transformers.BlipVisionConfig(**vision))
         wide = self.vision_model.config.hidden_size
-        text = transformers.BlipTextConfig(encoder_hidden_size=wide, **text)
-        self.text = modeling_blip_text.BlipTextModel(text, add_pooling_layer=False)
-        narrow = text.hidden_size
+        of_text = transformers.BlipTextConfig(encoder_hidden_size=wide, **text)
+        self.text = modeling_blip_text.BlipTextModel(of_text, add_pooling_layer=False)
+        narrow = of_text.hidden_size
         self.vision_proj = torch.nn.Linear(wide, embed)
         self.text_proj = torch.nn.Linear(narrow, embed)
         self.itm_head = torch.nn.Linear(narrow, 2)

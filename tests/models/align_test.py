@@ -27,6 +27,7 @@ from mat_jax.types.arrays import Tokens
 from tests.models.conftest import randomise, randomise_convolutions
 from tests.models.mistakes import edited, inside
 from tests.models.parity import largest, loaded, pixels, relative, run, to_hf, torch_ids
+from tests.tools.narrow import host
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 toy = load_experiment(Path(__file__).parents[1] / "toy_experiment.py")
@@ -103,7 +104,7 @@ def test_b7(tmp_path):
     for row, length in enumerate((5, 20, 62)):
         words = np.random.default_rng(row).integers(1000, 30000, length)
         ids[row, : length + 2] = [101, *words, 102]
-    check_parity(reference, model, Tokens(ids, ids > 0), 289, hidden=1e-4)
+    check_parity(reference, model, Tokens(host(ids), host(ids > 0)), 289, hidden=1e-4)
 
 
 def residual_everywhere(model):
@@ -191,8 +192,8 @@ def test_neither_padding_nor_length_changes_the_feature(pair):
     cut = Tokens(tokens.ids[:, :short], tokens.mask[:, :short])
     other_padding = np.where(tokens.mask, tokens.ids, 7)
     same_length = Tokens(
-        np.concatenate([tokens.ids, other_padding, tokens.ids]),
-        np.concatenate([tokens.mask, tokens.mask, np.ones_like(tokens.mask)]),
+        host(np.concatenate([tokens.ids, other_padding, tokens.ids])),
+        host(np.concatenate([tokens.mask, tokens.mask, np.ones_like(tokens.mask)])),
     )
     expected, padded, seen = np.split(np.asarray(run(text_unit, model, None, same_length)), 3)
     np.testing.assert_allclose(padded, expected, atol=1e-6)

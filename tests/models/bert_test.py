@@ -13,6 +13,7 @@ from mat_jax import models
 from mat_jax.models.formats.detection import from_hf
 from mat_jax.types.arrays import Tokens
 from tests.models.parity import loaded, run, to_hf, torch_ids
+from tests.tools.narrow import host
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 
@@ -98,7 +99,8 @@ def test_bert_base(tmp_path):
     config = models.BertConfig()
     model = loaded(tmp_path, config)
     ids = np.random.default_rng(0).integers(1000, 30522, (3, 35), dtype=np.int32)
-    tokens = Tokens(ids, np.arange(35)[None] < np.array([35, 20, 3])[:, None])
+    mask = np.arange(35)[None] < np.array([35, 20, 3])[:, None]
+    tokens = Tokens(host(ids), host(mask))
     inputs = torch_ids(tokens)
     with torch.no_grad():
         hidden, logits = reference.bert(**inputs)[0].numpy(), reference(**inputs).logits.numpy()

@@ -23,6 +23,7 @@ from mat_jax.types.arrays import Tokens
 from tests.models.albef_reference import published
 from tests.models.mistakes import Twice, edited, inside
 from tests.models.parity import loaded, pixels, relative, run, to_hf, torch_ids
+from tests.tools.narrow import host, some
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 RETRIEVAL, CAPTIONING = "BlipForImageTextRetrieval", "BlipForConditionalGeneration"
@@ -63,7 +64,7 @@ def normalised(images):
 
 def starting(tokens, start):
     """Ids for torch, the first of them replaced."""
-    ids = torch_ids(Tokens(np.array(tokens.ids), tokens.mask))
+    ids = torch_ids(Tokens(host(np.array(tokens.ids)), tokens.mask))
     ids["input_ids"][:, 0] = start
     return ids
 
@@ -82,7 +83,7 @@ def expected(reference, images, tokens, start):
         "match": fused.itm_score,
         "gradient": leaf.grad,
     }
-    return {name: tensor.detach().numpy() for name, tensor in found.items()}
+    return {name: some(tensor).detach().numpy() for name, tensor in found.items()}
 
 
 def features(model, images, tokens):
@@ -256,9 +257,9 @@ def exported(config, tokenizer, folder):
 def test_transformers_loads_our_retrieval(tmp_path, bert_tokenizer):
     model, tokens = exported(SMALL, bert_tokenizer, tmp_path / "export")
     theirs = transformers.BlipForImageTextRetrieval.from_pretrained(tmp_path / "export").eval()
-    images = np.float32(np.uint8(pixels(16) * 255)) / 255
+    images = (pixels(16) * 255).astype(np.uint8).astype(np.float32) / 255
     prepare = transformers.BlipImageProcessorPil.from_pretrained(tmp_path / "export")
-    prepared = prepare(list(np.uint8(images * 255)), return_tensors="pt").pixel_values
+    prepared = prepare(list((images * 255).astype(np.uint8)), return_tensors="pt").pixel_values
     np.testing.assert_allclose(prepared, normalised(images), atol=1e-6)
     found = expected(theirs, images, tokens, model.config.enc)
     ours = run(features, model, images, tokens)
@@ -354,7 +355,8 @@ def test_full_size(tmp_path, name):
     rng = np.random.default_rng(0)
     images = pixels(384, batch=2)
     mask = np.arange(35)[None] < np.array([[7], [35]])
-    tokens = Tokens(np.where(mask, rng.integers(1000, 30000, mask.shape), 0).astype(np.int32), mask)
+    ids = np.where(mask, rng.integers(1000, 30000, mask.shape), 0).astype(np.int32)
+    tokens = Tokens(host(ids), host(mask))
     if name == CAPTIONING:
         ours, theirs = run(logits, model, images, tokens), their_logits(reference, images, tokens)
         assert largest(ours, theirs, mask) < 1e-4

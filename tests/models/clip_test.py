@@ -1,6 +1,7 @@
 """CLIP against transformers' CLIP: the same weights give the same features and gradients."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from mat_jax.models.formats.preprocessing import OPENAI
 from mat_jax.types.arrays import Tokens
 from tests.models.mistakes import Nothing, edited
 from tests.models.parity import largest, loaded, pixels, relative, run, to_hf, torch_ids
+from tests.tools.narrow import host
 
 TEXTS = ["a red ball lies on the sofa", "dogs", "two green boxes play in the blue field"]
 
@@ -129,7 +131,7 @@ def test_vit_b_16(tmp_path, clip_tokenizer):
     ids = np.full((3, 77), 49407, np.int32)
     for row, length in enumerate((5, 20, 75)):
         ids[row, : length + 1] = [49406, *np.random.default_rng(row).integers(0, 49406, length)]
-    tokens = Tokens(ids, np.cumsum(ids == 49407, axis=1) <= 1)
+    tokens = Tokens(host(ids), host(np.cumsum(ids == 49407, axis=1) <= 1))
     check_parity(reference, model, tokens, 224, hidden=1e-4)
 
 
@@ -213,7 +215,8 @@ def test_embed_is_the_pooled_token_projected(pair):
 def flops(model, part):
     graph, state = nnx.split(model)
     compiled = jax.jit(lambda state, x: part(nnx.merge(graph, state), x))
-    return compiled.lower(state, pixels(32)).compile().cost_analysis()["flops"]
+    costs: Any = compiled.lower(state, pixels(32)).compile().cost_analysis()
+    return costs["flops"]
 
 
 def test_unused_tokens_cost_nothing(pair):
@@ -231,7 +234,7 @@ def test_neither_padding_nor_length_changes_the_feature(pair):
     tokens = tokenizer(TEXTS)
     short = int(tokens.mask.sum(axis=1).max())
     cut = Tokens(tokens.ids[:, :short], tokens.mask[:, :short])
-    padded = Tokens(np.where(tokens.mask, tokens.ids, 0), tokens.mask)
+    padded = Tokens(host(np.where(tokens.mask, tokens.ids, 0)), tokens.mask)
     # A slot of a batch that holds no caption: nothing is real, and nothing may become nan.
     nothing = Tokens(np.full_like(tokens.ids, tokenizer.text_format.pad), tokens.mask & False)
 
@@ -250,7 +253,7 @@ def test_images_of_the_wrong_size_are_refused(pair):
 
 
 def test_texts_too_long_are_refused(pair):
-    tokens = Tokens(np.zeros((1, 21), np.int32), np.ones((1, 21), bool))
+    tokens = Tokens(host(np.zeros((1, 21), np.int32)), host(np.ones((1, 21), bool)))
     with pytest.raises(ValueError, match=r"got texts of 21 ids, but this model has 20 positions"):
         pair[1].encode_text(tokens)
 

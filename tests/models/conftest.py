@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
 import transformers
 
 from mat_jax import models
+from tests.tools.narrow import some
 
 torch.set_num_threads(1)  # torch and XLA would fight for the cores
 
@@ -19,8 +20,11 @@ CAPTIONS = [
     "three green boxes and a t-shirt",
 ]
 
+# A network of torch or of transformers, handed back as what it is.
+Network = TypeVar("Network", bound=torch.nn.Module)
 
-def randomise(model: torch.nn.Module) -> torch.nn.Module:
+
+def randomise(model: Network) -> Network:
     """Weights such that every layer, bias and scale shows in the output.
 
     Fresh models have biases of 0 and activations so small that a wrong nonlinearity, a wrong eps
@@ -41,7 +45,7 @@ def randomise(model: torch.nn.Module) -> torch.nn.Module:
     return model.eval()
 
 
-def sharpen(model: torch.nn.Module) -> torch.nn.Module:
+def sharpen(model: Network) -> Network:
     """Attention that prefers some tokens to others, or it would hardly matter how it is done."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -90,7 +94,7 @@ def clip_config(
     )
 
 
-def randomise_convolutions(model: torch.nn.Module, gain: float = 1.0) -> torch.nn.Module:
+def randomise_convolutions(model: Network, gain: float = 1.0) -> Network:
     """The same for a convolutional tower: statistics that no batch norm may do without.
 
     `gain` is how much a block adds to what came in. With 1 a tower of 55 blocks grows to 1e6 and
@@ -109,8 +113,9 @@ def randomise_convolutions(model: torch.nn.Module, gain: float = 1.0) -> torch.n
                 last = name.endswith("project_bn")
                 part.weight.copy_((gain if last else 1.0) * (1 + 0.1 * noise(part.weight)))
                 part.bias.copy_(0.2 * noise(part.bias))
-                part.running_mean.copy_(0.2 * noise(part.running_mean))
-                part.running_var.copy_(0.5 * torch.exp(0.5 * noise(part.running_var)))
+                mean, var = some(part.running_mean), some(part.running_var)
+                mean.copy_(0.2 * noise(mean))
+                var.copy_(0.5 * torch.exp(0.5 * noise(var)))
     return model.eval()
 
 

@@ -68,7 +68,7 @@ def test_transformers_loads_our_clip(tmp_path, clip_tokenizer):
         np.testing.assert_array_equal(padded.input_ids, tokenizer(CAPTIONS).ids)
     images = np.random.default_rng(0).random((2, 16, 16, 3), dtype=np.float32)
     prepare = transformers.CLIPImageProcessorPil.from_pretrained(tmp_path / "export")
-    pixels = prepare(list(np.uint8(images * 255)), return_tensors="pt").pixel_values
+    pixels = prepare(list((images * 255).astype(np.uint8)), return_tensors="pt").pixel_values
     with torch.no_grad():
         output = theirs(pixel_values=pixels, **padded)
     rounded = np.float32(np.uint8(images * 255)) / 255

@@ -12,6 +12,7 @@ from mat_jax.models import generation
 from mat_jax.models.formats.preprocessing import OPENAI
 from mat_jax.types.arrays import Tokens
 from tests.models.parity import run
+from tests.tools.narrow import host
 
 IMAGES = 32
 PROMPT = "a red"
@@ -107,7 +108,7 @@ def test_step_by_step_is_all_at_once(pair, images):
     ids = np.asarray(generation.greedy(model, images))
     ends = ids == model.config.eos
     mask = np.cumsum(ends, axis=1) - ends == 0
-    logits = np.array(run(all_logits, model, images, Tokens(ids, mask)))
+    logits = np.array(run(all_logits, model, images, Tokens(host(ids), host(mask))))
     logits[:, :4, model.config.eos] = -np.inf  # too early to end
     again = np.where(mask[:, 1:], logits.argmax(axis=-1)[:, :-1], 0)
     np.testing.assert_array_equal(again, ids[:, 1:])

@@ -8,6 +8,7 @@ on the skeletons alone in `skeleton_test.py`.
 
 import functools
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ from mat_jax.attacks.optimizers.auto_pgd import apgd
 from mat_jax.attacks.optimizers.projected_gradient import pgd
 from mat_jax.attacks.optimizers.square_search import square
 from tests.attacks.toy import Toy, assert_within, toy_batch
+from tests.tools.narrow import host, some
 
 EPS, KEY = 8 / 255, jax.random.key(0)
 few = settings(max_examples=10, deadline=None)
@@ -42,17 +44,19 @@ PICTURES = {
 def batch_of(seed=0, *, kind="noise", closed=False):
     """Eight images of two captions; of the first no word may change, or of none if `closed`."""
     batch = toy_batch(images=8, captions=2, seed=seed)
-    batch = batch._replace(images=PICTURES[kind](batch.images))
+    batch = batch._replace(images=host(PICTURES[kind](batch.images)))
     if closed:
-        none = np.zeros_like(batch.words.substitute_lengths)
-        batch = batch._replace(words=batch.words._replace(substitute_lengths=none))
+        words = some(batch.words)
+        none = host(np.zeros_like(words.substitute_lengths))
+        batch = batch._replace(words=words._replace(substitute_lengths=none))
     return batch
 
 
 @functools.cache
-def call(name, **threat):
+def call(name, **asked: Any):
     """The compiled attack, and its threat model. SGA has one view besides the image, not four."""
-    threat = attacks.ThreatModel(**{"eps": EPS, "steps": 3, "words": 2, **threat})
+    settings: dict[str, Any] = {"eps": EPS, "steps": 3, "words": 2, **asked}
+    threat = attacks.ThreatModel(**settings)
     attack = attacks.ATTACKS[name].function
     if name == "sga":
         attack = functools.partial(attack, scales=(0.5,))
@@ -91,7 +95,7 @@ def test_a_permuted_batch_gives_the_permuted_result(name):
     batch, order = batch_of(), np.random.RandomState(0).permutation(8)
     whole, mixed = run(name, batch), run(name, jax.tree.map(lambda x: x[order], batch))
     np.testing.assert_allclose(mixed.images, whole.images[order], atol=1e-6)
-    np.testing.assert_array_equal(mixed.choice, whole.choice[order])
+    np.testing.assert_array_equal(mixed.choice, some(whole.choice)[order])
     np.testing.assert_array_equal(mixed.tokens.ids, whole.tokens.ids[order])
 
 
@@ -281,12 +285,13 @@ def test_more_candidates_never_do_worse(seed):
     (SGA's), or over more words, has no such bound: with more candidates it may stop elsewhere.
     """
     batch = batch_of(seed % 1000)
-    sizes = -np.sort(-batch.words.substitute_lengths, axis=-1)  # as a table has them: no gaps
+    words = some(batch.words)
+    sizes = -np.sort(-np.asarray(words.substitute_lengths), axis=-1)  # as a table has them: no gaps
     values = [np.asarray(of_captions(batch.tokens, batch.tokens))]
     for count in (1, 2, 3):
-        part = np.where(np.arange(3) < count, sizes, 0)
-        some = batch._replace(words=batch.words._replace(substitute_lengths=part))
-        adv = run("bert_attack", some, words=1)
+        part = host(np.where(np.arange(3) < count, sizes, 0))
+        fewer = batch._replace(words=words._replace(substitute_lengths=part))
+        adv = run("bert_attack", fewer, words=1)
         np.testing.assert_array_equal(adv.stats["changed"], np.minimum(adv.stats["attackable"], 1))
         values.append(np.asarray(of_captions(batch.tokens, adv.tokens)))
     assert all((more >= less - 1e-9).all() for less, more in itertools.pairwise(values))

@@ -17,6 +17,7 @@ from mat_jax import evaluate, models
 from mat_jax.augment.__main__ import main as augment
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.train import loop
+from tests.tools.narrow import some
 
 TOY = Path(__file__).parent / "toy_study.py"
 NONE = Run(study="main", name="toy-none", title="none", config=TOY, trained=False, minutes=1.0)
@@ -28,7 +29,8 @@ class Counted:
     """How often training and measuring were begun."""
 
     def __init__(self, monkeypatch):
-        self.steps, self.measured, self.killed_at = [], [], None
+        self.steps, self.measured = [], []
+        self.killed_at: int | None = None
         train, measure = loop.train, evaluate.evaluate
 
         def counting_train(experiment, *args, **kwargs):
@@ -91,7 +93,7 @@ def test_a_study_is_carried_out_once_and_goes_on_where_it_stopped(
             )
     assert set(one["attacks"]) == {"none", "pgd", "worst_case"}
     for attack in one["attacks"]:
-        each, mean = saved.Saved(one).each(attack), saved.Saved(one).value(attack)
+        each, mean = some(saved.Saved(one).each(attack)), saved.Saved(one).value(attack)
         assert each.shape == (6,) and each.mean() == pytest.approx(mean, abs=1e-3)
     assert one["settings"]["seed"] == 1 and one["minutes"]["training"] > 0
     assert one["command"].endswith("toy_study.py --set seed=1")

@@ -10,6 +10,7 @@ from experiments.study.carry import carry_out
 from experiments.study.claims import Side
 from experiments.study.plan import Run
 from mat_jax import Evaluation, data, models
+from tests.tools.narrow import some
 
 ASKED = Evaluation(
     data=data.Phrases(data.load_scenes("val", limit=3)),
@@ -30,7 +31,7 @@ def test_what_is_kept_counts_by_picture():
     one = saved.Saved({**kept, "study": "grounding", "name": "x", "seed": 0})
     share = pytest.approx(100 * right.mean(), abs=1e-3)
     assert one.value("pgd") == one.value("pgd", "accuracy") == share
-    each = one.each("pgd")
+    each = some(one.each("pgd"))
     np.testing.assert_allclose(each, 100 * right.reshape(3, 4).mean(1))
     assert each.mean() == pytest.approx(one.value("pgd"), abs=1e-3)
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from experiments.study import studies
 from experiments.study.setting import ATTACKS
@@ -52,7 +53,7 @@ def keep(folder, key, values, *, seed=0, trained=True, images=100, **more):
     file.write_text(json.dumps(content))
 
 
-def asked(key, seed):
+def asked(key, seed) -> dict[str, Any]:
     """Settings, data and ingredients of a run of the studies."""
     runs = (run for of in studies.every().values() for run in of if run.key == key)
     run = next(runs, None)

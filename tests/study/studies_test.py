@@ -15,6 +15,7 @@ from mat_jax.data.scenes import Scenes
 from mat_jax.defenses.cost import passes
 from mat_jax.train import experiment as experiments
 from mat_jax.train.optimizers import average_of
+from tests.tools.narrow import some
 
 # Of the settings of our own, and of what they are measured by; the others' are 200.
 STEPS = {
@@ -197,7 +198,7 @@ def test_what_is_ours_is_chosen_where_it_is_not_reported(built):
         assert bool(run.ingredients) == (name in ours.SOUPS)
         for part in run.ingredients:
             own = built[part.key]
-            assert own.steps == STEPS.get(part.training, 200)
+            assert own.steps == STEPS.get(some(part.training), 200)
             assert (own.batch_size, own.data.name) == (64, base.data.name)
             assert part.trained and not part.ingredients
 
@@ -266,7 +267,7 @@ def test_partners_are_made_by_a_command_that_names_its_folder():
     assert line.startswith(
         "--data scenes --limit 800 --originals 1 --count 4 --how t_i2i --shift 1"
     )
-    assert f"folder={run.folder}" in run.settings and run.folder.name == run.name
+    assert f"folder={run.folder}" in run.settings and some(run.folder).name == run.name
     assert {"texts=1", "images=4"} < set(run.settings)
     make, train = run.command.split(" && ")
     assert make == f"python -m mat_jax.augment {line} --out {run.folder}"

@@ -59,7 +59,7 @@ def test_a_wrong_setting_is_one_sentence(setting, sentence):
 def test_settings_move_what_hangs_on_them():
     settings = bind(load(FILE), ["eps=2/255", "steps=9", "defense=mat"])
     found = load(FILE)(**settings)
-    assert found.defense.eps == 2 / 255
+    assert isinstance(found.defense, defenses.MAT) and found.defense.eps == 2 / 255
     assert found.steps == 9
 
 

@@ -5,6 +5,7 @@ import shutil
 from collections import namedtuple
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -208,7 +209,7 @@ def test_the_room_of_a_checkpoint_is_that_of_its_state(
         lora=lora,
         keep=2,
     )
-    model = {"q": {"kernel": jnp.zeros((1000, 1000))}}  # 4 MB
+    model: Any = {"q": {"kernel": jnp.zeros((1000, 1000))}}  # 4 MB
     need = 4 * (copies * 3 + 1)  # one is written while two are kept; and the export
     with pytest.raises(OSError, match=f"needs about {need:.0f} MB"):
         run._check_room(tmp_path, asked, model)

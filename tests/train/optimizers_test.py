@@ -1,5 +1,7 @@
 """Muon where it belongs, AdamW elsewhere; and the mean of the weights."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,11 @@ import optax
 import pytest
 
 from mat_jax.train import optimizers
+
+
+def updates(optimizer: optax.GradientTransformation, slopes, memory, weights) -> tuple[Any, Any]:
+    """The step and the new memory: to Optax any trees, here dictionaries."""
+    return optimizer.update(slopes, memory, weights)
 
 
 def test_blocks_matrices_step_orthogonally_and_the_rest_as_adamw_does():
@@ -17,14 +24,14 @@ def test_blocks_matrices_step_orthogonally_and_the_rest_as_adamw_does():
         "text.tok": rng.normal(size=(6, 8)),
         "text_proj.kernel": rng.normal(size=(8, 4)),
     }
-    weights = {name: jnp.asarray(value, jnp.float32) for name, value in weights.items()}
+    weights: Any = {name: jnp.asarray(value, jnp.float32) for name, value in weights.items()}
     slopes = {name: value * 0.01 for name, value in weights.items()}
     ours = optimizers.muon_adamw(1e-2, weight_decay=0.0, clip=1e9)
     adam = optax.adamw(1e-2, b2=0.98, weight_decay=0.0)
     # Optax's own arithmetic needs JAX's usual promotion of types, as in the training step.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        step, _ = ours.update(slopes, ours.init(weights), weights)
-        plain, _ = adam.update(slopes, adam.init(weights), weights)
+        step = updates(ours, slopes, ours.init(weights), weights)[0]
+        plain = updates(adam, slopes, adam.init(weights), weights)[0]
     matrix = "vision.blocks.0.mlp.fc1.kernel"
     singular = np.linalg.svd(np.asarray(step[matrix]), compute_uv=False)
     # Newton-Schulz brings all singular values near each other, whatever the gradient's are.
@@ -37,16 +44,17 @@ def test_blocks_matrices_step_orthogonally_and_the_rest_as_adamw_does():
 def test_the_average_is_that_of_the_weights_after_each_update():
     """By its formula, from the weights themselves; updates are those of the optimizer inside."""
     rng = np.random.default_rng(0)
-    weights = {"x": jnp.asarray(rng.normal(size=5), jnp.float32)}
+    weights: Any = {"x": jnp.asarray(rng.normal(size=5), jnp.float32)}
     plain, ours = optax.adam(0.1), optimizers.averaged(optax.adam(0.1), decay=0.9)
     memory, beside, walked = ours.init(weights), plain.init(weights), []
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         for n in range(1, 5):
             slope = {"x": jnp.asarray(rng.normal(size=5), jnp.float32)}
-            step, memory = ours.update(slope, memory, weights)
-            expected, beside = plain.update(slope, beside, weights)
+            step, memory = updates(ours, slope, memory, weights)
+            expected, beside = updates(plain, slope, beside, weights)
             np.testing.assert_array_equal(step["x"], expected["x"])
-            weights = optax.apply_updates(weights, step)
+            added: Any = optax.apply_updates(weights, step)
+            weights = added
             walked.append(np.asarray(weights["x"], np.float64))
             shares = 0.1 / (1 - 0.9**n) * 0.9 ** np.arange(n - 1, -1, -1)
             assert shares.sum() == pytest.approx(1)

@@ -9,11 +9,13 @@ import threading
 import pytest
 
 from mat_jax.utils.files import alone, there, writable, write_text, writing
+from tests.tools.narrow import some
 
 HOLD = """
 import sys
 from pathlib import Path
 from mat_jax.utils.files import alone
+from tests.tools.narrow import some
 with alone(Path(sys.argv[1])):
     print("inside", flush=True)
     sys.stdin.readline()
@@ -79,7 +81,7 @@ def another(tmp_path):
     command = [sys.executable, "-c", HOLD, str(place)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-        assert process.stdout.readline() == "inside\n"
+        assert some(process.stdout).readline() == "inside\n"
         yield place, process
         process.kill()
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.substitutes.truth import Keep
 from mat_jax.types.arrays import Tokens, unit
-from mat_jax.types.protocols import Model, Tokenizer
+from mat_jax.types.protocols import Model, ReadsText, Tokenizer
 
 BATCH = 256
 
@@ -24,16 +24,15 @@ class SentenceEncoder:
     2019); of an image-text model it is the embedding it compares with images.
     """
 
-    def __init__(self, model: Model, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: Model | ReadsText, tokenizer: Tokenizer) -> None:
         graph, self.state = nnx.split(model)
         self.tokenizer = tokenizer
         self.known: dict[str, np.ndarray] = {}
-        shared = isinstance(model, Model)
 
         @jax.jit
         def embed(state: Any, tokens: Tokens) -> Array:
-            model: Any = nnx.merge(graph, state)
-            if shared:
+            model: Model | ReadsText = nnx.merge(graph, state)
+            if isinstance(model, Model):
                 return unit(model.encode_text(tokens).embed.astype(jnp.float32))
             start = jnp.zeros(tokens.ids.shape[0], jnp.int32)
             hidden, _ = model.text(tokens.ids, tokens.mask, start)

@@ -87,9 +87,9 @@ def test_distances_are_those_of_a_float64_reading(norm):
     for targets in objectives.runners_up(logits(images), positive, 2):
         adv, distance = attack(images, targets)
         rows = zip(images, labels, targets, strict=True)
-        expected = [
-            read(np.asarray(x, np.float64).ravel(), int(y), int(t), norm) for x, y, t in rows
-        ]
+        expected = np.array(
+            [read(np.asarray(x, np.float64).ravel(), int(y), int(t), norm) for x, y, t in rows]
+        )
         np.testing.assert_allclose(distance, expected, rtol=2e-3)
         hit = np.isfinite(expected)
         found += hit.sum()

@@ -20,6 +20,7 @@ from mat_jax.attacks.embeddings import embed_images, embed_texts
 from mat_jax.attacks.optimizers.early_stopping import lost_in, pgd_until_lost
 from mat_jax.attacks.optimizers.projected_gradient import example_keys, pgd
 from tests.attacks.toy import Toy, toy_batch
+from tests.tools.narrow import host, some
 
 THREAT = ThreatModel(eps=0.2, steps=4, restarts=2)
 KEY = jax.random.key(3)
@@ -43,11 +44,11 @@ def gallery() -> Gallery:
     ids = np.concatenate([batch.ids, 1000 + np.arange(STRANGERS)]).astype(np.int32)
     owners = np.concatenate([np.repeat(batch.ids, batch.present.sum(1)), ids[len(batch.ids) :]])
     return Gallery(
-        np.concatenate([images, others[0]]),
-        np.concatenate([texts, others[1]]),
-        ids,
-        owners.astype(np.int32),
-        np.int32(1),
+        host(np.concatenate([images, others[0]])),
+        host(np.concatenate([texts, others[1]])),
+        host(ids),
+        host(owners.astype(np.int32)),
+        host(np.int32(1)),
     )
 
 
@@ -61,7 +62,7 @@ def call(name, with_gallery):
         more = {"gallery": store} if with_gallery else {}
         return ATTACKS[name](nnx.merge(graph, state), batch, KEY, threat=THREAT, **more)
 
-    return lambda batch, beyond: run(batch, gallery()._replace(beyond=np.int32(beyond)))
+    return lambda batch, beyond: run(batch, gallery()._replace(beyond=host(np.int32(beyond))))
 
 
 @pytest.mark.parametrize("name", list(ATTACKS))
@@ -143,7 +144,7 @@ def test_lost_is_what_ranks_say(beyond):
     batch, draw = toy_batch(), np.random.RandomState(1)
     captions = draw.randn(*batch.present.shape, 12).astype(np.float32)
     captions /= np.linalg.norm(captions, axis=-1, keepdims=True)
-    store = gallery()._replace(beyond=np.int32(beyond))
+    store = gallery()._replace(beyond=host(np.int32(beyond)))
     lost = lost_in(
         jax.tree.map(jnp.asarray, store), *map(jnp.asarray, (captions, batch.present, batch.ids))
     )
@@ -152,7 +153,7 @@ def test_lost_is_what_ranks_say(beyond):
     for _ in range(20):
         embeds = draw.randn(3, 12).astype(np.float32)
         embeds /= np.linalg.norm(embeds, axis=-1, keepdims=True)
-        found = lost(jnp.asarray(embeds), jnp.asarray(rows))
+        found = some(lost)(jnp.asarray(embeds), jnp.asarray(rows))
         for lane, row in enumerate(rows):
             own = captions[row][batch.present[row]] @ embeds[lane]
             texts = store.texts[store.text_ids != batch.ids[row]] @ embeds[lane]

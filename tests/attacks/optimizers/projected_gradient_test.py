@@ -1,6 +1,7 @@
 import functools
 import itertools
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from mat_jax.attacks.objectives import cross_entropy, is_class
 from mat_jax.attacks.optimizers.projected_gradient import example_keys, fgsm, fold, one_each, pgd
 from mat_jax.attacks.optimizers.projections import inside
 from tests.attacks.visited import visited
+from tests.tools.narrow import some
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports scipy by old names
@@ -42,10 +44,10 @@ def curved(seed=3):
     return lambda x: jnp.sum(jnp.sin(9 * x.reshape(x.shape[0], -1) @ weights), axis=1)
 
 
-def attack(loss, images, *, seed=0, **kwargs):
-    defaults = {"eps": EPS, "step_size": EPS / 4, "steps": 8}
+def attack(loss, images, *, seed=0, **settings: Any):
+    given: dict[str, Any] = {"eps": EPS, "step_size": EPS / 4, "steps": 8, **settings}
     keys = example_keys(jax.random.key(seed), jnp.arange(images.shape[0]))
-    return jax.jit(lambda x, k: pgd(loss, x, k, **{**defaults, **kwargs}))(images, keys)
+    return jax.jit(lambda x, k: pgd(loss, x, k, **given))(images, keys)
 
 
 @pytest.mark.parametrize("best", [True, False])
@@ -212,10 +214,10 @@ def test_every_step_is_that_of_a_plain_torch_loop(norm, steps):
         torch.tanh(x.flatten(1) @ torch.tensor(weights)).sum().backward()
         with torch.no_grad():
             if norm == "linf":
-                delta = (x + step_size * x.grad.sign() - clean).clamp(-eps, eps)
+                delta = (x + step_size * some(x.grad).sign() - clean).clamp(-eps, eps)
             else:
-                length = x.grad.flatten(1).norm(dim=1)[:, None, None, None]
-                delta = x + step_size * x.grad / length - clean
+                length = some(x.grad).flatten(1).norm(dim=1)[:, None, None, None]
+                delta = x + step_size * some(x.grad) / length - clean
                 length = delta.flatten(1).norm(dim=1)[:, None, None, None]
                 delta = delta * (eps / length).clamp(max=1)
         x = (clean + delta).clamp(0, 1).detach()
@@ -261,6 +263,8 @@ def test_fgsm_reaches_the_optimum_of_a_linear_model_in_one_step():
 
 class Given:
     """Mixed into an attack of foolbox: the start is ours."""
+
+    start: torch.Tensor
 
     def get_random_start(self, x0, epsilon):
         return eagerpy.astensor(self.start)

@@ -71,7 +71,8 @@ def ran() -> Run:
     attack = jax.jit(functools.partial(square, loss, eps=EPS, steps=STEPS, rescale=True))
     adv = np.asarray(attack(jnp.asarray(pixels()), jax.random.key(0)))
     jax.effects_barrier()
-    return Run(*(np.stack(each) for each in zip(*asked, strict=True)), adv)
+    seen, values = (np.stack(each) for each in zip(*asked, strict=True))
+    return Run(seen, values, adv)
 
 
 def test_the_best_image_seen_is_kept(ran):

@@ -64,7 +64,7 @@ def test_the_place_of_a_word_is_where_compose_puts_it():
     marked = words.parts.at[jnp.arange(3), jnp.array([0, 2, 3])].set(99)
     form = Toy().text_format
     ids = framed(marked, words.lengths).ids
-    found = jax.jit(lambda *x: place_of(*x, form))(words, jnp.array([0, 2, 3]))
+    found = jax.jit(lambda a, b: place_of(a, b, form))(words, jnp.array([0, 2, 3]))
     np.testing.assert_array_equal(found, ids == 99)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mat_jax.attacks.words.substitution import away, kl, plan, substitute
 from mat_jax.types.arrays import Tokens, Words, unit
 from mat_jax.types.text_format import TextFormat, compose
+from tests.tools.narrow import host
 
 FORMAT = TextFormat(start=1, end=2, pad=0, length=12, mask=(3, 4, 5))
 VOCABULARY, EMBED = 40, 8
@@ -43,7 +44,7 @@ def captions(seed=0, lead=(3, 2), words=5, candidates=3, parts=2):
         draw.randint(6, VOCABULARY, (*shape, parts)),
         there * draw.randint(1, parts + 1, shape),
     )
-    return Words(*(x.astype(np.int32) for x in arrays))
+    return Words(*(host(x.astype(np.int32)) for x in arrays))
 
 
 @functools.cache
@@ -121,7 +122,7 @@ def test_kl_is_the_divergence_in_double_precision():
     for scale, rtol in ((1e-3, 1e-3), (0.1, 2e-5), (1.0, 2e-5)):
         a = draw.randn(200, 512)
         b = a + scale * draw.randn(200, 512)
-        a, b = (np.float32(x / np.linalg.norm(x, axis=1, keepdims=True)) for x in (a, b))
+        a, b = ((x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for x in (a, b))
         expected = [double_kl(x, y) for x, y in zip(a, b, strict=True)]
         ours = kl(jnp.asarray(a), jnp.asarray(b))
         np.testing.assert_allclose(ours, expected, rtol=rtol)
@@ -142,10 +143,13 @@ def test_equals_the_walk_written_with_lists(budget, mask, guided):
     reference = images((3, 2)) if guided else None
     _, _, found = attack(words, away if guided else kl, reference, budget=budget, mask=mask)
     for b, m in itertools.product(range(3), range(2)):
-        row = [np.asarray(x)[b, m] for x in words]
+        parts, lengths, others, sizes = (np.asarray(x)[b, m] for x in words)
         image = None if reference is None else np.asarray(reference)[b, m]
         choice, ids = slow_walk(
-            *row,
+            parts,
+            lengths,
+            others,
+            sizes,
             double_kl if image is None else lambda clean, e, image=image: -float(e @ image),
             budget,
             mask,
@@ -165,7 +169,7 @@ def test_one_word_search_is_exhaustive_where_one_word_may_change():
     substitutes[0, 0, 2, :, 0] = np.arange(20, 20 + count)
     sizes = np.zeros((1, 1, 3, count), np.int32)
     sizes[0, 0, 2] = 1
-    words = Words(parts, lengths, substitutes, sizes)
+    words = Words(host(parts), host(lengths), host(substitutes), host(sizes))
     for seed in range(5):
         image = images((1, 1), seed)
         _, _, found = attack(words, away, image)

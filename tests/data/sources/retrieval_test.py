@@ -196,9 +196,10 @@ def test_published_files(shared: Path, tmp_path: Path, excerpt: str, captions: A
 def test_flickr8k(shared: Path) -> None:
     root = shared / "data/flickr8k"
     sizes = {"train": 6000, "val": 500, "test": 1000}  # the split of Hodosh et al. (2013)
+    sources = {split: retrieval_json(root / f"flickr8k_{split}.json", root) for split in sizes}
     for split, size in sizes.items():
-        source = retrieval_json(root / f"flickr8k_{split}.json", root)
+        source = sources[split]
         assert len(source) == size
         assert all(len(source.captions(i)) == 5 for i in range(size))
-    assert source[0].image.shape == (128, 128, 3)
-    assert source.captions(0)[1] == "The dogs play on the snow ."
+    assert sources["test"][0].image.shape == (128, 128, 3)
+    assert sources["test"].captions(0)[1] == "The dogs play on the snow ."

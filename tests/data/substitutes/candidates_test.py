@@ -11,6 +11,7 @@ from mat_jax.data.scenes import lexicon
 from mat_jax.data.substitutes.candidates import Substitutes, WordTable, build_words
 from mat_jax.data.substitutes.proposals import stop_words_of
 from mat_jax.data.substitutes.stop_words import STOP_WORDS
+from mat_jax.types.arrays import Tokens
 from mat_jax.types.text_format import TextFormat
 
 VOCABULARY = (
@@ -25,6 +26,9 @@ class TinyTokenizer:
     def __init__(self, length=12):
         self.text_format = TextFormat(1, 2, 0, length, (3,))
         self.vocab_size = len(VOCABULARY)
+
+    def __call__(self, captions, /, *, clean=None) -> Tokens:
+        raise NotImplementedError("a table is built of words")
 
     def parts(self, word):
         if word in IDS:

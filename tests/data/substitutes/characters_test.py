@@ -5,6 +5,7 @@ import pytest
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.substitutes.characters import CHARACTERS, build_characters
+from mat_jax.types.arrays import Tokens
 from mat_jax.types.text_format import TextFormat
 
 
@@ -12,6 +13,9 @@ class Letters:
     """A tokenizer for which every character is a token."""
 
     text_format = TextFormat(1, 2, 0, 40)
+
+    def __call__(self, captions, /, *, clean=None) -> Tokens:
+        raise NotImplementedError("a table is built of words")
 
     def parts(self, word):
         return [10 + ord(letter) for letter in word]

@@ -23,7 +23,7 @@ def test_photographs_know_nothing() -> None:
 def test_the_right_picture_is_asked() -> None:
     """Row 2 is the first caption of the second image; words are those of the cleaned caption."""
     asked = []
-    texts = [("One red dog.", "a dog"), ("A blue-green cat!",)]
+    texts: list[tuple[str, ...]] = [("One red dog.", "a dog"), ("A blue-green cat!",)]
     keep = truthful(corpus_of(texts, oracle=lambda i: lambda text: not asked.append((i, text))))
     assert keep is not None
     assert keep([(2, 2, "red"), (0, 0, "two")]) == [True, True]

@@ -133,18 +133,20 @@ def batch_of(defense, seed=0):
     if not isinstance(defense, defenses.LEAF | defenses.FARELEAF):
         return found
     rng = np.random.default_rng(seed)
-    shape = *found.words.lengths.shape, 2 * len(CHARACTERS)
+    table = found.words
+    assert table is not None
+    shape = *table.lengths.shape, 2 * len(CHARACTERS)
     edits = jnp.asarray(rng.integers(3, 30, (*shape, 1)).astype(np.int32))
     lengths = jnp.ones(shape, jnp.int32)
-    words = found.words._replace(substitutes=edits, substitute_lengths=lengths)
+    words = table._replace(substitutes=edits, substitute_lengths=lengths)
     return found._replace(words=words)
 
 
 def test_every_defence_is_here():
-    """`MaskedWords` is none, and has a file of its own; `Defense` is what the others start from."""
+    """`MaskedWords` has a file of its own. On `Defense` and `ImageDefense` others are built."""
     exported = {name for name, one in vars(defenses).items() if hasattr(one, "perturb")}
     here = {type(defense).__name__ for defense, _ in CLIMBS.values()}
-    assert here | {"Defense", "FineTune", "MaskedWords"} == exported
+    assert here | {"Defense", "FineTune", "ImageDefense", "MaskedWords"} == exported
     clean = batch()
     assert defenses.FineTune().perturb(MODEL, None, clean, KEY) is clean
 

@@ -10,15 +10,22 @@ import pytest
 from mat_jax import defenses
 from mat_jax.defenses import mat
 from mat_jax.defenses.inner import images
-from tests.defenses.linear import batch
+from tests.defenses.linear import batch, model
 
 KEY = jax.random.key(2)
+
+
+class Noted(list):
+    """What the moves saw, and what an objective was given."""
+
+    def count_of(self, move):
+        return sum(one[0] == move for one in self if isinstance(one[0], str))
 
 
 @pytest.fixture
 def moves(monkeypatch):
     """What each move saw: (which, marks on the images, marks on the captions, key of its start)."""
-    noted = []
+    noted = Noted()
     clean = batch()
 
     def marks(images, tokens):
@@ -37,20 +44,18 @@ def moves(monkeypatch):
         noted.append(("image", marks(given.images, seen)[0], marks(given.images, seen)[1], where))
         return given.images + 0.1 ** noted.count_of("image")
 
-    class Noted(list):
-        def count_of(self, move):
-            return sum(one[0] == move for one in self if isinstance(one[0], str))
-
-    noted = Noted()
     monkeypatch.setattr(mat, "attack_texts", texts)
-    monkeypatch.setattr(mat.PGD, "attack", images)
+    monkeypatch.setattr(defenses.PGD, "attack", images)
+
+    def still(image):
+        return jnp.zeros(len(image.embed))
 
     def run(**settings):
         noted.clear()
         strategy = defenses.Strategy(
-            objective=lambda model, given, tokens: noted.append(tokens), **settings
+            objective=lambda model, given, tokens: noted.append(tokens) or still, **settings
         )
-        found = defenses.MAT(strategy=strategy).perturb(None, None, clean, KEY)
+        found = defenses.MAT(strategy=strategy).perturb(model(0), None, clean, KEY)
         return list(noted), marks(found.images, found.tokens)
 
     return run
@@ -90,7 +95,7 @@ def test_a_share_of_the_captions_is_attacked_by_the_image_it_belongs_to(monkeypa
 
     def changed(share, given):
         found = replace(defense, strategy=replace(strategy, share=share)).perturb(
-            None, None, given, KEY
+            model(0), None, given, KEY
         )
         return np.any(np.asarray(found.tokens.ids != given.tokens.ids), axis=(1, 2))
 

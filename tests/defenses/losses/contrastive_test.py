@@ -27,7 +27,7 @@ def test_equals_torch(pairs):
         for rows in (logits, logits.T)
     ]
     expected = (losses[0] + losses[1]) / 2
-    np.testing.assert_allclose(info_nce(*pairs, SCALE), expected, rtol=1e-5)
+    np.testing.assert_allclose(info_nce(pairs[0], pairs[1], SCALE), expected, rtol=1e-5)
 
 
 def test_modalities_may_be_exchanged_and_pairs_permuted(pairs):

@@ -8,7 +8,7 @@ import pytest
 
 from mat_jax.evaluate.checks.preconditions import check_preconditions
 from mat_jax.evaluate.invariants import Broken
-from tests.evaluate.checks.toys import as_it_is, blind, sample_of
+from tests.evaluate.checks.toys import Behind, as_it_is, blind, sample_of
 
 
 def found(sample):
@@ -40,6 +40,7 @@ def test_a_random_model_stops_the_run():
 
 def test_features_that_are_no_numbers_stop_the_run():
     sample = sample_of(as_it_is)
+    assert isinstance(sample.model, Behind)
     sample.model.table[...] = sample.model.table[...] * jnp.nan
     with pytest.raises(Broken, match="features of captions are not finite"):
         found(sample)

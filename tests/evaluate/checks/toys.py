@@ -4,6 +4,8 @@ Each image has two captions whose embeddings are the image's own, so that retrie
 long as nothing is attacked.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,7 @@ from mat_jax.attacks import ThreatModel
 from mat_jax.evaluate.checks import Sample
 from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
 from mat_jax.types.text_format import TextFormat
+from tests.tools.narrow import host
 
 IMAGES, CAPTIONS, SIZE, EMBED, EPS = 8, 2, 16, 24, 4 / 255
 
@@ -95,7 +98,7 @@ class Behind(nnx.Module):
             embed = embed + self.noise * jax.random.normal(self.rngs(), embed.shape)
         return ImageFeatures(embed[:, None], embed)
 
-    def encode_text(self, tokens):
+    def encode_text(self, tokens, shift=None, /):
         embed = self.table[...][jnp.asarray(tokens.ids)[:, 1]]
         return TextFeatures(embed[:, None], embed, tokens.mask)
 
@@ -108,7 +111,7 @@ def pictures(seed=0):
     return noisy.astype(np.float32) / np.float32(255)
 
 
-def sample_of(first, *, tower=Perceptron, attack=None, scale=100.0, noise=0.0, **threat):
+def sample_of(first, *, tower=Perceptron, attack=None, scale=100.0, noise=0.0, **asked: Any):
     """A sample whose captions are right."""
     model, images = Behind(first, tower, scale=scale, noise=noise), pictures()
     embed = jax.jit(lambda model, x: model.encode_image(x).embed)(model, images)
@@ -116,13 +119,14 @@ def sample_of(first, *, tower=Perceptron, attack=None, scale=100.0, noise=0.0, *
     count = IMAGES * CAPTIONS
     ids = np.full((count, 4), 1, np.int32)
     ids[:, 1] = np.arange(count)
+    settings: dict[str, Any] = {"eps": EPS, "steps": 10, "step_size": EPS / 4, **asked}
     return Sample(
         model=model,
         ids=np.arange(IMAGES, dtype=np.int32),
         images=images,
-        tokens=Tokens(ids, np.arange(4)[None] < np.full((count, 1), 3)),
+        tokens=Tokens(host(ids), host(np.arange(4)[None] < np.full((count, 1), 3))),
         groups=np.arange(IMAGES),
         text_groups=np.arange(count) // CAPTIONS,
-        threat=ThreatModel(**{"eps": EPS, "steps": 10, "step_size": EPS / 4, **threat}),
+        threat=ThreatModel(**settings),
         **({} if attack is None else {"attack": attack}),
     )

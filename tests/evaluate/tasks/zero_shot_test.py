@@ -1,6 +1,6 @@
 """Zero-shot classification beside transformers' CLIP on the same weights and 500 images."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +16,11 @@ TEMPLATES = ("a photo of a {}.", "a drawing of the {}", "many {}s")
 COUNT, SEED = 500, 7
 
 
-class Noise(Sequence):
+class Noise:
     """Images of noise of the model's size, so that nothing is resized, each with a class."""
 
-    name, classes, template = "noise", CLASSES, "a photo of a {}."
+    name, template = "noise", "a photo of a {}."
+    classes: tuple[str, ...] = CLASSES
 
     def __init__(self, size: int, count: int = COUNT) -> None:
         draw = np.random.default_rng(SEED)
@@ -35,7 +36,7 @@ class Noise(Sequence):
     def label(self, index: int) -> int:
         return int(self.labels[index])
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: int, /) -> Example:
         return Example(self.images[index], (CLASSES[self.labels[index]],), index)
 
 
@@ -63,8 +64,8 @@ def theirs(reference, source, prompts):
     return (torch.nn.functional.normalize(image, dim=-1) @ weights.T).numpy()
 
 
-def asked(source, **changes):
-    settings = {"attacks": ("none",), "checks": 0, "batch_size": 100, **changes}
+def asked(source, **changes: Any):
+    settings: dict[str, Any] = {"attacks": ("none",), "checks": 0, "batch_size": 100, **changes}
     return Evaluation(task="zero_shot", data=source, templates=TEMPLATES, **settings)
 
 

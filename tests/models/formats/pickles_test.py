@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import zipfile
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -121,7 +122,8 @@ def test_only_the_model_of_a_checkpoint(tmp_path):
 
 def test_a_dict_that_holds_itself(tmp_path):
     state = {"a": torch.ones(2)}
-    state["self"] = state
+    round_and_round: Any = state
+    round_and_round["self"] = state
     torch.save(state, tmp_path / "file.pth")
     assert pickles.tensors(tmp_path / "file.pth").keys() == {"a"}
 
