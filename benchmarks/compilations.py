@@ -51,17 +51,17 @@ class Count:
     begun: list[float] = field(default_factory=list)
     hits: int = 0
 
-    def begin(self, event: str, _: float, **named: str) -> None:
+    def begin(self, event: str, _: float, **named: str | int) -> None:
         """A part begins."""
         if event in PARTS:
             self.begun.append(time.process_time())
             self.hits = 0
 
-    def hit(self, event: str, **named: str) -> None:
+    def hit(self, event: str, **named: str | int) -> None:
         """The part that was begun last needs no compiling."""
         self.hits += event == READ
 
-    def end(self, event: str, _: float, **named: str) -> None:
+    def end(self, event: str, _: float, **named: str | int) -> None:
         """A part ends."""
         if event not in PARTS:
             return

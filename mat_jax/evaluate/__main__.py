@@ -35,6 +35,7 @@ from mat_jax.evaluate.tasks.base import Victim
 from mat_jax.evaluate.tasks.registry import TASKS, task_named
 from mat_jax.evaluate.transfer import cells, columns, measure_transfer
 from mat_jax.models.features import matches_pairs
+from mat_jax.utils.cache import keep_programs
 from mat_jax.utils.command_line import Parser
 from mat_jax.utils.files import writable
 
@@ -230,4 +231,5 @@ def _number(name: str, text: str) -> float:
 
 
 if __name__ == "__main__":
+    keep_programs()
     sys.exit(main())

@@ -159,9 +159,10 @@ def fitted(
 def assemble(config: Config, arrays: Mapping[str, np.ndarray]) -> Any:
     """A model of a configuration, with these arrays for weights, as float32."""
     graph, state = nnx.split(_abstract(config))
-    # Copied, because arrays may be mapped to a file, which may be written to.
+    # Copied, because arrays may be mapped to a file, which may be written to. Halves become whole
+    # before the device sees them: it would compile a program for each shape.
     leaves = [
-        (path, leaf.replace(jnp.asarray(np.array(arrays[_dotted(path)], np.float32))))
+        (path, leaf.replace(jnp.array(np.asarray(arrays[_dotted(path)], np.float32))))
         for path, leaf in nnx.to_flat_state(state)
     ]
     return nnx.merge(graph, nnx.from_flat_state(leaves))

@@ -12,6 +12,7 @@ from pathlib import Path
 from mat_jax.evaluate.invariants import Broken
 from mat_jax.train import experiment as experiments
 from mat_jax.train import loop, mesh, run
+from mat_jax.utils.cache import keep_programs
 from mat_jax.utils.command_line import Parser
 
 USAGE = """python -m mat_jax.train [--config FILE] [--mesh 8] [--steps N] [--set lr=3e-5 eps=4/255]
@@ -84,4 +85,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_programs()
     sys.exit(main())

@@ -110,7 +110,7 @@ def fit(
             trained = loop.train(experiment, model, batches, workdir, devices, quiet=quiet)
             # As a loaded model is: whole, and bound to no device of the mesh. The programs that
             # were compiled to measure it before then serve it as well.
-            trained = jax.tree.map(jnp.asarray, jax.device_get(trained))
+            trained = jax.tree.map(jnp.array, jax.device_get(trained))
             models.save(trained, tokenizer, workdir / "export")
         except OtherModel:  # this run never began, so the folder is still the other one's
             if earlier is not None:

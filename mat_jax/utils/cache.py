@@ -1,7 +1,12 @@
 """Where what is made once is kept: `$MAT_JAX_CACHE`, else `~/.cache/mat_jax`."""
 
 import os
+import tempfile
 from pathlib import Path
+
+import jax
+
+QUICK = 0.1  # seconds: what compiles faster than that is not worth a file
 
 
 def folder(*parts: str, root: str | Path | None = None) -> Path:
@@ -16,3 +21,23 @@ def unwritable(path: Path, error: OSError) -> OSError:
         f"cannot write in the cache {str(path)!r} ({error.strerror or error}): set MAT_JAX_CACHE "
         "to a folder with free space that you may write to"
     )
+
+
+def keep_programs() -> None:
+    """From now on compiled programs are kept in the folder `programs`, and read from there.
+
+    For commands, before they compute anything: a library leaves the settings of JAX alone. JAX
+    finds a program by what it computes, the versions, the flags and the kind of processor, so an
+    old file never serves another program. Nothing is kept where the folder cannot be written, and
+    who has chosen a folder already (`JAX_COMPILATION_CACHE_DIR`) keeps it.
+    """
+    if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
+        return
+    path = folder("programs")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(path))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", QUICK)

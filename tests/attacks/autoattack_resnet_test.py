@@ -17,6 +17,7 @@ from torch import nn
 
 from mat_jax.attacks import ThreatModel, autoattack
 from mat_jax.types.arrays import Batch, Tokens
+from tests.tools.narrow import host
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -128,9 +129,9 @@ def test_the_standard_ensemble(trained: ResNet, norm, eps) -> None:
     with torch.no_grad():
         expected = trained(theirs(images)).numpy()
     np.testing.assert_allclose(model.class_logits(jnp.asarray(images)), expected, atol=2e-4)
-    tokens = Tokens(np.zeros((COUNT, 1, 1), np.int32), np.ones((COUNT, 1, 1), bool))
-    rows = np.arange(COUNT, dtype=np.int32)
-    batch = Batch(rows, images, tokens, tokens.mask[..., 0], labels=labels.astype(np.int32))
+    tokens = Tokens(host(np.zeros((COUNT, 1, 1), np.int32)), host(np.ones((COUNT, 1, 1), bool)))
+    rows, classes = host(np.arange(COUNT, dtype=np.int32)), host(labels.astype(np.int32))
+    batch = Batch(rows, host(images), tokens, tokens.mask[..., 0], labels=classes)
     ours = autoattack(model, batch, jax.random.key(0), threat=ThreatModel(eps=eps, norm=norm))
     kind = {"linf": "Linf", "l2": "L2"}[norm]
     released = AutoAttack(trained, norm=kind, eps=eps, seed=0, device="cpu", verbose=False)

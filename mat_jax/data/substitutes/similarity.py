@@ -1,6 +1,7 @@
 """How much of a sentence's meaning is left, as a text model that is not under attack sees it."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -25,21 +26,9 @@ class SentenceEncoder:
     """
 
     def __init__(self, model: Model | ReadsText, tokenizer: Tokenizer) -> None:
-        graph, self.state = nnx.split(model)
+        self.graph, self.state = nnx.split(model)
         self.tokenizer = tokenizer
         self.known: dict[str, np.ndarray] = {}
-
-        @jax.jit
-        def embed(state: Any, tokens: Tokens) -> Array:
-            model: Model | ReadsText = nnx.merge(graph, state)
-            if isinstance(model, Model):
-                return unit(model.encode_text(tokens).embed.astype(jnp.float32))
-            start = jnp.zeros(tokens.ids.shape[0], jnp.int32)
-            hidden, _ = model.text(tokens.ids, tokens.mask, start)
-            mask = tokens.mask[..., None].astype(jnp.float32)
-            return unit(jnp.sum(hidden.astype(jnp.float32) * mask, axis=1))
-
-        self._embed = embed
 
     def units(self, texts: Sequence[str]) -> Float[np.ndarray, "texts embed"]:
         """Embeddings on the unit sphere; a sentence is encoded once."""
@@ -48,13 +37,26 @@ class SentenceEncoder:
             chunk = new[first : first + BATCH]
             # The last chunk is filled up, so that one shape is compiled.
             tokens = self.tokenizer(chunk + [chunk[0]] * (BATCH - len(chunk)))
-            found = np.asarray(self._embed(self.state, tokens))
+            found = np.asarray(_embed(self.graph, self.state, tokens))
             self.known.update(zip(chunk, found, strict=False))
         return np.stack([self.known[text] for text in texts])
 
     def cosines(self, ones: Sequence[str], others: Sequence[str]) -> Float[np.ndarray, " texts"]:
         """The cosine of each of `ones` with the sentence at the same place of `others`."""
         return np.sum(self.units(ones) * self.units(others), axis=-1)
+
+
+# Not inside the class: encoders of one shape, before and after training, share the program.
+@partial(jax.jit, static_argnums=0)
+def _embed(graph: Any, state: Any, tokens: Tokens) -> Array:
+    """[texts, embed] on the unit sphere."""
+    model: Model | ReadsText = nnx.merge(graph, state)
+    if isinstance(model, Model):
+        return unit(model.encode_text(tokens).embed.astype(jnp.float32))
+    start = jnp.zeros(tokens.ids.shape[0], jnp.int32)
+    hidden, _ = model.text(tokens.ids, tokens.mask, start)
+    mask = tokens.mask[..., None].astype(jnp.float32)
+    return unit(jnp.sum(hidden.astype(jnp.float32) * mask, axis=1))
 
 
 def similar(corpus: Any, encoder: SentenceEncoder, threshold: float) -> Keep:

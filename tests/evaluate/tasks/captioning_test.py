@@ -15,6 +15,7 @@ from mat_jax.evaluate.row_files import load_rows, save_rows
 from mat_jax.evaluate.statistics import ranked_figures
 from mat_jax.evaluate.store import Store
 from mat_jax.models import generation
+from tests.tools.narrow import some
 
 SCENES = 12
 ASKED = Evaluation(
@@ -108,7 +109,7 @@ def test_figures_of_marks_are_means_with_intervals_that_hold_them(result):
 def test_rows_are_read_back_as_they_were(result, tmp_path):
     store = Store.open(tmp_path, "any")
     save_rows(store, "rows/x", [result.row("caption_away")])
-    (again,) = load_rows(store, "rows/x", 1) or ()
+    (again,) = some(load_rows(store, "rows/x", 1))
     before = result.row("caption_away").ranks
     np.testing.assert_array_equal(again.ranks.marks["agreement"], before.marks["agreement"])
     assert again.ranks.answers["agreement"].tolist() == before.answers["agreement"].tolist()

@@ -11,6 +11,7 @@ import torch
 
 from mat_jax import evaluate, models
 from mat_jax.evaluate.tasks.class_prompts import AsWritten
+from mat_jax.evaluate.tasks.classified_images import Classified
 from tests.evaluate.tasks.zero_shot_test import CLASSES, COUNT, TEMPLATES, Noise, asked
 
 open_clip = pytest.importorskip("open_clip", reason="open_clip is not installed")
@@ -49,6 +50,7 @@ def test_class_weights_and_predictions_are_those_of_open_clip(both):
         CLASSES,
         TEMPLATES,
     ).T.numpy()
+    assert isinstance(victim.examples, Classified)
     np.testing.assert_allclose(victim.examples.weights, weights, atol=2e-6)
     pixels = torch.tensor(source.images).permute(0, 3, 1, 2).float() / 255
     pixels = (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
