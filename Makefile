@@ -20,7 +20,7 @@ test: $(VENV)/.installed-test
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m pyrefly check --python-interpreter-path $(PY)
-	$(PY) -m pytest -n auto --maxprocesses 4
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 format: $(VENV)/.installed-test
 	$(PY) -m ruff format .

@@ -12,6 +12,10 @@ from mat_jax.attacks.captioner import attack_captioner, surprise
 from mat_jax.types.arrays import Tokens
 
 COUNT, THREAT = 3, ThreatModel(eps=6 / 255, steps=4)
+# As programs: each operation alone would be compiled for every call anew.
+attack = jax.jit(attack_captioner, static_argnames=("threat", "towards"))
+surprise_of = jax.jit(surprise)
+encode = jax.jit(lambda model, images: model.encode_image(images))
 
 
 @pytest.fixture(scope="module")
@@ -33,21 +37,22 @@ def captions(captioner):
 
 
 def surprises(model, images, captions):
-    image = model.encode_image(images)
+    image = encode(model, images)
     texts = [Tokens(captions.ids[:, m], captions.mask[:, m]) for m in range(2)]
-    return np.mean([surprise(model, image, text) for text in texts], axis=0)
+    return np.mean([surprise_of(model, image, text) for text in texts], axis=0)
 
 
 def test_surprise_is_torchs_cross_entropy_of_the_ids_that_follow(captioner, pictures, captions):
     model, _ = captioner
-    image, text = model.encode_image(pictures), Tokens(captions.ids[:, 0], captions.mask[:, 0])
-    logits = torch.tensor(np.asarray(model.caption_logits(image, text)))
+    image, text = encode(model, pictures), Tokens(captions.ids[:, 0], captions.mask[:, 0])
+    logits = jax.jit(lambda model, *told: model.caption_logits(*told))(model, image, text)
+    logits, ours = torch.tensor(np.asarray(logits)), surprise_of(model, image, text)
     for row in range(COUNT):
         real = int(text.mask[row].sum())
         want = torch.nn.functional.cross_entropy(
             logits[row, : real - 1], torch.tensor(text.ids[row, 1:real]).long()
         )
-        np.testing.assert_allclose(surprise(model, image, text)[row], want, rtol=1e-5)
+        np.testing.assert_allclose(ours[row], want, rtol=1e-5)
 
 
 @pytest.mark.parametrize("towards", [False, True])
@@ -55,7 +60,7 @@ def test_every_picture_is_moved_as_asked_and_in_its_ball(captioner, pictures, ca
     model, _ = captioner
     aims = jax.tree.map(lambda x: np.roll(x, 1, axis=0), captions) if towards else captions
     keys = example_keys(jax.random.key(0), jnp.arange(COUNT))
-    adv = attack_captioner(model, pictures, aims, keys, threat=THREAT, towards=towards)
+    adv = attack(model, pictures, aims, keys, threat=THREAT, towards=towards)
     assert np.max(np.abs(adv - pictures)) <= THREAT.eps + 1e-6
     assert np.min(adv) >= 0 and np.max(adv) <= 1
     gain = surprises(model, adv, aims) - surprises(model, pictures, aims)
@@ -65,7 +70,7 @@ def test_every_picture_is_moved_as_asked_and_in_its_ball(captioner, pictures, ca
 def test_a_picture_does_not_depend_on_the_others(captioner, pictures, captions):
     model, _ = captioner
     keys = example_keys(jax.random.key(0), jnp.arange(COUNT))
-    both = attack_captioner(model, pictures, captions, keys, threat=THREAT)
+    both = attack(model, pictures, captions, keys, threat=THREAT, towards=False)
     one = jax.tree.map(lambda x: x[1:2], captions)
-    alone = attack_captioner(model, pictures[1:2], one, keys[1:2], threat=THREAT)
+    alone = attack(model, pictures[1:2], one, keys[1:2], threat=THREAT, towards=False)
     np.testing.assert_allclose(both[1:2], alone, atol=1e-6)

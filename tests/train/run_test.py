@@ -21,7 +21,9 @@ def start(workdir: Path, cache: Path) -> subprocess.Popen:
     settings = [f"steps={STEPS}", "defense=mat", "batch_size=32", "checkpoint_every=7"]
     environment = os.environ | {
         "PYTHONPATH": str(TOY.parents[1]),
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "0",  # bit for bit, as users run it
+        # Bit for bit, as users run it.
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "0",
+        "XLA_FLAGS": "",
         # One compilation serves the four processes of the test.
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
