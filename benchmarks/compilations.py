@@ -51,7 +51,7 @@ class Count:
     begun: list[float] = field(default_factory=list)
     hits: int = 0
 
-    def begin(self, event: str, _: float, **named: str | int) -> None:
+    def begin(self, event: str, value: float, **named: str | int) -> None:
         """A part begins."""
         if event in PARTS:
             self.begun.append(time.process_time())
@@ -61,11 +61,11 @@ class Count:
         """The part that was begun last needs no compiling."""
         self.hits += event == READ
 
-    def end(self, event: str, _: float, **named: str | int) -> None:
+    def end(self, event: str, duration_secs: float, **named: str | int) -> None:
         """A part ends."""
         if event not in PARTS:
             return
-        program, part = self.programs[named["fun_name"]], PARTS[event]
+        program, part = self.programs[str(named["fun_name"])], PARTS[event]
         spent = time.process_time() - self.begun.pop()
         setattr(program, part, getattr(program, part) + spent)
         if part == "compile":

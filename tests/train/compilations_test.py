@@ -27,9 +27,9 @@ def compiled():
     """Counts what is compiled, by name, from a process that has compiled nothing yet."""
     count: Counter[str] = Counter()
 
-    def note(event: str, seconds: float, **named: str) -> None:
+    def note(event: str, duration_secs: float, **named: str | int) -> None:
         if event == COMPILED:
-            count[named["fun_name"]] += 1
+            count[str(named["fun_name"])] += 1
 
     jax.clear_caches()
     jax.monitoring.register_event_duration_secs_listener(note)
