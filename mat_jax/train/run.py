@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from jax.sharding import Mesh
 from mat_jax import data, models
 from mat_jax.evaluate import Result, compare, evaluate, format_cautions, format_table
 from mat_jax.evaluate.protocol import version
+from mat_jax.evaluate.tasks.registry import task_named
 from mat_jax.train import loop
 from mat_jax.train import mesh as meshes
 from mat_jax.train.checkpoint import OtherModel
@@ -97,8 +98,9 @@ def fit(
             print(f"going on with other settings: {'; '.join(changes)}", file=sys.stderr)
 
         def measure(name: str, model: nnx.Module) -> Result:
-            assert isinstance(model, SizedModel)  # see `_check_kind`
-            return _measure(experiment, name, model, tokenizer, workdir, quiet)
+            # A captioner reads no texts, and its task asks for none: see `_check_kind`.
+            sized = cast(SizedModel, model)
+            return _measure(experiment, name, sized, tokenizer, workdir, quiet)
 
         measured = {}
         if experiment.evaluation is not None:
@@ -192,12 +194,13 @@ def evaluation_of(experiment: Experiment) -> Evaluation:
 def _check_kind(experiment: Experiment, model: nnx.Module) -> None:
     """Refuse a model that the defence or the evaluation cannot use."""
     name = getattr(experiment.model, "name", "the experiment's model")
-    captioner = isinstance(model, Captions) and experiment.evaluation is None
-    if captioner and experiment.defense.captioners:
+    if experiment.evaluation is not None:
+        task_named(experiment.evaluation.task).require(model, name)
+    if isinstance(model, Captions) and experiment.defense.captioners:
         return
-    if experiment.evaluation is not None or experiment.defense.encodes:
+    if experiment.defense.encodes:
         models.require_encoders(model, name)
-    else:
+    elif experiment.evaluation is None:
         models.require_language_model(model, name)
 
 

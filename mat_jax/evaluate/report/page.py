@@ -6,9 +6,9 @@ from mat_jax.evaluate.report.chart import draw_chart, legend
 from mat_jax.evaluate.report.checks import checked
 from mat_jax.evaluate.report.classes import confusions
 from mat_jax.evaluate.report.differences import difference_table
-from mat_jax.evaluate.report.matrix import transfers
 from mat_jax.evaluate.report.pictures import attacked, neighbours
 from mat_jax.evaluate.report.style import CSS
+from mat_jax.evaluate.report.transfer_tables import transfers
 from mat_jax.evaluate.report.wording import headline, number, safe, title, worst_case
 from mat_jax.evaluate.results import WORST_CASE, Matrix, Result, Row, eps_text
 from mat_jax.evaluate.tables import headline_protocol
