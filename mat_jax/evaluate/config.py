@@ -8,7 +8,7 @@ from mat_jax import data
 from mat_jax.attacks import ATTACKS, ThreatModel
 from mat_jax.attacks.ensembles import ENSEMBLES, require_suite
 from mat_jax.attacks.threat import Preset, require_preset
-from mat_jax.types.protocols import Source
+from mat_jax.types.protocols import Captioned, Source
 
 RETRIEVAL = "retrieval"
 
@@ -202,7 +202,8 @@ class Evaluation:
 
 def _embedded(source: object) -> bool:
     """Whether the embedded world is meant, whose words `scenes-bert` knows."""
-    return str(getattr(source, "name", source)).split("/")[0] == "scenes"
+    name = source.name if isinstance(source, Source) else str(source)
+    return name.split("/")[0] == "scenes"
 
 
 class First:
@@ -214,7 +215,7 @@ class First:
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, index: int, /) -> Any:
+    def __getitem__(self, index: int, /) -> Captioned:
         return self._source[range(self._count)[index]]
 
     def __getattr__(self, name: str) -> Any:

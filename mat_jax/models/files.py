@@ -99,7 +99,7 @@ def load(
     config, layout = described(folder, tensors, source, activation=activation)
     most = _abstract(config).text_format.length
     reads = Tokenizer.from_dir(tokenizer or folder, min(most, text_length or most))
-    size = getattr(config, "text", config).vocab_size
+    size = config.vocab_size if isinstance(config, BertConfig) else config.text.vocab_size
     end = config.eos if isinstance(config, CLIPConfig) else reads.text_format.end
     if reads.vocab_size > size or reads.text_format.end != end:
         raise ValueError(
@@ -108,7 +108,8 @@ def load(
             f"expected both to be of one checkpoint"
         )
     arrays = fitted(tensors, config, layout, source=str(source))
-    if image_size is not None and image_size != getattr(config, "image_size", image_size):
+    sees = not isinstance(config, BertConfig)
+    if image_size is not None and sees and image_size != config.image_size:
         config = dataclasses.replace(config, image_size=image_size)
         if "vision.pos" in arrays:  # convolutions have no positions
             grid = grid_side(image_size, config.patch_size)
@@ -116,7 +117,7 @@ def load(
             arrays["vision.pos"] = resize_positions(pos, grid)
     model = assemble(config, arrays)
     compute_in(model, dtype or "float32")
-    if hasattr(model, "pixels"):
+    if not isinstance(model, BertMLM):
         model.pixels = model.pixels.said_in(folder)
     model.text_format = reads.text_format
     return model, reads

@@ -193,7 +193,8 @@ def evaluation_of(experiment: Experiment) -> Evaluation:
 
 def _check_kind(experiment: Experiment, model: nnx.Module) -> None:
     """Refuse a model that the defence or the evaluation cannot use."""
-    name = getattr(experiment.model, "name", "the experiment's model")
+    given = experiment.model
+    name = given.name if isinstance(given, models.Pretrained) else "the experiment's model"
     if experiment.evaluation is not None:
         task_named(experiment.evaluation.task).require(model, name)
     if isinstance(model, Captions) and experiment.defense.captioners:
@@ -286,7 +287,7 @@ def _facts(experiment: Experiment, source: Source) -> dict[str, Any]:
     """What of an experiment can be told from its objects, and decides its numbers."""
     return {
         "model": _text(experiment.model),
-        "data": f"{getattr(source, 'name', type(source).__name__)} ({len(source)} images)",
+        "data": f"{source.name} ({len(source)} images)",
         "defense": _text(experiment.defense),
         "substitutes": _text(experiment.substitutes),
         "lora": _text(experiment.lora),

@@ -116,6 +116,26 @@ class SeesImages(Protocol):
 
 
 @runtime_checkable
+class ComputesIn(Protocol):
+    """A tower that says which floats it computes in."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The floats of its blocks."""
+        ...
+
+
+@runtime_checkable
+class HasImageTower(Protocol):
+    """A model with an image tower of its own: CLIP, ALBEF, BLIP."""
+
+    @property
+    def vision(self) -> object:
+        """The tower; `ComputesIn` where it can be told in which floats."""
+        ...
+
+
+@runtime_checkable
 class SizedModel(Model, SeesImages, Protocol):
     """A model of images and texts that says how large its images are."""
 

@@ -67,7 +67,7 @@ def test_it_is_measured_before_and_after(tmp_path):
 
 def test_a_captioner_is_asked_for_captions_alone(tmp_path):
     other = dataclasses.replace(EVALUATION, task="retrieval", mlm="scenes-bert")
-    with pytest.raises(ValueError, match="'writer' is a captioner, expected one of images and te"):
+    with pytest.raises(ValueError, match="is a captioner, expected one of images and te"):
         run.fit(of_writer(FineTune(), other), tmp_path, quiet=True)
     clip = dataclasses.replace(experiment(), evaluation=EVALUATION)
     with pytest.raises(ValueError, match="writes no captions: give a captioner"):

@@ -9,7 +9,7 @@ from mat_jax.evaluate.checks.sample import Sample, judged, read, see
 from mat_jax.evaluate.invariants import Broken
 from mat_jax.evaluate.results import Check
 from mat_jax.types.arrays import Tokens
-from mat_jax.types.protocols import EncodesImages
+from mat_jax.types.protocols import ComputesIn, EncodesImages, HasImageTower
 
 REPEATS = 5
 ROUNDING = 1e-6  # by which a device may add up otherwise the second time
@@ -148,7 +148,8 @@ def captions(tokens: Tokens) -> Check:
 
 def computes_in(model: EncodesImages) -> str:
     """The dtype of the image tower."""
-    return getattr(getattr(model, "vision", None), "dtype", np.dtype(np.float32)).name
+    tower = model.vision if isinstance(model, HasImageTower) else None
+    return tower.dtype.name if isinstance(tower, ComputesIn) else "float32"
 
 
 def _differ(one: Any, other: Any) -> bool:
