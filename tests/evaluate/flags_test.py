@@ -1,13 +1,13 @@
 """Sentences on odd and on sound results."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mat_jax.evaluate.flags import flags_and_notes
+from mat_jax.evaluate.tasks.base import Victim
 from mat_jax.evaluate.tasks.cosine_ranks import both_ways
 from mat_jax.evaluate.tasks.retrieval import Retrieval
 from tests.made_up import made_up
@@ -46,9 +46,9 @@ class Examples:
 
 
 def cautions_of(texts):
-    # Neither the model nor the tokenizer is asked.
-    victim: Any = SimpleNamespace(examples=Examples(texts))
-    return " ".join(Retrieval().cautions(victim))
+    unasked: Any = None
+    examples: Any = Examples(texts)
+    return " ".join(Retrieval().cautions(Victim(unasked, unasked, examples)))
 
 
 def test_sound_results_raise_no_flag(rows):
