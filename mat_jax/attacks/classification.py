@@ -5,7 +5,7 @@ image, the visited point of largest `objectives.margin`: above 0 the image is mi
 the logits and y the label, the margin is `max_{c != y} z_c - z_y`.
 
 `threat.steps` are the gradient steps of one start of APGD and FAB; Square makes 50 proposals for
-each (`images.proposals`). With 100 steps and 1 restart each attack has the budget that it has in
+each (`threat.proposals`). With 100 steps and 1 restart each attack has the budget that it has in
 AutoAttack (Croce & Hein, ICML 2020, arXiv:2003.01690). The presets differ for two of them: PGD
 returns its last point under `official`, and Square places its squares as AutoAttack does.
 

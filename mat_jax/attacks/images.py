@@ -14,8 +14,6 @@ from mat_jax.attacks.optimizers.square_search import square
 from mat_jax.attacks.passes import with_image_counts, with_passes
 from mat_jax.attacks.states import compared_images
 from mat_jax.attacks.threat import Preset, ThreatModel, proposals, require_preset
-from mat_jax.attacks.threat import StepSize as StepSize
-from mat_jax.attacks.threat import step_size as step_size
 from mat_jax.types.arrays import Adversarial, Batch
 from mat_jax.types.protocols import Model
 

@@ -17,7 +17,7 @@ from mat_jax.attacks.sa_aet import sa_aet_attack
 from mat_jax.attacks.sep import bert_attack, sep_attack
 from mat_jax.attacks.sga import sga_attack, sga_plain_attack
 from mat_jax.attacks.sga import step_size as sga_step_size
-from mat_jax.attacks.threat import Preset, ThreatModel
+from mat_jax.attacks.threat import Preset, StepSize, ThreatModel, proposals, step_size
 from mat_jax.attacks.vlp import step_size as vlp_step_size
 from mat_jax.attacks.vlp import vlp_attack
 from mat_jax.types.arrays import Adversarial
@@ -61,7 +61,7 @@ class Attack(NamedTuple):
     on_images: bool = False
     on_text: bool = False
     contains: tuple[str, ...] = ()
-    step_size: images.StepSize | None = images.step_size
+    step_size: StepSize | None = step_size
     steps: Callable[[ThreatModel], int] = lambda threat: threat.steps
     usual: bool = True
     tasks: tuple[str, ...] = PAIRS
@@ -153,7 +153,7 @@ ATTACKS = {
     "pgd_ce": _classes(
         classification.pgd_ce_attack,
         "PGD-CE",
-        step_size=lambda threat, preset: images.step_size(threat),
+        step_size=lambda threat, preset: step_size(threat),
         usual=True,
     ),
     "apgd_ce": _classes(classification.apgd_ce_attack, "APGD-CE", usual=True),
@@ -165,7 +165,7 @@ ATTACKS = {
     "square_margin": _classes(
         classification.square_margin_attack,
         "Square (margin)",
-        steps=images.proposals,
+        steps=proposals,
         searches=True,
     ),
     "apgd_ce_rand": _classes(
@@ -181,6 +181,6 @@ ATTACKS = {
     # It contains none: it climbs what TR asks alone, and others may do more to IR.
     "apgd_margin": _image(images.apgd_margin_attack, "APGD (margin)", gallery=True),
     "square": _image(
-        images.square_attack, "Square", steps=images.proposals, norms=("linf",), searches=True
+        images.square_attack, "Square", steps=proposals, norms=("linf",), searches=True
     ),
 }
