@@ -1,18 +1,19 @@
 """The rows of annotation files, whatever their form: an image and its captions each."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
+
+from mat_jax.data.clean import clean_caption
+from mat_jax.data.sources.text_annotations import text_rows
 
 # COCO's images that Karpathy put into no split; the field trains on them too.
 SPLITS = {"train": ("train", "restval")}
 FORMS = (
     "JSON as a list of {image, caption} rows, as {image: caption}, Karpathy's {images: [{filename, "
-    "split, sentences}]}, or COCO's {images: [{id, file_name}], annotations: [{image_id, caption}]}"
+    "split, sentences}]}, or COCO's {images: [{id, file_name}], annotations: [{image_id, "
+    "caption}]}; or as text Flickr's token file, Kaggle's table, JSON lines, or RSICD's _caps.txt"
 )
-# What else captions are published as, by what a line of it looks like.
-_TOKEN_LINE = re.compile(r"[^\t]+#\d+\t")
 
 
 def rows(path: Path, split: str | None = None) -> list[Any]:
@@ -22,7 +23,11 @@ def rows(path: Path, split: str | None = None) -> list[Any]:
         FileNotFoundError: there is no such file.
         ValueError: the file is of no form that `retrieval_json` names, or the split is not in it.
     """
-    contents = _contents(path)
+    text = _text(path)
+    lines = text_rows(path, text, split)
+    if lines is not None:
+        return lines
+    contents = _contents(path, text)
     published = isinstance(contents, dict) and isinstance(contents.get("images"), list)
     if published and "annotations" not in contents:
         return _karpathy(contents["images"], path, split)
@@ -42,11 +47,9 @@ def rows(path: Path, split: str | None = None) -> list[Any]:
     return contents
 
 
-def _contents(path: Path) -> Any:
-    text = ""
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text)
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise FileNotFoundError(
             f"no annotation file {str(path)!r}; give the path of a retrieval JSON file"
@@ -55,36 +58,23 @@ def _contents(path: Path) -> Any:
         raise ValueError(
             f"{str(path)!r} is a folder; give the path of a retrieval JSON file"
         ) from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{str(path)!r} is no text ({error}); expected {FORMS}") from None
+
+
+def _contents(path: Path, text: str) -> Any:
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
-        looks = _other_form(text)
-        if looks is None:
+        start = text.lstrip()[:1]
+        if start in ("[", "{"):
             raise ValueError(
                 f"{str(path)!r} is not valid JSON ({error}); repair it or download it again"
             ) from None
-        raise ValueError(f"{str(path)!r} looks like {looks}; expected {FORMS}") from None
-
-
-def _other_form(text: str) -> str | None:
-    """What a text file that is not JSON looks like, or None where it may be a damaged one."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        return "an empty file"
-    if len(lines) > 1 and all(_is_object(line) for line in lines[:2]):
-        return "JSON lines, one object a line: put the objects into one list"
-    if lines[0].lower().replace(" ", "") == "image,caption":
-        return "Kaggle's captions.txt, a table with the columns image and caption"
-    if _TOKEN_LINE.match(lines[0]):
-        return "Flickr's token file, a line name.jpg#number, tab, caption"
-    if lines[0][0] not in "[{":
-        return "plain text, perhaps one caption or one file name a line"
-    return None
-
-
-def _is_object(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except json.JSONDecodeError:
-        return False
+        looks = "plain text, perhaps one caption or one file name a line"
+        raise ValueError(
+            f"{str(path)!r} looks like {looks if start else 'an empty file'}; expected {FORMS}"
+        ) from None
 
 
 def _coco(images: list[Any], annotations: Any, path: Path) -> list[Any]:
@@ -106,7 +96,8 @@ def _coco(images: list[Any], annotations: Any, path: Path) -> list[Any]:
     for number, annotation in enumerate(annotations if isinstance(annotations, list) else [None]):
         match annotation:
             case {"image_id": identity, "caption": str(text)} if identity in captions:
-                captions[identity].append(text)
+                if clean_caption(text):  # some of COCO's have no word
+                    captions[identity].append(text)
             case {"image_id": _, "caption": str()}:
                 raise ValueError(
                     f"{str(path)!r}, annotation {number} is of the image "

@@ -46,7 +46,7 @@ def retrieval_json(
 ) -> RetrievalJson:
     """Read the annotation files that retrieval and captioning are trained and tested with.
 
-    Five forms, told apart by what is in them:
+    These forms, told apart by what is in them:
 
     - evaluation (ALBEF, TCL, BLIP, Co-Attack, SGA): `[{"image": "val/1.jpg", "caption": ["a dog",
       "a brown dog"]}, ...]`;
@@ -58,7 +58,9 @@ def retrieval_json(
       [{"raw": "a dog"}, ...]}, ...]}`, of COCO with a `filepath` to be put before the name;
     - COCO's captions as published (`captions_val2017.json`): `{"images": [{"id": 1, "file_name":
       "1.jpg"}, ...], "annotations": [{"image_id": 1, "caption": "a dog"}, ...]}`;
-    - captions by image: `{"train/1.jpg": "a dog", ...}`, or a list of captions each.
+    - captions by image: `{"train/1.jpg": "a dog", ...}`, or a list of captions each;
+    - lines of text: Flickr's token file, Kaggle's tables, JSON lines of the first two forms, and
+      RSICD's `test_caps.txt` beside `test_filename.txt` (`text_annotations`).
 
     Rows of either form may also have partners, further texts and pictures of the image, as
     `python -m mat_jax.augment` writes them: `"partner_captions": [text, ...]` and
@@ -69,11 +71,12 @@ def retrieval_json(
     position of the image in it.
 
     Args:
-        path: the JSON file.
+        path: the file.
         images: the image root, the folder that the paths in the file start from.
         limit: keep only the first so many images.
         split: of Karpathy's form, "train", "val" or "test"; "train" has COCO's "restval" with it,
-            as in the field. Of the other forms a file is of one split: None.
+            as in the field. Of a token file, the images of Flickr8k's list beside it
+            (`Flickr_8k.testImages.txt`). Of the other forms a file is of one split: None.
 
     Raises:
         FileNotFoundError: the file, the image root or an image is not there.

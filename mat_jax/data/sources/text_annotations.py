@@ -1,0 +1,154 @@
+"""Annotation files that are lines of text: images and their captions as Flickr and RSICD have them.
+
+- Flickr8k's and Flickr30k's token files: `1.jpg#0`, a tab, and a caption;
+- tables with a head: Kaggle's `captions.txt` (`image,caption`) and `results.csv` of Flickr30k
+  (`image_name| comment_number| comment`);
+- JSON lines: one row of the retrieval form a line;
+- RSICD precomputed: `test_caps.txt`, one caption a line, beside `test_filename.txt`, one image a
+  line, or as many lines of it as it has captions.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mat_jax.data.clean import clean_caption
+
+_TOKEN = re.compile(r"([^\t]+)#\d+\s*\t(.*)")
+_TABLES = {("image", "caption"): ",", ("image_name", "comment_number", "comment"): "|"}
+_CAPTIONS, _NAMES = "_caps.txt", "_filename.txt"
+# Flickr8k's own names of its lists of images.
+_LISTS = {"train": "trainImages", "val": "devImages", "test": "testImages"}
+
+Row = dict[str, Any]
+
+
+def text_rows(path: Path, text: str, split: str | None) -> list[Row] | None:
+    """`{"image": ..., "caption": ...}` of each caption; None if it is none of these forms.
+
+    Captions without a word are left out, and so are images that Flickr8k's token file names and its
+    archive lacks (`2258277193_586949ec62.jpg.1`).
+
+    Args:
+        path: of the file, beside which other files may lie.
+        text: what it holds.
+        split: of token files: only images of the list `*trainImages.txt`, `*devImages.txt` or
+            `*testImages.txt` beside it. The other forms have a file a split.
+
+    Raises:
+        ValueError: a line that does not go with the others, a split that is not there, or a file of
+            names that does not fit.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        return None
+    head = next((names for names, mark in _TABLES.items() if _cells(lines[0], mark) == names), None)
+    if path.name.endswith(_CAPTIONS):
+        found = _precomputed(path, lines)
+    elif head is not None:
+        found = _table(path, text, head)
+    elif _TOKEN.match(lines[0]):
+        found = _token_file(path, lines)
+    elif len(lines) > 1 and all(_object(line) is not None for line in lines[:2]):
+        return _json_lines(path, lines)
+    else:
+        return None
+    rows = [{"image": image, "caption": caption} for image, caption in found]
+    rows = [row for row in rows if clean_caption(row["caption"])]
+    return rows if split is None else _of_split(rows, path, split)
+
+
+def _cells(line: str, mark: str) -> tuple[str, ...]:
+    return tuple(cell.strip().lower() for cell in line.split(mark))
+
+
+def _token_file(path: Path, lines: list[str]) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(lines, 1):
+        match = _TOKEN.match(line)
+        if match is None:
+            raise ValueError(
+                f"{str(path)!r}, line {number} is {line[:60]!r}; expected name.jpg#number, a tab, "
+                "and a caption, as in the lines before it"
+            )
+        if not re.search(r"\.\d+$", match[1]):
+            yield match[1], match[2]
+
+
+def _table(path: Path, text: str, head: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    mark = _TABLES[head]
+    # Only commas quote: a bar stands between words that may hold quotation marks.
+    quoting = csv.QUOTE_MINIMAL if mark == "," else csv.QUOTE_NONE
+    reader = csv.reader(text.splitlines(), delimiter=mark, quoting=quoting)
+    next(reader)
+    for number, row in enumerate(reader, 2):
+        if not row:
+            continue
+        if len(row) < len(head):
+            raise ValueError(
+                f"{str(path)!r}, row {number} has {len(row)} cells; expected {len(head)}, "
+                f"{', '.join(head)}"
+            )
+        # A comma in a caption that nobody quoted belongs to the caption.
+        yield row[0].strip(), mark.join(row[len(head) - 1 :]).strip()
+
+
+def _json_lines(path: Path, lines: list[str]) -> list[Row]:
+    found = []
+    for number, line in enumerate(lines, 1):
+        row = _object(line)
+        if row is None:
+            raise ValueError(
+                f"{str(path)!r}, line {number} is {line[:60]!r}; expected one JSON object a line"
+            )
+        if "sentence1" in row:
+            raise ValueError(
+                f"{str(path)!r} is of SNLI or SNLI-VE, pairs with a label; expected lines of "
+                '{"image": ..., "caption": ...}'
+            )
+        found.append(row)
+    return found
+
+
+def _object(line: str) -> Row | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _precomputed(path: Path, lines: list[str]) -> Iterator[tuple[str, str]]:
+    beside = path.with_name(path.name.removesuffix(_CAPTIONS) + _NAMES)
+    if not beside.is_file():
+        raise ValueError(
+            f"{str(path)!r} has one caption a line, as RSICD precomputed; expected {beside.name!r} "
+            "with the names of the images beside it"
+        )
+    names = [line.strip() for line in beside.read_text(encoding="utf-8").splitlines()]
+    names = [name for name in names if name]
+    each, rest = divmod(len(lines), max(len(names), 1))
+    if not names or rest:
+        raise ValueError(
+            f"{beside.name!r} has {len(names)} names for the {len(lines)} captions of "
+            f"{str(path)!r}; expected a name for each caption, or one for every five of them"
+        )
+    for number, caption in enumerate(lines):
+        yield names[number // each], caption
+
+
+def _of_split(rows: list[Row], path: Path, split: str) -> list[Row]:
+    """The rows whose image is in the list of a split that lies beside the file."""
+    there = sorted(path.parent.glob(f"*{_LISTS.get(split, split)}.txt"))
+    if len(there) != 1:
+        raise ValueError(
+            f"{str(path)!r} does not say which images are of the split {split!r}; expected one "
+            f"file *{_LISTS.get(split, split)}.txt beside it, with their names"
+        )
+    listed = {line.strip() for line in there[0].read_text(encoding="utf-8").splitlines()}
+    found = [row for row in rows if row["image"] in listed]
+    if not found:
+        raise ValueError(f"{there[0].name!r} names no image of {str(path)!r}")
+    return found
