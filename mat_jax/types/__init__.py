@@ -16,12 +16,14 @@ from mat_jax.types.protocols import ComparesPatches as ComparesPatches
 from mat_jax.types.protocols import EmbedsWords as EmbedsWords
 from mat_jax.types.protocols import EncodesImages as EncodesImages
 from mat_jax.types.protocols import FusesPairs as FusesPairs
+from mat_jax.types.protocols import HasBoxes as HasBoxes
 from mat_jax.types.protocols import HasCaptions as HasCaptions
 from mat_jax.types.protocols import HasClasses as HasClasses
 from mat_jax.types.protocols import HasLabels as HasLabels
 from mat_jax.types.protocols import HasOracle as HasOracle
 from mat_jax.types.protocols import HasPartnerCaptions as HasPartnerCaptions
 from mat_jax.types.protocols import HasPartnerImages as HasPartnerImages
+from mat_jax.types.protocols import JudgesCaptions as JudgesCaptions
 from mat_jax.types.protocols import LanguageModel as LanguageModel
 from mat_jax.types.protocols import MatchesPairs as MatchesPairs
 from mat_jax.types.protocols import Model as Model

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
 from mat_jax.types.arrays import (
     Adversarial,
@@ -371,8 +371,8 @@ class HasBoxes(Source, Protocol):
         """The boxes to choose from: x, y, width and height, shares of the picture's sides."""
         ...
 
-    def target(self, index: int, /) -> int:
-        """Which of the boxes the phrase means."""
+    def right(self, index: int, /) -> Bool[np.ndarray, " boxes"]:
+        """Which of the boxes are what the phrase means."""
         ...
 
     def picture(self, index: int, /) -> int:

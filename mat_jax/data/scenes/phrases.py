@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from mat_jax.data.scenes.builder import Scenes
 from mat_jax.data.scenes.facts import Thing
@@ -57,6 +57,10 @@ class Phrases:
     def target(self, index: int) -> int:
         """Which of the boxes is meant."""
         return index % THINGS
+
+    def right(self, index: int) -> Bool[np.ndarray, " objects"]:
+        """That box and no other."""
+        return np.arange(THINGS) == self.target(index)
 
     def oracle(self, index: int) -> Callable[[str], bool]:
         """`phrase -> whether it means this object, and no other of the scene`."""

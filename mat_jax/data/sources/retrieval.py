@@ -100,7 +100,7 @@ def retrieval_json(
             texts.extend(more)
     groups = list(grouped.values())[:limit]
     names = [row.image for row in groups]
-    _check_files(names + [name for row in groups for name in row.partner_images], root, path)
+    require_images(names + [name for row in groups for name in row.partner_images], root, path)
     return RetrievalJson(
         name=path.stem,
         paths=tuple(root / name for name in names),
@@ -159,9 +159,14 @@ def _hashable(image_id: Any, place: str) -> Any:
     return image_id
 
 
-def _check_files(names: list[str], root: Path, path: Path) -> None:
-    """Look for every image before hours of work depend on it: one listing a folder, not a stat
-    a file, since image folders are often on network disks."""
+def require_images(names: list[str], root: Path, path: Path) -> None:
+    """Look for every image before hours of work depend on it.
+
+    One listing a folder, not a stat a file, since image folders are often on network disks.
+
+    Raises:
+        FileNotFoundError: the image root, or an image, is not there.
+    """
     if not root.is_dir():
         raise FileNotFoundError(
             f"no image root {str(root)!r}; give the folder that {names[0]!r} in {str(path)!r} is in"

@@ -18,7 +18,10 @@ from typing import Any
 from mat_jax.data.clean import clean_caption
 
 _TOKEN = re.compile(r"([^\t]+)#\d+\s*\t(.*)")
-_TABLES = {("image", "caption"): ",", ("image_name", "comment_number", "comment"): "|"}
+_TABLES: dict[tuple[str, ...], str] = {
+    ("image", "caption"): ",",
+    ("image_name", "comment_number", "comment"): "|",
+}
 _CAPTIONS, _NAMES = "_caps.txt", "_filename.txt"
 # Flickr8k's own names of its lists of images.
 _LISTS = {"train": "trainImages", "val": "devImages", "test": "testImages"}

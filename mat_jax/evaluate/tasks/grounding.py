@@ -7,12 +7,13 @@ detector offers boxes, and the one that the phrase looks at most is the answer.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from mat_jax import data
 from mat_jax.evaluate.config import Evaluation
@@ -34,12 +35,12 @@ class Phrased(Pairs):
 
     Attributes:
         boxes: [phrases, boxes, 4] as `HasBoxes.boxes`; filled up with boxes of no size.
-        targets: [phrases] the box that is meant.
+        right: [phrases, boxes] those that are what a phrase means; of a detector's perhaps none.
         pictures: [phrases] the picture that a phrase is of.
     """
 
     boxes: Float[np.ndarray, "phrases boxes 4"]
-    targets: Int[np.ndarray, " phrases"]
+    right: Bool[np.ndarray, "phrases boxes"]
     pictures: Int[np.ndarray, " phrases"]
 
 
@@ -50,7 +51,8 @@ class Grounding(Task):
     title = "Grounding under attack"
     kinds = {"box": Kind("box", "phrases")}  # noqa: RUF012
     definitions = {  # noqa: RUF012
-        "box@1": "share of phrases whose own box has most of the map, over the root of its area"
+        "box@1": "share of phrases for which the box with most of the map, over the root of its "
+        "area, is right"
     }
     explained = (
         "box@1: share of phrases that look at their own box most, in percent, with 95 % intervals "
@@ -67,9 +69,12 @@ class Grounding(Task):
             )
 
     def source(self, evaluation: Evaluation) -> Source:
-        """The objects of the embedded world's scenes, if that is named."""
+        """The objects of the embedded world's scenes, or a file's phrases (`grounding_json`)."""
         if evaluation.data == "scenes":
             return evaluation.cut(data.Phrases(data.load_scenes("test")))
+        if isinstance(evaluation.data, str | Path) and evaluation.images is not None:
+            path, images = evaluation.data, evaluation.images
+            return data.grounding_json(path, images, limit=evaluation.limit)
         return evaluation.source()
 
     def prepare(
@@ -89,7 +94,7 @@ class Grounding(Task):
         if not isinstance(source, HasBoxes):
             raise ValueError(
                 f"grounding cannot use the data {source.name!r}, which has no boxes: give phrases "
-                "with boxes (data.Phrases)"
+                "with boxes (data.grounding_json, data.refcoco, data.Phrases)"
             )
         victim = Retrieval().prepare(evaluation, source, model, tokenizer, quiet=quiet)
         assert isinstance(victim.examples, Pairs)
@@ -97,7 +102,7 @@ class Grounding(Task):
         phrased = Phrased(
             victim.examples.corpus,
             boxes=_filled([source.boxes(i) for i in range(count)]),
-            targets=np.array([source.target(i) for i in range(count)]),
+            right=_filled([source.right(i)[:, None] for i in range(count)])[..., 0] > 0,
             pictures=np.array([source.picture(i) for i in range(count)]),
         )
         return victim._replace(examples=phrased)
@@ -110,14 +115,22 @@ class Grounding(Task):
         return -jax.nn.log_softmax(logits, axis=-1)[:, 1]
 
     def score(self, victim: Victim, seen: Points, evaluation: Evaluation) -> Ranks:
-        """The place of the own box among all boxes; ties count against the model."""
+        """The place of the first right box among all boxes; ties count against the model.
+
+        Where no box is right, as a detector's may be, it is the place after the last.
+        """
         examples = _phrased(victim)
-        scores = scores_of(victim.model, seen, examples.boxes)
+        scores = scores_of(victim.model, seen, examples.boxes).astype(np.float64)
         scores[(examples.boxes[..., 2:] <= 0).any(-1)] = -np.inf
-        own = np.take_along_axis(scores, examples.targets[:, None], axis=1)
         lost = int(np.isnan(scores).any(1).sum())
-        # Whatever is not smaller stands before it, and so does what is not a number.
-        places = np.where(np.isnan(own[:, 0]), scores.shape[1], (~(scores < own)).sum(1))
+        # What is not a number wins where it is wrong, and loses where it is right.
+        right = np.where(
+            examples.right, np.nan_to_num(scores, nan=-np.inf, neginf=-np.inf), -np.inf
+        )
+        best = right.max(axis=1, keepdims=True)
+        wrong = ~examples.right & ~(scores < best) & (examples.boxes[..., 2:] > 0).all(-1)
+        count = (examples.boxes[..., 2:] > 0).all(-1).sum(1)
+        places = np.where(np.isneginf(best[:, 0]), count + 1, 1 + wrong.sum(1))
         return Ranks(
             {"box": places},
             {"box": np.arange(len(places))},
@@ -133,11 +146,12 @@ class Grounding(Task):
     def protocol(self, victim: Victim, evaluation: Evaluation) -> dict[str, object]:
         """How boxes are chosen, and what chance would give."""
         examples = _phrased(victim)
+        count = np.maximum((examples.boxes[..., 2:] > 0).all(-1).sum(1), 1)
         return {
             "captions": len(examples),
             "pictures": len(np.unique(examples.pictures)),
             "score": "GradCAM of the first block that reads the image, sum in a box / sqrt(area)",
-            "chance": round(float(np.mean(100 / (examples.boxes[..., 2:] > 0).all(-1).sum(1))), 4),
+            "chance": round(100 * float(np.mean(examples.right.sum(1) / count)), 4),
             "ties": "against the model",
         }
 
@@ -171,9 +185,9 @@ def _phrased(victim: Victim) -> Phrased:
     return victim.examples
 
 
-def _filled(boxes: Sequence[np.ndarray]) -> Float[np.ndarray, "phrases boxes 4"]:
-    """The boxes of all phrases as one array."""
-    filled = np.zeros((len(boxes), max(map(len, boxes)), 4), np.float32)
+def _filled(boxes: Sequence[np.ndarray]) -> Float[np.ndarray, "phrases boxes facts"]:
+    """What boxes of all phrases have, as one array, with zeros where there is no box."""
+    filled = np.zeros((len(boxes), max(map(len, boxes)), boxes[0].shape[1]), np.float32)
     for row, own in zip(filled, boxes, strict=True):
         row[: len(own)] = own
     return filled

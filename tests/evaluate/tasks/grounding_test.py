@@ -66,16 +66,16 @@ def test_phrases_of_one_picture_are_resampled_together(result):
     assert found["value"] == pytest.approx(100 * right.mean()) and found["n"] == PHRASES
 
 
-def with_boxes(victim, boxes, targets):
+def with_boxes(victim, boxes, right):
     """The same phrases with other boxes to choose from."""
     assert isinstance(victim.examples, Phrased)
-    return victim._replace(examples=replace(victim.examples, boxes=boxes, targets=targets))
+    return victim._replace(examples=replace(victim.examples, boxes=boxes, right=right))
 
 
 def test_a_choice_follows_its_box_and_its_phrase(victim, seen, result):
     examples = victim.examples
     order = np.array([2, 0, 3, 1])
-    turned = with_boxes(victim, examples.boxes[:, order], np.argsort(order)[examples.targets])
+    turned = with_boxes(victim, examples.boxes[:, order], examples.right[:, order])
     ranks = TASK.score(turned, seen, ASKED)
     np.testing.assert_array_equal(ranks["box"], result.clean.ranks["box"])
     # Another phrase of the same scene means another box.
@@ -106,7 +106,12 @@ def _of_others(victim, seen, boxes):
 def test_boxes_that_fill_up_are_never_chosen(victim, seen, result):
     examples = victim.examples
     empty = np.zeros((PHRASES, 3, 4), np.float32)
-    padded = with_boxes(victim, np.concatenate([examples.boxes, empty], axis=1), examples.targets)
+    none = np.zeros((PHRASES, 3), bool)
+    padded = with_boxes(
+        victim,
+        np.concatenate([examples.boxes, empty], axis=1),
+        np.concatenate([examples.right, none], axis=1),
+    )
     ranks = TASK.score(padded, seen, ASKED)
     np.testing.assert_array_equal(ranks["box"], result.clean.ranks["box"])
     assert ranks.answers["box"].max() < 4
@@ -116,10 +121,20 @@ def test_boxes_that_fill_up_are_never_chosen(victim, seen, result):
 def test_boxes_that_tie_count_against_the_model(victim, seen):
     examples = victim.examples
     same = np.repeat(examples.boxes[:, :1], 4, axis=1)
-    assert (
-        TASK.score(with_boxes(victim, same, examples.targets), seen, ASKED)["box"].tolist()
-        == [4] * PHRASES
-    )
+    tied = TASK.score(with_boxes(victim, same, examples.right), seen, ASKED)
+    assert tied["box"].tolist() == [4] * PHRASES
+
+
+def test_any_right_box_will_do_and_without_one_all_come_first(victim, seen, result):
+    """As of a detector, which may find the object twice, or not at all."""
+    examples, clean = victim.examples, result.clean.ranks["box"]
+    every = TASK.score(with_boxes(victim, examples.boxes, np.ones((PHRASES, 4), bool)), seen, ASKED)
+    assert every["box"].tolist() == [1] * PHRASES
+    none = TASK.score(with_boxes(victim, examples.boxes, np.zeros((PHRASES, 4), bool)), seen, ASKED)
+    assert none["box"].tolist() == [5] * PHRASES
+    wrong = TASK.score(with_boxes(victim, examples.boxes, ~examples.right), seen, ASKED)
+    # Of four boxes the best wrong one is first unless the right one is.
+    np.testing.assert_array_equal(wrong["box"], np.where(clean == 1, 2, 1))
 
 
 def test_the_command_shows_the_phrases(tmp_path, capsys):

@@ -1,0 +1,127 @@
+"""Phrases and boxes in rows of JSON: Flickr30k Entities as one list, and ALBEF's RefCOCO+ form."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mat_jax.data.clean import clean_caption
+from mat_jax.data.sources.boxed_phrases import BoxedPhrases
+from mat_jax.data.sources.retrieval import require_images
+
+FORM = '{"image": path, "text": phrase, "bbox": [x, y, width, height], "width": w, "height": h}'
+
+
+def grounding_json(
+    path: str | Path,
+    images: str | Path,
+    *,
+    detections: str | Path | None = None,
+    limit: int | None = None,
+) -> BoxedPhrases:
+    """Read phrases with the box of each: a list of rows of the form `FORM`.
+
+    The boxes to choose from are the distinct boxes of the same picture's phrases, or those of a
+    detector. A phrase whose picture has one box alone tells nothing, and stays.
+
+    Args:
+        path: the JSON file.
+        images: the image root.
+        detections: a JSON file with the boxes of a detector, `{image: [[x, y, w, h], ...]}`, as
+            ALBEF's `dets.json`; an image is named by its path, its file's name or its number.
+        limit: keep only the first so many phrases.
+
+    Raises:
+        FileNotFoundError: the file, the image root or an image is not there.
+        ValueError: the file is not of this form, or a picture has no detection.
+    """
+    path, root = Path(path), Path(images)
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit={limit} leaves no phrase; give at least 1, or None for all")
+    found = contents(path, "phrases with boxes")
+    if not isinstance(found, list) or not found:
+        raise ValueError(f"{str(path)!r} is no list of phrases; expected rows {FORM}")
+    rows = [_row(row, f"{str(path)!r}, row {number}") for number, row in enumerate(found)]
+    of_picture: dict[str, dict[tuple[float, ...], None]] = {}
+    for image, _, box, _ in rows:
+        of_picture.setdefault(image, {})[box] = None
+    rows = rows[:limit]
+    require_images([image for image, *_ in rows], root, path)
+    if detections is None:
+        choices = {image: np.array(list(boxes)) for image, boxes in of_picture.items()}
+    else:
+        choices = detected(Path(detections), [image for image, *_ in rows])
+    return BoxedPhrases(
+        name=path.stem,
+        paths=tuple(root / image for image, *_ in rows),
+        phrases=tuple(phrase for _, phrase, _, _ in rows),
+        sizes=np.array([size for *_, size in rows], float),
+        meant=np.array([box for _, _, box, _ in rows], float),
+        candidates=tuple(choices[image] for image, *_ in rows),
+    )
+
+
+def contents(path: Path, what: str) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no file {str(path)!r}; give the JSON file of {what}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{str(path)!r} is not valid JSON ({error}); expected {what}; download it again"
+        ) from None
+
+
+def detected(path: Path, images: Sequence[str]) -> dict[str, np.ndarray]:
+    """Of each image [boxes, 4] from a detector's file.
+
+    Raises:
+        ValueError: an image that the file does not know, or boxes of another form.
+    """
+    found = contents(path, "a detector's boxes")
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{str(path)!r} is no mapping of images to boxes; expected dets.json")
+    boxes = {}
+    for image in dict.fromkeys(images):
+        stem = Path(image).stem
+        keys = (image, Path(image).name, stem, stem.rsplit("_", 1)[-1].lstrip("0"))
+        own = next((found[key] for key in keys if key in found), None)
+        if own is None:
+            raise ValueError(f"{str(path)!r} has no boxes of the image {image!r}; give it some")
+        array = np.array(own, float) if own else np.zeros((0, 4))
+        if array.ndim != 2 or array.shape[1] != 4:
+            raise ValueError(
+                f"{str(path)!r} has boxes of {image!r} that are not [x, y, width, height] each"
+            )
+        boxes[image] = array
+    return boxes
+
+
+def _row(row: Any, place: str) -> tuple[str, str, tuple[float, ...], tuple[float, float]]:
+    """Image, phrase, box and size of one row."""
+    match row:
+        case {
+            "image": str(image),
+            "text": str(phrase),
+            "bbox": [int() | float(), int() | float(), int() | float(), int() | float()] as box,
+            "width": int(width),
+            "height": int(height),
+        } if width > 0 and height > 0 and box[2] > 0 and box[3] > 0:
+            if not clean_caption(phrase):
+                raise ValueError(f"{place}: the phrase {phrase!r} has no word; drop the row")
+            return image, phrase, tuple(map(float, box)), (float(width), float(height))
+        case {"image": str(), "text": str(), "ref_id": _} if "bbox" not in row:
+            raise ValueError(
+                f"{place} is of ALBEF's training form, which has no boxes; expected {FORM}, or "
+                "give RefCOCO's own files (data.refcoco)"
+            )
+        case _:
+            raise ValueError(f"{place} is not of the form {FORM}")

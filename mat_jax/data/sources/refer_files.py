@@ -1,0 +1,114 @@
+"""RefCOCO, RefCOCO+ and RefCOCOg in REFER's files: phrases in a pickle, boxes in JSON."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mat_jax.data.clean import clean_caption
+from mat_jax.data.sources.boxed_phrases import BoxedPhrases
+from mat_jax.data.sources.phrase_rows import contents, detected
+from mat_jax.data.sources.retrieval import require_images
+from mat_jax.utils import unpickle
+
+
+def refcoco(
+    folder: str | Path,
+    images: str | Path,
+    split: str = "val",
+    *,
+    by: str = "unc",
+    detections: str | Path | None = None,
+    limit: int | None = None,
+) -> BoxedPhrases:
+    """Read `refs(unc).p` and `instances.json` of one of REFER's folders.
+
+    Every sentence of a record is a phrase. The pickle is of texts, numbers, lists and dicts, and no
+    code in it is run (`mat_jax.utils.unpickle`). Boxes to choose from are a detector's, as ALBEF's
+    `dets.json`, or all of the picture's in the instances.
+
+    Args:
+        folder: `refcoco+`, for example.
+        images: the image root; files are named as `file_name` in the instances, in it or in its
+            folder `train2014`.
+        split: "train", "val", "testA" (people) or "testB" (others); RefCOCOg has "test".
+        by: who made the splits: "unc", "umd" or "google".
+        detections: `{image number: [[x, y, w, h], ...]}`.
+        limit: keep only the first so many phrases.
+
+    Raises:
+        FileNotFoundError: a file, the image root or an image is not there.
+        ValueError: a file is damaged, or the split is not in it.
+    """
+    folder, root = Path(folder), Path(images)
+    file = folder / f"refs({by}).p"
+    instances = contents(folder / "instances.json", "COCO's instances")
+    try:
+        pictures = {one["id"]: one for one in instances["images"]}
+        boxes = {one["id"]: (one["image_id"], one["bbox"]) for one in instances["annotations"]}
+        refs = _refs(file)
+        splits = list(dict.fromkeys(ref["split"] for ref in refs))
+        asked = [
+            (ref["image_id"], ref["ann_id"], sentence["sent"])
+            for ref in refs
+            if ref["split"] == split
+            for sentence in ref["sentences"]
+            if clean_caption(sentence["sent"])
+        ][:limit]
+        names = [_name(pictures[image]["file_name"], root) for image, _, _ in asked]
+        sizes = [(pictures[image]["width"], pictures[image]["height"]) for image, _, _ in asked]
+        meant = [boxes[annotation][1] for _, annotation, _ in asked]
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{str(folder)!r} does not hold {error}; expected refs({by}).p and instances.json as "
+            "REFER publishes them"
+        ) from None
+    if not asked:
+        raise ValueError(f"{file} holds the splits {', '.join(splits)}, and not {split!r}")
+    require_images(names, root, file)
+    if detections is None:
+        own: dict[Any, list[Any]] = {}
+        for image, box in boxes.values():
+            own.setdefault(image, []).append(box)
+        candidates = [np.array(own[image], float) for image, _, _ in asked]
+    else:
+        known = detected(Path(detections), names)
+        candidates = [known[name] for name in names]
+    return BoxedPhrases(
+        name=f"{folder.name}/{split}",
+        paths=tuple(root / name for name in names),
+        phrases=tuple(phrase for _, _, phrase in asked),
+        sizes=np.array(sizes, float),
+        meant=np.array(meant, float),
+        candidates=tuple(candidates),
+    )
+
+
+def _name(file_name: str, root: Path) -> str:
+    """Of an image, from the image root."""
+    inside = f"train2014/{file_name}"
+    return inside if (root / inside).is_file() else file_name
+
+
+def _refs(file: Path) -> list[dict[str, Any]]:
+    """The records of the pickle."""
+    try:
+        with open(file, "rb") as stream:
+            found = unpickle.run(stream, known=lambda name: False, call=_never)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"no file {str(file)!r}; give the folder as REFER publishes it, and by= as it is named"
+        ) from None
+    except Exception as error:  # a damaged or hostile file can make no sense in many ways
+        reason = " ".join(str(error).split())[:200] if isinstance(error, ValueError) else ""
+        raise ValueError(
+            f"{file} is refused, nothing in it was run: {reason or 'it makes no sense'}; expected "
+            "REFER's list of phrases, whole"
+        ) from error
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise ValueError(f"{file} is no list of records; expected REFER's phrases")
+    return found
+
+
+def _never(name: str, arguments: tuple[Any, ...]) -> Any:
+    raise ValueError(f"it calls {name}")
