@@ -25,12 +25,6 @@ from mat_jax.utils.files import write_text
 
 # Settings of the evaluation alone: a model need not be trained again for another.
 MEASURING = ("limit", "split")
-# task -> how it is measured, and what of that is kept.
-MEASURES: dict[str, tuple[Callable[..., Result], Callable[[Result], dict[str, Any]]]] = {
-    "retrieval": (evaluate.evaluate, saved.summary),
-    "grounding": (grounded.ground, grounded.summary),
-    "captioning": (captioned.caption, captioned.summary),
-}
 
 
 def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Path:
@@ -58,7 +52,7 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
 
     asked = runs.evaluation_of(experiment)
     start = time.perf_counter()
-    measure, summary = MEASURES[run.task]
+    measure, summary = _measures(run.task)
     progress = workdir / "report" / "progress"
     result = measure(asked, model, tokenizer, name=run.title, progress=progress, quiet=quiet)
     evaluate.compare({run.title: result}, workdir / "report")
@@ -85,6 +79,16 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         **found,
     }
     return saved.write(results, run, content)
+
+
+def _measures(task: str) -> tuple[Callable[..., Result], Callable[[Result], dict[str, Any]]]:
+    """How a task is measured, and what of that is kept."""
+    match task:
+        case "grounding":
+            return grounded.ground, grounded.summary
+        case "captioning":
+            return captioned.caption, captioned.summary
+    return evaluate.evaluate, saved.summary
 
 
 def built(run: Run) -> tuple[experiments.Experiment, dict[str, Any]]:

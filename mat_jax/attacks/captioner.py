@@ -1,5 +1,6 @@
 """Attacks on images that a captioner is to describe: away from what is so, or towards a lie."""
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Key
@@ -41,14 +42,14 @@ def attack_captioner(
     Returns:
         Images in the ball and in the box, of each the best one met.
     """
-    ids, mask = (jnp.asarray(part) for part in tokens)
+    # One program for all captions of an image, which read its keys and values once.
+    texts = Tokens(*(jnp.moveaxis(jnp.asarray(part), 1, 0) for part in tokens))
     sign = -1.0 if towards else 1.0
     counts = None if present is None else jnp.asarray(present).astype(jnp.float32).T
 
     def loss_fn(images: Array) -> Array:
         image = model.encode_image(images)
-        texts = [Tokens(ids[:, m], mask[:, m]) for m in range(ids.shape[1])]
-        each = jnp.stack([surprise(model, image, text) for text in texts])
+        each = jax.vmap(lambda text: surprise(model, image, text))(texts)
         return sign * jnp.average(each, axis=0, weights=counts)
 
     return apgd(

@@ -44,7 +44,7 @@ def test_a_run_of_the_study_is_measured_and_kept(tmp_path, monkeypatch):
         "from experiments.study.runs import grounding\n"
         "def experiment(limit: int = 2, seed: int = 0):\n"
         "    found = grounding.experiment(split='val', limit=limit, seed=seed)\n"
-        "    asked = replace(found.evaluation, attacks=('none', 'pgd'), steps=1)\n"
+        "    asked = replace(found.evaluation, attacks=('none', 'pgd'), steps=1, checks=0)\n"
         "    return replace(found, evaluation=asked)\n"
     )
     run = Run(
