@@ -112,7 +112,7 @@ def test_two_steps(file, tmp_path, little_world, photographs, capsys):
     settings = experiments.bind(function, [f"{k}={v}" for k, v in small.items() if k in known])
     experiment = function(**settings)
     if experiment.evaluation is not None:  # each attack is compiled for minutes
-        clean = dataclasses.replace(experiment.evaluation, attacks=("none",), checks=2)
+        clean = dataclasses.replace(experiment.evaluation, attacks=("none",), suite=None, checks=2)
         experiment = dataclasses.replace(experiment, evaluation=clean)
     quiet = experiment.evaluation is None
     mat_jax.fit(experiment, tmp_path / "run", mesh=1, settings=settings, quiet=quiet)
