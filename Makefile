@@ -11,6 +11,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 # On Linux the torch of PyPI brings gigabytes of CUDA; the tests only need its CPU build.
 CPU_TORCH := https://download.pytorch.org/whl/cpu
 
+# One more than there are cores, for the tests that wait for a process of their own; each takes 4 GB.
+WORKERS = $$($(PY) -c "import os; print(min((os.cpu_count() or 1) + 1, 4))")
+
 .PHONY: quickstart test format clean
 
 quickstart: $(VENV)/.installed
@@ -20,7 +23,7 @@ test: $(VENV)/.installed-test
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m pyrefly check --python-interpreter-path $(PY)
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 format: $(VENV)/.installed-test
 	$(PY) -m ruff format .

@@ -1,7 +1,8 @@
 """The whole standard AutoAttack beside the released one, on a small ResNet that was trained.
 
-It takes a quarter of an hour, so it is asked for: `PYTHONPATH=auto-attack pytest -m slow
-tests/attacks/autoattack_resnet_test.py`, with a clone of github.com/fra31/auto-attack.
+It takes long, so it is asked for, with a clone of github.com/fra31/auto-attack, and with programs
+that are optimised: `JAX_DISABLE_MOST_OPTIMIZATIONS=0 PYTHONPATH=auto-attack pytest -s -m slow
+tests/attacks/autoattack_resnet_test.py`.
 """
 
 import warnings
