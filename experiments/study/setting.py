@@ -9,7 +9,7 @@ from mat_jax.defenses.base import Defense
 from mat_jax.train import optimizers
 from mat_jax.train.experiment import Evaluation, Experiment
 from mat_jax.train.lora import LoRA
-from mat_jax.types.protocols import Source
+from mat_jax.types.sources import Source
 
 ATTACKS = ("none", "pgd", "bert_attack", "sep", "co_attack", "sga", "vlp_attack")
 

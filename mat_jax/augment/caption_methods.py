@@ -18,7 +18,7 @@ from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import resize
 from mat_jax.data.scenes import caption, rewrite
 from mat_jax.models import generation
-from mat_jax.types.protocols import HasCaptions, Source
+from mat_jax.types.sources import HasCaptions, Source
 
 
 def eda(source: Source, entries: Sequence[Entry], recipe: Recipe) -> Make:

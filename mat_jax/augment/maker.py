@@ -29,7 +29,7 @@ from mat_jax.data.clean import clean_caption
 from mat_jax.data.scenes.oracle import is_true
 from mat_jax.data.sources.annotations import rows
 from mat_jax.data.sources.retrieval import RetrievalJson
-from mat_jax.types.protocols import Source
+from mat_jax.types.sources import Source
 from mat_jax.utils.files import alone, writable, writing
 from mat_jax.utils.progress import Progress
 

@@ -8,7 +8,7 @@ from mat_jax.augment import caption_methods, picture_methods, pictures, rewriter
 from mat_jax.augment.jobs import Make
 from mat_jax.augment.manifest import Entry
 from mat_jax.augment.recipe import Recipe
-from mat_jax.types.protocols import Source
+from mat_jax.types.sources import Source
 
 
 class Way(NamedTuple):

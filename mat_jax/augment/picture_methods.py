@@ -17,7 +17,7 @@ from mat_jax.augment.world import as_seen, is_world, require_world, scene_of
 from mat_jax.data.images import read_image, resize
 from mat_jax.data.scenes import imagine, reimagine
 from mat_jax.data.scenes.draw import render
-from mat_jax.types.protocols import Source
+from mat_jax.types.sources import Source
 
 PHOTOGRAPHS = 256  # pixels of augmented photographs along a side
 

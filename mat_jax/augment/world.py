@@ -6,7 +6,7 @@ from mat_jax.augment.recipe import Recipe
 from mat_jax.data.scenes.builder import SceneExample
 from mat_jax.data.scenes.careless import mistaken
 from mat_jax.data.scenes.facts import Scene
-from mat_jax.types.protocols import Captioned, Source
+from mat_jax.types.sources import Captioned, Source
 
 
 def as_seen(scene: Scene, recipe: Recipe, rng: np.random.Generator) -> Scene:

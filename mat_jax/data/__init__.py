@@ -28,5 +28,5 @@ from mat_jax.data.substitutes.characters import Typos as Typos
 from mat_jax.data.substitutes.characters import build_characters as build_characters
 from mat_jax.data.substitutes.similarity import SentenceEncoder as SentenceEncoder
 from mat_jax.types.arrays import Example as Example
-from mat_jax.types.protocols import Source as Source
+from mat_jax.types.sources import Source as Source
 from mat_jax.types.text_format import TextFormat as TextFormat

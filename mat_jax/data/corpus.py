@@ -12,12 +12,12 @@ from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import Fit
 from mat_jax.data.pixels import Originals, Partners
 from mat_jax.types.arrays import Batch, Tokens, Words
-from mat_jax.types.protocols import (
+from mat_jax.types.protocols import Tokenizer
+from mat_jax.types.sources import (
     HasLabels,
     HasPartnerCaptions,
     HasPartnerImages,
     Source,
-    Tokenizer,
 )
 from mat_jax.types.text_format import TextFormat
 

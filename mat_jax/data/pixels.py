@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from mat_jax.data.images import Fit, resize
-from mat_jax.types.protocols import HasCaptions, HasPartnerImages, Source
+from mat_jax.types.sources import HasCaptions, HasPartnerImages, Source
 
 Pixels = UInt8[np.ndarray, "height width 3"]
 

@@ -21,30 +21,25 @@ Losses = tuple[Float[Array, " batch"], dict[str, Array]]
 class PGD:
     """The image attack inside a defence: projected gradient ascent from a random start.
 
+    All of it is decided: what a user leaves open, `ImageDefense` fills in.
+
     Args:
         eps: radius of the perturbation, pixels being in [0, 1].
         steps: gradient steps.
-        step_size: length of a step; None is `1.25 eps / steps`. All steps together then go a
-            quarter farther than from the middle of the ball to its edge (our choice; the paper of
-            MAT does not say).
+        step_size: length of a step.
         norm: "linf" or "l2".
 
     Raises:
         ValueError: a value that no threat model may have.
     """
 
-    eps: float = 2 / 255
-    steps: int = 10
-    step_size: float | None = None
+    eps: float
+    steps: int
+    step_size: float
     norm: Norm = "linf"
 
     def __post_init__(self) -> None:
         ThreatModel(eps=self.eps, norm=self.norm, steps=self.steps, step_size=self.step_size)
-
-    @property
-    def step(self) -> float:
-        """The length of a step."""
-        return 1.25 * self.eps / max(self.steps, 1) if self.step_size is None else self.step_size
 
     def attack(
         self,
@@ -63,7 +58,7 @@ class PGD:
             batch.images,
             example_keys(key, batch.ids),
             eps=self.eps,
-            step_size=self.step,
+            step_size=self.step_size,
             steps=self.steps,
             norm=self.norm,
             climb_fn=climb_fn,

@@ -30,7 +30,11 @@ class ImageDefense(Defense[M]):
 
     @property
     def usual_step(self) -> float:
-        """The length of a step where none is given."""
+        """The length of a step where none is given.
+
+        All steps together go a quarter farther than from the middle of the ball to its edge (our
+        choice; the paper of MAT does not say).
+        """
         return 1.25 * self.eps / max(self.steps, 1)
 
     @property

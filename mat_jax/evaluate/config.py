@@ -8,7 +8,7 @@ from mat_jax import data
 from mat_jax.attacks import ATTACKS, ThreatModel
 from mat_jax.attacks.ensembles import ENSEMBLES, require_suite
 from mat_jax.attacks.threat import Preset, require_preset
-from mat_jax.types.protocols import Captioned, Source
+from mat_jax.types.sources import Captioned, Source
 
 RETRIEVAL = "retrieval"
 

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from mat_jax.data import SentenceEncoder
-from mat_jax.types.protocols import HasOracle
+from mat_jax.types.sources import HasOracle
 
 
 @runtime_checkable

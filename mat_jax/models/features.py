@@ -10,7 +10,13 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
-from mat_jax.types.protocols import Captions, EncodesImages, MatchesPairs, Model, Tokenizer
+from mat_jax.types.protocols import (
+    Captions,
+    EncodesImages,
+    MatchesPairs,
+    Model,
+    Tokenizer,
+)
 
 TEXT_BATCH = 256
 MATCH_BATCH = 128  # texts that are matched with one image at once

@@ -24,7 +24,13 @@ from mat_jax.train import loop
 from mat_jax.train import mesh as meshes
 from mat_jax.train.checkpoint import OtherModel
 from mat_jax.train.experiment import Evaluation, Experiment, differences
-from mat_jax.types.protocols import Captions, SeesImages, SizedModel, Source, Tokenizer
+from mat_jax.types.protocols import (
+    Captions,
+    SeesImages,
+    SizedModel,
+    Tokenizer,
+)
+from mat_jax.types.sources import Source
 from mat_jax.utils.files import alone, there, writable, write_text
 
 PACKAGES = ("mat-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")

@@ -21,7 +21,7 @@ from PIL import Image
 import mat_jax
 from mat_jax import data, models
 from mat_jax.train import experiment as experiments
-from mat_jax.types.protocols import HasCaptions
+from mat_jax.types.sources import HasCaptions
 from tests.python2 import dumps
 from tests.tools.narrow import some
 

@@ -11,4 +11,4 @@ from mat_jax.data.sources.refer_files import refcoco as refcoco
 from mat_jax.data.sources.retrieval import RetrievalJson as RetrievalJson
 from mat_jax.data.sources.retrieval import retrieval_json as retrieval_json
 from mat_jax.types.arrays import Example as Example
-from mat_jax.types.protocols import Source as Source
+from mat_jax.types.sources import Source as Source

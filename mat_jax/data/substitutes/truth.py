@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mat_jax.data.clean import clean_caption
-from mat_jax.types.protocols import HasOracle
+from mat_jax.types.sources import HasOracle
 
 # `keep([(caption, word, substitute), ...])`: may that word of that caption become that?
 Keep = Callable[[Sequence[tuple[int, int, str]]], Sequence[bool]]

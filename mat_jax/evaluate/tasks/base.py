@@ -17,7 +17,8 @@ from mat_jax.evaluate.statistics import Figures, ranked_figures
 from mat_jax.models import require_encoders
 from mat_jax.models.features import Encoded, encode_texts
 from mat_jax.types.arrays import Adversarial, Batch, Tokens
-from mat_jax.types.protocols import SizedModel, Source, Tokenizer
+from mat_jax.types.protocols import SizedModel, Tokenizer
+from mat_jax.types.sources import Source
 
 
 class Few(NamedTuple):

@@ -18,12 +18,11 @@ from mat_jax.models.features import rows
 from mat_jax.types.arrays import Batch, ImageFeatures, Tokens
 from mat_jax.types.protocols import (
     Captions,
-    JudgesCaptions,
     ReadsCaptions,
     SizedModel,
-    Source,
     Tokenizer,
 )
+from mat_jax.types.sources import JudgesCaptions, Source
 
 WRITTEN = 32  # pictures that are described at once
 

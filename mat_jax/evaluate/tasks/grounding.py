@@ -24,7 +24,8 @@ from mat_jax.evaluate.tasks.heat_maps import box_scores, grad_cam
 from mat_jax.evaluate.tasks.retrieval import Pairs, Retrieval
 from mat_jax.models.features import matches_pairs, rows
 from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures
-from mat_jax.types.protocols import HasBoxes, MatchesPairs, SizedModel, Source, Tokenizer
+from mat_jax.types.protocols import MatchesPairs, SizedModel, Tokenizer
+from mat_jax.types.sources import HasBoxes, Source
 
 MAPS = 50  # phrases whose maps are made at once
 

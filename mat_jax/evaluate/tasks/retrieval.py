@@ -22,7 +22,8 @@ from mat_jax.evaluate.tasks.cosine_ranks import DEPTHS, retrieval_ranks
 from mat_jax.evaluate.tasks.reranking import reranked
 from mat_jax.models.features import match_scores, matches_pairs
 from mat_jax.types.arrays import Adversarial, Batch, Tokens
-from mat_jax.types.protocols import SizedModel, Source, Tokenizer
+from mat_jax.types.protocols import SizedModel, Tokenizer
+from mat_jax.types.sources import Source
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,8 @@ from mat_jax.evaluate.tasks.classifier import Classifier
 from mat_jax.models.features import encode_texts
 from mat_jax.models.specs import load_language_model
 from mat_jax.types.arrays import Batch
-from mat_jax.types.protocols import HasClasses, HasLabels, SizedModel, Source, Tokenizer
+from mat_jax.types.protocols import SizedModel, Tokenizer
+from mat_jax.types.sources import HasClasses, HasLabels, Source
 from mat_jax.utils import cache
 
 TIE = 1e-6  # cosines this close count as equal, and against the model

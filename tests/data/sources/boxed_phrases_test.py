@@ -9,7 +9,7 @@ from PIL import Image
 
 from mat_jax.data import grounding_json, refcoco
 from mat_jax.data.sources.boxed_phrases import overlap
-from mat_jax.types.protocols import HasBoxes
+from mat_jax.types.sources import HasBoxes
 
 
 def rows():
