@@ -145,6 +145,8 @@ def save(
                 arrays[f"{ranks_key(name, row)}_{kind}"] = ranks
             for kind, answers in row.ranks.answers.items():
                 arrays[f"{ranks_key(name, row)}_{kind}_answers"] = answers
+            for kind, marks in row.ranks.marks.items():
+                arrays[f"{ranks_key(name, row)}_{kind}_marks"] = marks
     text = json.dumps(_finite(as_json(results, matrix)), indent=1, allow_nan=False)
     with writing(folder / "ranks.npz") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

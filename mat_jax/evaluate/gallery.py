@@ -15,14 +15,15 @@ from mat_jax.attacks import ATTACKS, Gallery, ThreatModel, compile_attack
 from mat_jax.data import SentenceEncoder
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.invariants import Broken, verify
-from mat_jax.evaluate.points import Points, packed, unpacked
+from mat_jax.evaluate.piece_files import Piece, load_piece, save_piece
+from mat_jax.evaluate.points import Points
 from mat_jax.evaluate.protocol import protocol_of
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.results import Row, Sights, eps_text
 from mat_jax.evaluate.store import Store
 from mat_jax.evaluate.tasks.base import Examples, HasAims, Task, Victim
 from mat_jax.evaluate.tasks.cosine_ranks import nearest
-from mat_jax.models.features import Encoded, encode_images, encode_texts, joined, rows
+from mat_jax.models.features import encode_images, encode_texts, joined, rows
 from mat_jax.types.arrays import Adversarial
 from mat_jax.utils.progress import Progress
 
@@ -33,16 +34,6 @@ class Crafted(NamedTuple):
     points: tuple[Points, ...]
     checks: dict[str, Any]
     passes: dict[str, int]
-
-
-class Piece(NamedTuple):
-    """One batch of an attack: what each target sees of it, its texts, and the checks so far."""
-
-    images: list[Encoded]
-    rounded: list[Encoded]
-    pictures: list[dict[int, np.ndarray]]
-    texts: list[str]
-    checks: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +194,7 @@ class Bench:
             here = np.resize(np.roll(order, -first), self.batch_size)
             size = min(self.batch_size, len(asked) - first)
             name = f"{folder}/{first}"
-            piece = self._known(name, here[:size])
+            piece = load_piece(self.store, name, here[:size], len(self.targets))
             if piece is None:
                 checks = dict(pieces[-1].checks) if pieces else {}
                 batch = examples.batch(here)
@@ -215,7 +206,7 @@ class Bench:
                 _reread(self.crafter, strings, adv, checks)
                 own = not (of.on_images or resized)
                 piece = self._seen(here, size, adv, strings, checks, own=own, moved=of.on_images)
-                self._keep(name, here[:size], piece)
+                save_piece(self.store, name, here[:size], piece)
             pieces.append(piece)
             progress.show(first + size)
         return self._joined(attack, pieces, asked)
@@ -263,35 +254,6 @@ class Bench:
             found.append(Points(images, saved, words, np.array(texts, object), pictures))
         checks = dict(pieces[-1].checks) if pieces else {}
         return Crafted(tuple(found), checks, checks.pop("passes", {}))
-
-    def _known(self, name: str, here: np.ndarray) -> Piece | None:
-        """A batch that was finished before, if it is of the same examples."""
-        saved = None if self.store is None else self.store.load(name)
-        if saved is None or saved.arrays["rows"].tolist() != here.tolist():
-            return None
-        arrays, facts = saved
-        targets = range(len(self.targets))
-        moved = any(key.startswith("rounded") for key in arrays)
-        return Piece(
-            [unpacked(arrays, f"images{n}") for n in targets],
-            [unpacked(arrays, f"rounded{n}") for n in targets] if moved else [],
-            [{int(i): arrays[f"picture{n}_{i}"] for i in facts["shown"]} for n in targets],
-            facts["texts"],
-            facts["checks"],
-        )
-
-    def _keep(self, name: str, here: np.ndarray, piece: Piece) -> None:
-        """Save a finished batch."""
-        if self.store is None:
-            return
-        arrays = {"rows": here}
-        for n in range(len(self.targets)):
-            arrays |= packed(piece.images[n], f"images{n}")
-            if piece.rounded:
-                arrays |= packed(piece.rounded[n], f"rounded{n}")
-            arrays |= {f"picture{n}_{i}": one for i, one in piece.pictures[n].items()}
-        facts = {"texts": piece.texts, "checks": piece.checks, "shown": list(piece.pictures[0])}
-        self.store.save(name, arrays, facts)
 
     def ranks(self, target: Victim, points: Points) -> Ranks:
         """How the queries of the task come out."""

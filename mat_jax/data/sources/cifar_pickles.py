@@ -86,19 +86,14 @@ def cifar(folder: str | Path, split: str = "train", *, template: str = TEMPLATE)
 
 def _entries(path: Path, *keys: str) -> list[Any]:
     """What a file holds under these keys."""
-    try:
-        with open(path, "rb") as file:
-            found = unpickle.run(file, known=_known, call=_call, build=_build)
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"no file {str(path)!r}; unpack the whole archive of CIFAR's python version"
-        ) from None
-    except Exception as error:  # a damaged or hostile file can make no sense in many ways
-        reason = " ".join(str(error).split())[:200] if isinstance(error, ValueError) else ""
-        raise ValueError(
-            f"{path} is refused, nothing in it was run: {reason or 'it makes no sense'}; expected "
-            "a file of CIFAR's python version, whole"
-        ) from error
+    found = unpickle.read_file(
+        path,
+        expected="a file of CIFAR's python version",
+        advice="unpack the whole archive of CIFAR's python version",
+        known=_known,
+        call=_call,
+        build=_build,
+    )
     lacking = [key for key in keys if not isinstance(found, dict) or key not in found]
     if lacking:
         raise ValueError(f"{path} has no {lacking[0]!r}; expected a file of CIFAR's python version")

@@ -40,6 +40,8 @@ def refcoco(
         FileNotFoundError: a file, the image root or an image is not there.
         ValueError: a file is damaged, or the split is not in it.
     """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit={limit} leaves no phrase; give at least 1, or None for all")
     folder, root = Path(folder), Path(images)
     file = folder / f"refs({by}).p"
     instances = contents(folder / "instances.json", "COCO's instances")
@@ -92,23 +94,11 @@ def _name(file_name: str, root: Path) -> str:
 
 def _refs(file: Path) -> list[dict[str, Any]]:
     """The records of the pickle."""
-    try:
-        with open(file, "rb") as stream:
-            found = unpickle.run(stream, known=lambda name: False, call=_never)
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"no file {str(file)!r}; give the folder as REFER publishes it, and by= as it is named"
-        ) from None
-    except Exception as error:  # a damaged or hostile file can make no sense in many ways
-        reason = " ".join(str(error).split())[:200] if isinstance(error, ValueError) else ""
-        raise ValueError(
-            f"{file} is refused, nothing in it was run: {reason or 'it makes no sense'}; expected "
-            "REFER's list of phrases, whole"
-        ) from error
+    found = unpickle.read_file(
+        file,
+        expected="REFER's list of phrases",
+        advice="give the folder as REFER publishes it, and by= as it is named",
+    )
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise ValueError(f"{file} is no list of records; expected REFER's phrases")
     return found
-
-
-def _never(name: str, arguments: tuple[Any, ...]) -> Any:
-    raise ValueError(f"it calls {name}")

@@ -73,7 +73,7 @@ def test_overlap_counts_pixels():
     assert 0 < np.mean(np.array(expected) == 0) < 1
 
 
-def refer(root, refs, by="unc"):
+def refer(root, refs, by="unc", protocol=2):
     folder = root / "refcoco+"
     folder.mkdir(exist_ok=True)
     images = [{"id": 7, "file_name": "a.png", "width": 40, "height": 20}]
@@ -83,7 +83,7 @@ def refer(root, refs, by="unc"):
     ]
     told = {"images": images, "annotations": annotations}
     (folder / "instances.json").write_text(json.dumps(told))
-    (folder / f"refs({by}).p").write_bytes(pickle.dumps(refs, protocol=2))
+    (folder / f"refs({by}).p").write_bytes(pickle.dumps(refs, protocol=protocol))
     return folder
 
 
@@ -92,8 +92,11 @@ def ref(split, annotation, *sentences):
     return {"split": split, "ann_id": annotation, "image_id": 7, "sentences": told}
 
 
-def test_refers_files(root):
-    folder = refer(root, [ref("testA", 1, "the dog", "left dog"), ref("val", 2, "log")])
+@pytest.mark.parametrize("protocol", [0, 1, 2, 4])
+def test_refers_files(root, protocol):
+    """In every form of pickle that has been usual: nobody says in which it is published."""
+    told = [ref("testA", 1, "the dog", "left dog"), ref("val", 2, "log")]
+    folder = refer(root, told, protocol=protocol)
     source = refcoco(folder, root, "testA")
     assert [source.captions(i)[0] for i in range(2)] == ["the dog", "left dog"]
     assert source.name == "refcoco+/testA" and source.right(1).tolist() == [True, False]

@@ -124,6 +124,13 @@ def test_the_command_carries_an_attack_over_from_retrieval(tmp_path, capsys):
     page = (tmp_path / "index.html").read_text()
     assert "Captioning under attack" in page and ">clean: a " in page and ">attacked: a " in page
     assert "agree" in capsys.readouterr().out
+    # What was written, and how right it is, for whoever counts again: without a pickle.
+    kept = np.load(tmp_path / "ranks.npz", allow_pickle=False)
+    (marks,) = (kept[key] for key in kept if key.endswith("_none_agreement_marks"))
+    (texts,) = (kept[key] for key in kept if key.endswith("_none_agreement_answers"))
+    test = data.load_scenes("test", limit=4)
+    said = [agreement(str(text), test.scene(i)) for i, text in enumerate(texts)]
+    assert marks.tolist() == said
 
 
 def test_what_cannot_caption_or_be_captioned_is_refused(captioner):
