@@ -41,6 +41,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
+def pytest_collection_finish():
+    """Look for garbage rarely: all that is imported lives on, and tracing makes little garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def room_for_programs():
     """Forget what earlier modules compiled before there is no room for more."""

@@ -2,6 +2,7 @@
 
 Arrays and records are checked. Roles, the protocols of `mat_jax.types.protocols`, are left to
 pyrefly, and so are `nnx.Module`s: a stand-in of a test has the members under test and no others.
+A function inside another one is left alone: its checker would be made anew at each outer call.
 """
 
 import functools
@@ -16,6 +17,8 @@ ROLES = "mat_jax.types.protocols"
 
 def checked(function: Callable) -> Callable:
     """`function` with its arguments and its result checked at each call."""
+    if "<locals>" in function.__qualname__:
+        return function
     roles = sys.modules.get(ROLES)
     whole = roles is not None and not getattr(roles.__spec__, "_initializing", False)
     return (_without(roles) if whole else beartype)(function)
