@@ -14,6 +14,9 @@ CPU_TORCH := https://download.pytorch.org/whl/cpu
 # One more than there are cores, for the tests that wait for a process of their own; each takes 4 GB.
 WORKERS = $$($(PY) -c "import os; print(min((os.cpu_count() or 1) + 1, 4))")
 
+# Modules are compiled when they are first read, not all at once: of those installed few are.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: quickstart test format clean
 
 quickstart: $(VENV)/.installed
@@ -34,13 +37,13 @@ clean:
 
 # The stamps are written last, so an installation cut short is done again.
 $(VENV)/.installed: $(PY) pyproject.toml
-	$(PY) -m pip install --quiet --editable .
+	$(PY) -m pip install --quiet --no-compile --editable .
 	touch $@
 
 $(VENV)/.installed-test: $(PY) pyproject.toml
 	if $(PY) -c "import urllib.request as r; r.urlopen('$(CPU_TORCH)/torch/', timeout=5)" \
 		2>/dev/null; then extra="--extra-index-url $(CPU_TORCH)"; fi; \
-	$(PY) -m pip install --quiet $$extra --editable '.[test]'
+	$(PY) -m pip install --quiet --no-compile $$extra --editable '.[test]'
 	touch $@ $(VENV)/.installed
 
 $(PY):

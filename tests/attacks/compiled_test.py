@@ -41,7 +41,7 @@ def family(name):
     return model
 
 
-@pytest.mark.parametrize("name", ["clip", "albef"])
+@pytest.mark.parametrize("name", [pytest.param("clip", marks=pytest.mark.slow), "albef"])
 def test_a_text_cut_where_nothing_stands_is_attacked_as_it_was(name):
     batch, key = long_batch(), jax.random.key(0)
     threat = attacks.ThreatModel(eps=0.1, steps=2, words=2)

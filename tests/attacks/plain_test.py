@@ -161,7 +161,11 @@ def test_the_shared_direction_is_the_first_left_singular_vector():
 
 @pytest.mark.parametrize(
     ("name", "preset"),
-    [("vlp_attack", "strict"), ("vlp_attack", "official"), ("sa_aet", "strict")],
+    [
+        pytest.param("vlp_attack", "strict", marks=pytest.mark.slow),
+        ("vlp_attack", "official"),
+        ("sa_aet", "strict"),
+    ],
 )
 def test_with_a_gallery_the_batch_does_not_matter(name, preset):
     """Image by image, beside strangers, and all at once: the same pixels and words."""

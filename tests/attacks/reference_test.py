@@ -163,7 +163,7 @@ def test_co_attack(world, reference, attacked, preset, threat):
         assert_same_image(ours.images[i], theirs, threat.eps)
 
 
-@pytest.mark.parametrize("budget", [1, 2])
+@pytest.mark.parametrize("budget", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_sga(world, reference, attacked, preset, budget):
     threat = attacks.ThreatModel(eps=4 / 255, steps=STEPS, words=budget)
     batch = world.batch(world.table())

@@ -53,7 +53,6 @@ WRITES = {
 }
 # A compilation takes seconds: of those that use the same parts of a model, one is always run.
 FIRST = {
-    ("albef", "mat"),
     ("albef", "mat_plus"),
     ("albef", "fare"),
     ("blip", "mat"),

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 TOY = Path(__file__).parents[1] / "toy_experiment.py"
-STEPS = 80
+STEPS = 40
 
 
 def start(workdir: Path, cache: Path) -> subprocess.Popen:
