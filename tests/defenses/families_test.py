@@ -55,7 +55,6 @@ WRITES = {
 FIRST = {
     ("albef", "mat_plus"),
     ("albef", "fare"),
-    ("blip", "mat"),
     ("blip", "mava"),
     ("captioner", "mat"),
     ("captioner", "tecoa_itr"),

@@ -106,7 +106,7 @@ def test_random_words_come_from_the_key_and_the_example_alone():
     np.testing.assert_array_equal(found.ids, again.ids[some])
 
 
-@pytest.mark.parametrize("search", ["random", "promising"])
+@pytest.mark.parametrize("search", ["random", pytest.param("promising", marks=pytest.mark.slow)])
 def test_eight_devices_replace_the_words_that_one_does(search):
     defense = defenses.MAT(eps=0.1, steps=1, search=search, candidates=3)
     ends = on_one_and_on_eight(defense, tiny("clip"), toy_batch(8, captions=1))

@@ -412,7 +412,17 @@ def moved(start, end):
     return {path[0].name for (path, old), new in leaves if not np.array_equal(old, new)}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+# The same experiment as on Flickr30k, with COCO's two files; both forms are read in other tests.
+TWINS = ("mat_clip_coco",)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(file, marks=pytest.mark.slow if file.stem in TWINS else (), id=file.stem)
+        for file in FILES
+    ],
+)
 def test_two_steps(file, root, files, tmp_path):
     function, settings = settings_for(file, root, files)
     experiment = dataclasses.replace(function(**settings), evaluation=None, log_every=1)

@@ -83,8 +83,8 @@ def photographs(tmp_path_factory):
 
 
 def compiled_for_long(file):
-    """Of the three that train ALBEF and BLIP alike, one runs at every test."""
-    return file.stem in ("scenes_albef", "scenes_captioner")
+    """They train as the others do, on another model: what they use is tested elsewhere."""
+    return file.stem in ("scenes_albef", "scenes_captioner", "scenes_defenses")
 
 
 @pytest.mark.parametrize(

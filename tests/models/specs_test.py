@@ -50,7 +50,10 @@ def cosines(model, batch):
     return (images[:, None] * texts).sum(axis=-1)
 
 
-@pytest.mark.parametrize("family", CONFIGS)
+# BLIP goes through the same calls as ALBEF; each family is compared with its peer elsewhere.
+@pytest.mark.parametrize(
+    "family", [pytest.param(f, marks=pytest.mark.slow if f == "blip" else ()) for f in CONFIGS]
+)
 def test_attacked_trained_and_exported(family, tmp_path):
     model, tokenizer, corpus = prepared(family)
     batch = jax.device_put(corpus.batch(range(8)))

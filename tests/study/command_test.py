@@ -107,6 +107,7 @@ def test_a_study_is_carried_out_once_and_goes_on_where_it_stopped(
     assert again["protocol"]["images"] == 4 and again["settings"]["limit"] == 4
 
 
+@pytest.mark.slow
 def test_a_soup_is_the_mean_of_what_its_ingredients_trained(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(evaluate, "evaluate", lambda asked, model, *_, **__: seen.append(model))
