@@ -15,6 +15,8 @@ from mat_jax.data.sources.captions import Texts as Texts
 from mat_jax.data.sources.captions import texts as texts
 from mat_jax.data.sources.cifar_pickles import cifar as cifar
 from mat_jax.data.sources.class_folders import image_folder as image_folder
+from mat_jax.data.sources.entailment_rows import Entailments as Entailments
+from mat_jax.data.sources.entailment_rows import entailment_json as entailment_json
 from mat_jax.data.sources.labelled import Labelled as Labelled
 from mat_jax.data.sources.phrase_rows import grounding_json as grounding_json
 from mat_jax.data.sources.refer_files import refcoco as refcoco
