@@ -64,11 +64,12 @@ def bomb(ran):
 
 
 @contextlib.contextmanager
-def refused():
-    """A mistake of the file's, in one sentence."""
+def refused(planted):
+    """A mistake of the planted file or folder, in one sentence that names it."""
     with pytest.raises((ValueError, OSError)) as raised:
         yield
-    assert str(raised.value) and "\n" not in str(raised.value)
+    said = str(raised.value)
+    assert str(planted) in said and "\n" not in said
 
 
 DEEP = b"[" * 100_000
@@ -117,7 +118,7 @@ def test_a_planted_experiment_is_not_run_and_metrics_are_only_read(run, tmp_path
 def test_planted_settings(run, tmp_path, bomb, kind):
     folder = shutil.copytree(run, tmp_path / "run")
     (folder / "settings.json").write_bytes(contents(bomb)[kind])
-    with refused():
+    with refused(folder):
         go_on(folder)
 
 
@@ -221,7 +222,7 @@ def test_planted_notes_of_a_checkpoint(checkpoint, tmp_path, notes):
     folder = shutil.copytree(checkpoint, tmp_path / "checkpoints")
     file = folder / "4" / "_CHECKPOINT_METADATA"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"custom_metadata": notes}))
-    with refused():
+    with refused(folder):
         restored(folder)
 
 
@@ -292,7 +293,7 @@ FILES = ["config.json", "preprocessor_config.json", "tokenizer_config.json", "mo
 def test_planted_files_of_a_model(tmp_path, bomb, file, kind):
     folder = shutil.copytree(SHIPPED / "scenes-clip", tmp_path / "model")
     (folder / file).write_bytes(contents(bomb)[kind])
-    with refused():
+    with refused(folder):
         models.load(folder)
 
 
@@ -301,7 +302,7 @@ def test_planted_weights(tmp_path, bomb, name):
     folder = shutil.copytree(SHIPPED / "scenes-clip", tmp_path / "model")
     (folder / "model.safetensors").unlink()
     (folder / name).write_bytes(bomb)
-    with refused():
+    with refused(folder):
         models.load(folder)
 
 
@@ -332,19 +333,19 @@ def test_sizes_that_no_model_has(tmp_path, path, value):
         place = place[parent]
     place[name] = value
     (folder / "config.json").write_text(json.dumps(said))
-    with refused():
+    with refused(folder):
         models.load(folder)
 
 
 def test_a_safetensors_header_larger_than_its_file(tmp_path):
     folder = shutil.copytree(SHIPPED / "scenes-clip", tmp_path / "model")
     (folder / "model.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
-    with refused():
+    with refused(folder):
         models.load(folder)
     huge = {"logit_scale": {"dtype": "F32", "shape": [2**60], "data_offsets": [0, 2**62]}}
     header = json.dumps(huge).encode()
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    with refused():
+    with refused(folder):
         models.load(folder)
 
 
@@ -373,7 +374,7 @@ def test_pickles_that_call_in_unusual_ways(tmp_path, ran, call, place):
     if place == "zip":
         with zipfile.ZipFile(file, "w") as archive:
             archive.writestr("archive/data.pkl", content)
-        with refused():
+        with refused(file):
             pickles.read(file)
     elif place == "before torch 1.6":
         system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
@@ -381,10 +382,10 @@ def test_pickles_that_call_in_unusual_ways(tmp_path, ran, call, place):
         for value in (0x1950A86A20F9469CFC6C, 1001, system):
             pickle.dump(value, head, protocol=2)
         file.write_bytes(head.getvalue() + content + pickle.dumps([], protocol=2))
-        with refused():
+        with refused(file):
             pickles.read(file)
     else:
         for name in ("train", "test", "meta"):
             (tmp_path / name).write_bytes(content)
-        with refused():
+        with refused(tmp_path):
             data.cifar(tmp_path)

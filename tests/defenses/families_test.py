@@ -55,6 +55,7 @@ WRITES = {
 FIRST = {
     ("albef", "mat_plus"),
     ("albef", "fare"),
+    ("blip", "mat"),  # alone in asking what the matching head learns from
     ("blip", "mava"),
     ("captioner", "mat"),
     ("captioner", "tecoa_itr"),

@@ -1,6 +1,5 @@
 """Pictures, sentences, and whether each follows: SNLI-VE's own lines, and ALBEF's form of them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,9 +8,9 @@ from typing import Any, NamedTuple
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import read_image
-from mat_jax.data.sources.phrase_rows import contents
 from mat_jax.data.sources.retrieval import require_images
 from mat_jax.types.arrays import Example
+from mat_jax.utils.json_files import json_rows
 
 VERDICTS = ("contradiction", "neutral", "entailment")  # in the order of ALBEF's classes
 UNDECIDED = "-"  # SNLI's label where its annotators do not agree; such rows are left out
@@ -67,7 +66,7 @@ def entailment_json(
     """Read visual entailment: `FORMS`. Rows that the annotators did not decide are left out.
 
     Args:
-        path: the file, JSON or JSON lines.
+        path: the file, one list or one row a line.
         images: the image root; a picture's name may lack ".jpg".
         limit: keep only the first so many sentences.
 
@@ -78,7 +77,7 @@ def entailment_json(
     path, root = Path(path), Path(images)
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit} leaves no sentence; give at least 1, or None for all")
-    named = enumerate(_listed(path))
+    named = enumerate(json_rows(path, "sentences with verdicts"))
     rows = [row for n, one in named if (row := _row(one, f"{str(path)!r}, row {n}")) is not None]
     rows = rows[:limit]
     if not rows:
@@ -96,24 +95,6 @@ class _Row(NamedTuple):
     image: str
     sentence: str
     verdict: int
-
-
-def _listed(path: Path) -> list[Any]:
-    """The rows of a JSON list, or of lines of JSON."""
-    if path.suffix != ".jsonl":
-        found = contents(path, "sentences with verdicts")
-        if not isinstance(found, list):
-            raise ValueError(f"{str(path)!r} is no list of sentences; expected {FORMS}")
-        return found
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-        return [json.loads(line) for line in lines if line.strip()]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no file {str(path)!r}; give SNLI-VE's JSON lines") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{str(path)!r} has a line that is not valid JSON ({error}); download it again"
-        ) from None
 
 
 def _row(row: Any, place: str) -> _Row | None:

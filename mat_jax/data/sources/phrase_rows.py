@@ -1,6 +1,5 @@
 """Phrases and boxes in rows of JSON: Flickr30k Entities as one list, and ALBEF's RefCOCO+ form."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.sources.boxed_phrases import BoxedPhrases
 from mat_jax.data.sources.retrieval import require_images
+from mat_jax.utils.json_files import json_contents
 
 FORM = '{"image": path, "text": phrase, "bbox": [x, y, width, height], "width": w, "height": h}'
 
@@ -40,7 +40,7 @@ def grounding_json(
     path, root = Path(path), Path(images)
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit} leaves no phrase; give at least 1, or None for all")
-    found = contents(path, "phrases with boxes")
+    found = json_contents(path, "phrases with boxes")
     if not isinstance(found, list) or not found:
         raise ValueError(f"{str(path)!r} is no list of phrases; expected rows {FORM}")
     rows = [_row(row, f"{str(path)!r}, row {number}") for number, row in enumerate(found)]
@@ -63,30 +63,13 @@ def grounding_json(
     )
 
 
-def contents(path: Path, what: str) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no file {str(path)!r}; give the JSON file of {what}") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{str(path)!r} is not valid JSON ({error}); expected {what}; download it again"
-        ) from None
-
-
 def detected(path: Path, images: Sequence[str]) -> dict[str, np.ndarray]:
     """Of each image [boxes, 4] from a detector's file.
 
     Raises:
         ValueError: an image that the file does not know, or boxes of another form.
     """
-    found = contents(path, "a detector's boxes")
+    found = json_contents(path, "a detector's boxes")
     if not isinstance(found, Mapping):
         raise ValueError(f"{str(path)!r} is no mapping of images to boxes; expected dets.json")
     boxes = {}

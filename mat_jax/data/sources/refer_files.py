@@ -7,9 +7,10 @@ import numpy as np
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.sources.boxed_phrases import BoxedPhrases
-from mat_jax.data.sources.phrase_rows import contents, detected
+from mat_jax.data.sources.phrase_rows import detected
 from mat_jax.data.sources.retrieval import require_images
 from mat_jax.utils import unpickle
+from mat_jax.utils.json_files import json_contents
 
 
 def refcoco(
@@ -44,7 +45,7 @@ def refcoco(
         raise ValueError(f"limit={limit} leaves no phrase; give at least 1, or None for all")
     folder, root = Path(folder), Path(images)
     file = folder / f"refs({by}).p"
-    instances = contents(folder / "instances.json", "COCO's instances")
+    instances = json_contents(folder / "instances.json", "COCO's instances")
     try:
         pictures = {one["id"]: one for one in instances["images"]}
         boxes = {one["id"]: (one["image_id"], one["bbox"]) for one in instances["annotations"]}

@@ -7,7 +7,6 @@ one with the same `annotations`: [{image_id, caption}]. METEOR and SPICE are sco
 folders of their programs are given with --meteor and --spice.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from mat_jax.evaluate.captions import caption_scores, meteor, spice
 from mat_jax.utils.command_line import Parser
+from mat_jax.utils.json_files import json_contents
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,11 +48,11 @@ def pairs(results: Path, annotations: Path) -> tuple[list[str], list[list[str]]]
         ValueError: a file of another form, two captions of a picture, or one without references.
     """
     own: dict[Any, str] = {}
-    for image, caption in _rows(results, _json(results)):
+    for image, caption in _rows(results, json_contents(results, "written captions")):
         if image in own:
             raise ValueError(f"{str(results)!r} has two captions of picture {image}, expected one")
         own[image] = caption
-    contents = _json(annotations)
+    contents = json_contents(annotations, "captions of people")
     rows = contents.get("annotations") if isinstance(contents, dict) else contents
     people: dict[Any, list[str]] = {image: [] for image in own}
     for image, caption in _rows(annotations, rows):
@@ -65,13 +65,6 @@ def pairs(results: Path, annotations: Path) -> tuple[list[str], list[list[str]]]
             "others of the results: give the annotations of the same split"
         )
     return list(own.values()), list(people.values())
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{str(path)!r} is no JSON ({error}); give a file of captions") from None
 
 
 def _rows(path: Path, rows: Any) -> list[tuple[Any, str]]:

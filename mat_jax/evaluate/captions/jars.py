@@ -43,7 +43,7 @@ def meteor(written: Sequence[str], references: Sequence[Sequence[str]], *, folde
     with program:
         counts = []
         for own, people in zip(written, references, strict=True):
-            texts = [" ".join(ptb_tokens(text)).replace("|||", "") for text in (*people, own)]
+            texts = [_joined(text).replace("|||", "") for text in (*people, own)]
             counts.append(_answer(program, " ||| ".join(("SCORE", *texts))))
         # One figure for each caption, then that of all.
         figure = _answer(program, " ||| ".join(("EVAL", *counts)))
@@ -67,7 +67,7 @@ def spice(written: Sequence[str], references: Sequence[Sequence[str]], *, folder
     """
     java = _java("SPICE", folder, SPICE, f"lib/{MODELS}")
     rows = [
-        {"image_id": row, "test": " ".join(ptb_tokens(own)), "refs": _joined(people)}
+        {"image_id": row, "test": _joined(own), "refs": [_joined(text) for text in people]}
         for row, (own, people) in enumerate(zip(written, references, strict=True))
     ]
     with tempfile.TemporaryDirectory() as place:
@@ -82,8 +82,8 @@ def spice(written: Sequence[str], references: Sequence[Sequence[str]], *, folder
     return float(np.mean([np.nan if score is None else score for score in scores]))
 
 
-def _joined(people: Sequence[str]) -> list[str]:
-    return [" ".join(ptb_tokens(text)) for text in people]
+def _joined(caption: str) -> str:
+    return " ".join(ptb_tokens(caption))
 
 
 def _java(name: str, folder: Path, *files: str) -> str:

@@ -37,10 +37,12 @@ def grid_side(image_size: int, patch_size: int) -> int:
     What is left over, on the right and below, no patch covers: a convolution without padding whose
     stride is its kernel's size never reads it (`Patches`).
     """
-    if not 0 < patch_size <= image_size:
+    if patch_size < 1:
+        raise ValueError(f"patch_size={patch_size} is no size; expected at least 1 pixel")
+    if patch_size > image_size:
         raise ValueError(
             f"image_size={image_size} holds no patch of patch_size={patch_size}; choose an image "
-            f"size of at least {max(1, patch_size)}"
+            f"size of at least {patch_size}"
         )
     return image_size // patch_size
 
@@ -103,6 +105,7 @@ class CLIPConfig:
     eos: int = -1
 
     def __post_init__(self) -> None:
+        grid_side(self.image_size, self.patch_size)
         for name in ("vision_act", "text_act"):
             one_of(self, name, *typing.get_args(Activation))
         for name in ("bos", "eos"):  # below 0 they count from the end of the vocabulary
@@ -127,6 +130,7 @@ class ALBEFConfig:
     task: Literal["retrieval", "entailment"] = "retrieval"
 
     def __post_init__(self) -> None:
+        grid_side(self.image_size, self.patch_size)
         one_of(self, "task", "retrieval", "entailment")
         if not 0 < self.first_fusion < self.text.layers:
             raise ValueError(
@@ -156,6 +160,7 @@ class BLIPConfig:
     task: Literal["retrieval", "captioning"] = "retrieval"
 
     def __post_init__(self) -> None:
+        grid_side(self.image_size, self.patch_size)
         one_of(self, "task", "retrieval", "captioning")
         one_of(self, "match_start", "enc", "cls")
 

@@ -83,13 +83,13 @@ def test_bad_rows_are_one_sentence(root: Path, row: dict, said: str) -> None:
 
 
 def test_files_of_another_form_are_refused(root: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no file .*; give SNLI-VE's JSON lines"):
+    with pytest.raises(FileNotFoundError, match="no file .*; give the JSON file of sentences"):
         data.entailment_json(root / "none.jsonl", root)
     (root / "torn.jsonl").write_text('{"a": 1}\n{"b": ')
-    with pytest.raises(ValueError, match="a line that is not valid JSON"):
+    with pytest.raises(ValueError, match="line 2, is not valid JSON"):
         data.entailment_json(root / "torn.jsonl", root)
     (root / "one.json").write_text("{}")
-    with pytest.raises(ValueError, match="is no list of sentences"):
+    with pytest.raises(ValueError, match="row 0 is no row of ALBEF's list"):
         data.entailment_json(root / "one.json", root)
     with pytest.raises(ValueError, match="limit=0 leaves no sentence"):
         data.entailment_json(root / "one.json", root, limit=0)

@@ -148,3 +148,6 @@ def test_the_command_scores_a_file_of_results(tmp_path: Path, capsys) -> None:
     results.write_text(json.dumps({"image": "x"}))
     assert main([str(results), "--annotations", str(annotations)]) == 2
     assert "does not list {image_id, caption}" in capsys.readouterr().err
+    results.write_bytes(b"[" * 100_000)  # deeper than the reader goes
+    assert main([str(results), "--annotations", str(annotations)]) == 2
+    assert "results.json' is not valid JSON" in capsys.readouterr().err
