@@ -11,6 +11,7 @@ on the processor and on the packages, so the record says on what it was made.
 import hashlib
 import json
 import platform
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -158,11 +159,18 @@ def differences(before: Any, now: Any, where: str = "") -> list[str]:
     return [] if before == now else [f"{where}: {str(before)[:80]} is now {str(now)[:80]}"]
 
 
+def text_of(record: dict[str, Any]) -> str:
+    """The record as JSON with each list on one line."""
+    text = json.dumps(record, indent=1)
+    lists = re.compile(r"\[\s+([^\[\]]*?)\s+\]")
+    return lists.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
+
+
 if __name__ == "__main__":
     act, only = (*sys.argv[1:], "", "")[:2]
     record = measure(only)
     if act == "write":
-        FILE.write_text(json.dumps(record, indent=1) + "\n")
+        FILE.write_text(text_of(record))
     elif act == "part":
         print(json.dumps(record, indent=1))
     else:
