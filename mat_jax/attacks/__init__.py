@@ -23,7 +23,7 @@ from mat_jax.attacks.coattack import co_attack
 from mat_jax.attacks.compiled import compile_attack
 from mat_jax.attacks.dra import dra_attack
 from mat_jax.attacks.exhaustive import exhaustive_attack
-from mat_jax.attacks.fused import co_attack_fused, match_attack
+from mat_jax.attacks.fused import co_attack_fused, match_attack, verdict_attack
 from mat_jax.attacks.image_ascent import attack_images
 from mat_jax.attacks.image_objectives import away_from_captions
 from mat_jax.attacks.images import (
@@ -98,5 +98,6 @@ __all__ = [
     "square_attack",
     "square_l2",
     "square_margin_attack",
+    "verdict_attack",
     "vlp_attack",
 ]

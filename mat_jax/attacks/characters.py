@@ -9,14 +9,14 @@ from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.substitution import away
 from mat_jax.data.substitutes.characters import CHARACTERS
 from mat_jax.types.arrays import Adversarial, Batch, Tokens, Words, unit
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 from mat_jax.types.text_format import compose
 
 POSITIONS = 50
 
 
 def leaf_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -110,7 +110,7 @@ def leaf_attack(
     )
 
 
-def _edited(model: Model, words: Words, slot: Array, edit: Array) -> Tokens:
+def _edited(model: EncodesPairs, words: Words, slot: Array, edit: Array) -> Tokens:
     """Each caption with one of its edits; at place 0 the next word is part of it."""
     rows, last = jnp.arange(slot.shape[0]), words.lengths.shape[1] - 1
     parts = words.parts

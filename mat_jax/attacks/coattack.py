@@ -16,13 +16,13 @@ from mat_jax.attacks.states import compared_images, compares_states
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.substitution import kl
 from mat_jax.types.arrays import Adversarial, Batch, unit
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 
 ALPHA = 3.0
 
 
 def co_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,

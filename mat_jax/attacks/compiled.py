@@ -12,7 +12,7 @@ from flax import nnx
 
 from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.types.arrays import Adversarial, Batch, Tokens
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 from mat_jax.types.text_format import TextFormat
 
 MULTIPLE = 16  # texts are cut to multiples of it, so that there are few programs
@@ -45,7 +45,7 @@ class Compiled:
 
 def compile_attack(
     attack: Callable[..., Adversarial],
-    model: Model,
+    model: EncodesPairs,
     *,
     threat: ThreatModel,
     preset: Preset = "strict",

@@ -22,7 +22,7 @@ from mat_jax.attacks.sga import step_size
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.substitution import away
 from mat_jax.types.arrays import Adversarial, Batch
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 
 SAMPLES = 5  # points tried inside the triangle at each step
 MIX = (0.6, 0.2, 0.2)  # clean, adversarial and last but one image, as guides of the captions
@@ -32,7 +32,7 @@ Towards = Callable[[Float[Array, "batch embed"]], Float[Array, "batch embed"]]
 
 
 def dra_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -83,7 +83,7 @@ def weights(
 
 
 def guided(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     threat: ThreatModel,

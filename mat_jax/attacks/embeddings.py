@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mat_jax.types.arrays import Adversarial, Batch, Tokens, unit
-from mat_jax.types.protocols import EmbedsWords, EncodesImages, Model
+from mat_jax.types.protocols import EmbedsWords, EncodesImages, EncodesPairs
 
 
 def embed_images(
@@ -16,7 +16,7 @@ def embed_images(
 
 
 def embed_texts(
-    model: Model, tokens: Tokens, shift: Float[Array, "captions length width"] | None = None
+    model: EncodesPairs, tokens: Tokens, shift: Float[Array, "captions length width"] | None = None
 ) -> Float[Array, "*lead embed"]:
     """Text embeddings on the unit sphere, in float32. Any leading axes.
 
@@ -29,7 +29,7 @@ def embed_texts(
     return unit(embed).reshape(*lead, embed.shape[-1])
 
 
-def word_embeddings(model: Model) -> Float[Array, "vocabulary width"]:
+def word_embeddings(model: EncodesPairs) -> Float[Array, "vocabulary width"]:
     """What each id is embedded as, in float32, without a gradient.
 
     Raises:

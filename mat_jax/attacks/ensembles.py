@@ -58,6 +58,7 @@ ENSEMBLES: dict[str, tuple[Member, ...]] = {
         Member("bert_attack"),
         Member("co_attack", 10),
         Member("match", 10),
+        Member("verdict", 10),
         Member("exhaustive", 10),
         Member("sga", 10),
     ),
@@ -65,6 +66,7 @@ ENSEMBLES: dict[str, tuple[Member, ...]] = {
         Member("bert_attack"),
         Member("co_attack", 20),
         Member("match", 20),
+        Member("verdict", 20),
         Member("exhaustive", 20),
         Member("apgd", 50),
         Member("apgd_margin", 50),
@@ -75,6 +77,7 @@ ENSEMBLES: dict[str, tuple[Member, ...]] = {
         Member("co_attack_fused", 50),
         Member("co_attack", 50, 2),
         Member("match", 50, 2),
+        Member("verdict", 50, 2),
         Member("exhaustive", 50, 2),
         Member("vlp_attack", 20),
         Member("dra", 20),
@@ -104,16 +107,29 @@ def require_suite(suite: str) -> None:
         raise ValueError(f"unknown suite {suite!r}; choose from {', '.join(ENSEMBLES)}")
 
 
-def members(suite: str, *, norm: str, fuses: bool) -> tuple[Member, ...]:
-    """The members of a suite that there are in a norm, for a model that fuses or does not.
+def members(
+    suite: str, *, norm: str, fuses: bool, allows: Callable[[str], bool]
+) -> tuple[Member, ...]:
+    """The members of a suite that there are in a norm, for a task and a model.
+
+    Args:
+        suite: its name.
+        norm: of the image attacks.
+        fuses: whether the model reads image and text together.
+        allows: whether an attack makes sense for the task.
 
     Raises:
-        ValueError: a suite that does not exist.
+        ValueError: a suite that does not exist, or has nothing for the task.
     """
     require_suite(suite)
+    made_for = [member for member in ENSEMBLES[suite] if allows(member.attack)]
+    if not made_for:
+        raise ValueError(
+            f"the suite {suite!r} has no attack that is made for this task: name another, or none"
+        )
     return tuple(
         member
-        for member in ENSEMBLES[suite]
+        for member in made_for
         if norm in ATTACKS[member.attack].norms and (fuses or not ATTACKS[member.attack].fuses)
     )
 

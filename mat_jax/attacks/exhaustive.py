@@ -13,11 +13,11 @@ from mat_jax.attacks.sga import step_size
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.all_words import Standing, Variants, replaced, standing, variants
 from mat_jax.types.arrays import Adversarial, Batch
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 
 
 def exhaustive_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,

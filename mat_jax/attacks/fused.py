@@ -4,6 +4,8 @@ Retrieval with such a model compares embeddings first and then asks of the neare
 they match. What is attacked through the embeddings alone may leave that second answer as it was.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -22,11 +24,12 @@ from mat_jax.attacks.sga import step_size
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.substitution import Embed, kl
 from mat_jax.types.arrays import Adversarial, Batch, Tokens, unit
-from mat_jax.types.protocols import FusesPairs, MatchesPairs, Model
+from mat_jax.types.protocols import EncodesPairs, FusesPairs, JudgesPairs, MatchesPairs
+from mat_jax.types.sources import VERDICTS
 
 
 def co_attack_fused(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Array,
     *,
@@ -70,7 +73,7 @@ def co_attack_fused(
 
 
 def match_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Array,
     *,
@@ -91,10 +94,15 @@ def match_attack(
     Raises:
         ValueError: the batch carries no words to substitute, or the model does not fuse.
     """
-    require_preset(preset)
     reader = require_fusion(model)
-    words = attackable_words(batch, threat, preset)
-    captions = batch.present.shape[1]
+    if not isinstance(reader, MatchesPairs):
+        raise ValueError(
+            f"{type(model).__name__} has no head that matches image and text: take another attack, "
+            "co_attack_fused for example"
+        )
+
+    def seen(images: Array) -> Array:
+        return unit(model.encode_image(images).embed.astype(jnp.float32))
 
     def objective(image: Array, pair: Array) -> Array:
         """Minus the score of pairs [..., fused + embed] with image embeddings [..., embed]."""
@@ -102,11 +110,80 @@ def match_attack(
         logits = reader.match_logits(fused.reshape(-1, 1, fused.shape[-1]))[:, 1]
         return -logits.astype(jnp.float32).reshape(pair.shape[:-1]) - jnp.sum(image * text, -1)
 
+    return _attack_pairs(
+        model, batch, key, threat, preset, objective=objective, asked=seen, with_text=True
+    )
+
+
+def verdict_attack(
+    model: EncodesPairs,
+    batch: Batch,
+    key: Array,
+    *,
+    threat: ThreatModel,
+    preset: Preset = "strict",
+) -> Adversarial:
+    r"""Against the verdict on a pair, contradiction, neutral or entailment: the adaptive attack.
+
+    $$\max_{x', t'} -\log p_y(x', t')$$
+
+    at the right verdict y, in the order of `match_attack`. The tables of Co-Attack (Zhang et al.
+    2022, Table 8) attack these logits; its released program attacks embeddings.
+
+    Args:
+        batch: with the right verdicts as `labels`.
+
+    Raises:
+        ValueError: the batch carries no words to substitute or no labels, or the model gives no
+            verdict.
+    """
+    if not isinstance(model, JudgesPairs):
+        raise ValueError(
+            f"{type(model).__name__} gives no verdict on pairs, which this attack moves: take "
+            "another attack, co_attack_fused for example"
+        )
+    if batch.labels is None:
+        raise ValueError("the batch has no labels; expected the right verdict of each pair")
+    truth = jax.nn.one_hot(batch.labels, len(VERDICTS))
+
+    def objective(truth: Array, pair: Array) -> Array:
+        logits = model.classify(pair.reshape(-1, 1, pair.shape[-1])).astype(jnp.float32)
+        logits = logits.reshape(*pair.shape[:-1], -1)
+        return -jnp.sum(truth * jax.nn.log_softmax(logits, axis=-1), axis=-1)
+
+    return _attack_pairs(
+        model, batch, key, threat, preset, objective=objective, asked=lambda images: truth
+    )
+
+
+def _attack_pairs(
+    model: EncodesPairs,
+    batch: Batch,
+    key: Array,
+    threat: ThreatModel,
+    preset: Preset,
+    *,
+    objective: Callable[[Array, Array], Array],
+    asked: Callable[[Array], Float[Array, "batch facts"]],
+    with_text: bool = False,
+) -> Adversarial:
+    """Captions, image, and captions again from the clean ones, each making an objective large.
+
+    Args:
+        objective: of what is asked [..., facts] and pairs [..., features].
+        asked: of images, what all their captions are held against.
+        with_text: see `pair_encoder`.
+    """
+    require_preset(preset)
+    reader = require_fusion(model)
+    words = attackable_words(batch, threat, preset)
+    captions = batch.present.shape[1]
+
     def attacked(images: Array):
-        seen = unit(model.encode_image(images).embed.astype(jnp.float32))
-        reference = jnp.broadcast_to(seen[:, None], (*batch.present.shape, seen.shape[-1]))
-        flat = reference.reshape(-1, seen.shape[-1])
-        embed_fn = pair_encoder(reader, images, captions, with_text=True)
+        facts = asked(images)
+        reference = jnp.broadcast_to(facts[:, None], (*batch.present.shape, facts.shape[-1]))
+        flat = reference.reshape(-1, facts.shape[-1])
+        embed_fn = pair_encoder(reader, images, captions, with_text=with_text)
         prepared = plan_captions(
             model,
             batch,
@@ -124,9 +201,9 @@ def match_attack(
     real = batch.present.astype(jnp.float32)
 
     def loss(images: Array) -> Array:
-        seen = unit(model.encode_image(images).embed.astype(jnp.float32))
-        pairs = _pairs(reader, images, before.tokens, with_text=True)
-        reference = jnp.broadcast_to(seen[:, None], (*pairs.shape[:2], seen.shape[-1]))
+        facts = asked(images)
+        pairs = _pairs(reader, images, before.tokens, with_text=with_text)
+        reference = jnp.broadcast_to(facts[:, None], (*pairs.shape[:2], facts.shape[-1]))
         return jnp.sum(real * objective(reference, pairs), axis=-1)
 
     images = attack_images(loss, batch, key, threat, preset, default=step_size, one_sided=False)
@@ -167,9 +244,9 @@ def pair_encoder(
     return embed
 
 
-def require_fusion(model: object) -> MatchesPairs:
+def require_fusion(model: object) -> FusesPairs:
     """The model, or one clear sentence if it does not read image and text together."""
-    if not isinstance(model, MatchesPairs):
+    if not isinstance(model, FusesPairs):
         raise ValueError(
             f"this attack reads image and text fused, which {type(model).__name__} does not do: "
             "take an ALBEF, TCL or BLIP, or another attack, sga for example"

@@ -11,7 +11,7 @@ from mat_jax.attacks.optimizers.early_stopping import Lost, pgd_until_lost
 from mat_jax.attacks.optimizers.projected_gradient import Loss, NoisyLoss, example_keys, pgd
 from mat_jax.attacks.threat import Preset, StepSize, ThreatModel, step_size
 from mat_jax.types.arrays import Batch
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 
 
 def attack_images(
@@ -57,7 +57,7 @@ Views = Callable[[Array, Array], Array]
 
 
 def attack_embeds(
-    model: Model,
+    model: EncodesPairs,
     value_fn: OfEmbeds,
     batch: Batch,
     key: Key[Array, ""],

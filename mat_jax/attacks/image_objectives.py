@@ -7,10 +7,10 @@ from mat_jax.attacks.embeddings import embed_images, embed_texts
 from mat_jax.attacks.objectives import away, margin
 from mat_jax.attacks.optimizers.projected_gradient import Loss
 from mat_jax.types.arrays import Batch
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 
 
-def away_from_captions(model: Model, batch: Batch) -> Loss:
+def away_from_captions(model: EncodesPairs, batch: Batch) -> Loss:
     """`images -> -sum_i cos(e', t_i)` over the image's own captions, which are encoded once.
 
     It has a gradient at the clean image, where the distance from the clean embedding has none. No
@@ -23,7 +23,7 @@ def away_from_captions(model: Model, batch: Batch) -> Loss:
 
 
 def gallery_margin(
-    model: Model, texts: Float[Array, "texts embed"], positive: Bool[Array, "batch texts"]
+    model: EncodesPairs, texts: Float[Array, "texts embed"], positive: Bool[Array, "batch texts"]
 ) -> Loss:
     """`images -> margin` in a gallery: above 0 where an image finds no caption of its own.
 

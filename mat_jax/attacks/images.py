@@ -15,11 +15,11 @@ from mat_jax.attacks.passes import with_image_counts, with_passes
 from mat_jax.attacks.states import compared_images
 from mat_jax.attacks.threat import Preset, ThreatModel, proposals, require_preset
 from mat_jax.types.arrays import Adversarial, Batch
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 
 
 def no_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -32,7 +32,7 @@ def no_attack(
 
 
 def pgd_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -65,7 +65,7 @@ def pgd_attack(
 
 
 def fgsm_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -80,7 +80,7 @@ def fgsm_attack(
 
 
 def apgd_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -96,7 +96,7 @@ def apgd_attack(
 
 
 def apgd_margin_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -133,7 +133,7 @@ def _by_apgd(loss_fn: Loss, batch: Batch, key: Array, threat: ThreatModel) -> Ad
 
 
 def square_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,

@@ -10,7 +10,7 @@ from mat_jax.attacks.characters import leaf_attack
 from mat_jax.attacks.coattack import co_attack
 from mat_jax.attacks.dra import dra_attack
 from mat_jax.attacks.exhaustive import exhaustive_attack
-from mat_jax.attacks.fused import co_attack_fused, match_attack
+from mat_jax.attacks.fused import co_attack_fused, match_attack, verdict_attack
 from mat_jax.attacks.mmcoa import mmcoa_attack, mmcoa_joint_attack, mmcoa_text_attack
 from mat_jax.attacks.mmcoa import step_size as mmcoa_step_size
 from mat_jax.attacks.sa_aet import sa_aet_attack
@@ -22,7 +22,8 @@ from mat_jax.attacks.vlp import step_size as vlp_step_size
 from mat_jax.attacks.vlp import vlp_attack
 from mat_jax.types.arrays import Adversarial
 
-PAIRS = ("retrieval", "grounding")  # tasks that ask of an image and a text if they fit
+PAIRS = ("retrieval", "grounding")  # tasks whose images and texts belong together
+ENTAILMENT = ("entailment",)  # there they need not
 ZERO_SHOT = ("zero_shot",)
 CAPTIONING = ("captioning",)
 
@@ -64,7 +65,7 @@ class Attack(NamedTuple):
     step_size: StepSize | None = step_size
     steps: Callable[[ThreatModel], int] = lambda threat: threat.steps
     usual: bool = True
-    tasks: tuple[str, ...] = PAIRS
+    tasks: tuple[str, ...] = (*PAIRS, *ENTAILMENT)
     characters: bool = False
     fuses: bool = False
     norms: tuple[str, ...] = ("linf", "l2")
@@ -81,13 +82,13 @@ class Attack(NamedTuple):
 
 
 # Those that are asked for by name; the first have step sizes of their own.
-_image = partial(Attack, on_images=True, step_size=None, usual=False)
+_image = partial(Attack, on_images=True, step_size=None, usual=False, tasks=PAIRS)
 _classes = partial(_image, classifies=True, tasks=ZERO_SHOT)
 _captions = partial(_image, captions=True, tasks=CAPTIONING, usual=True)
 _both = partial(Attack, on_images=True, on_text=True, usual=False)
 
 ATTACKS = {
-    "none": Attack(images.no_attack, "clean", tasks=(*PAIRS, *ZERO_SHOT, *CAPTIONING)),
+    "none": Attack(images.no_attack, "clean", tasks=(*PAIRS, *ENTAILMENT, *ZERO_SHOT, *CAPTIONING)),
     "pgd": Attack(images.pgd_attack, "PGD", on_images=True, stops=True),
     "bert_attack": Attack(bert_attack, "BERT-Attack", on_text=True),
     "sep": Attack(
@@ -141,7 +142,15 @@ ATTACKS = {
     ),
     "vlp_attack": _both(vlp_attack, "VLP-attack", step_size=vlp_step_size, gallery=True),
     "co_attack_fused": _both(co_attack_fused, "Co-Attack (fused)", fuses=True),
-    "match": _both(match_attack, "match score", step_size=sga_step_size, fuses=True),
+    "match": _both(match_attack, "match score", step_size=sga_step_size, fuses=True, tasks=PAIRS),
+    "verdict": _both(
+        verdict_attack,
+        "verdict",
+        step_size=sga_step_size,
+        fuses=True,
+        usual=True,
+        tasks=ENTAILMENT,
+    ),
     "leaf": Attack(leaf_attack, "LEAF", on_text=True, usual=False, characters=True),
     "mmcoa_text": Attack(
         mmcoa_text_attack, "prompts (BERT-Attack)", on_text=True, usual=False, tasks=ZERO_SHOT

@@ -9,13 +9,13 @@ from mat_jax.attacks.embeddings import embed_texts
 from mat_jax.attacks.optimizers.early_stopping import Gallery
 from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.types.arrays import Adversarial, Batch
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 
 SHARE = 0.4  # of the test set's captions, whose common direction the released program takes
 
 
 def sa_aet_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,

@@ -19,11 +19,11 @@ from mat_jax.attacks.words.substitution import (
 )
 from mat_jax.data.substitutes.proposals import COMBINATIONS
 from mat_jax.types.arrays import Adversarial, Batch, Tokens, Words
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 
 
 def bert_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -51,7 +51,7 @@ def bert_attack(
 
 
 def changed_captions(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     words: Words,
     threat: ThreatModel,
@@ -78,7 +78,7 @@ def changed_captions(
 
 
 def sep_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -111,7 +111,7 @@ def attackable_words(batch: Batch, threat: ThreatModel, preset: Preset = "strict
 
 
 def plan_captions(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     words: Words,
     preset: Preset,
@@ -144,7 +144,7 @@ def plan_captions(
 
 
 def attack_captions(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     words: Words,
     threat: ThreatModel,

@@ -19,7 +19,7 @@ from mat_jax.attacks.sep import (
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.substitution import away
 from mat_jax.types.arrays import Adversarial, Batch
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 
 
 def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
@@ -28,7 +28,7 @@ def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
 
 
 def sga_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,
@@ -103,7 +103,7 @@ def sga_attack(
 
 
 def sga_plain_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,

@@ -10,16 +10,16 @@ from jaxtyping import Array, Float
 from mat_jax.attacks.embeddings import embed_images, embed_texts
 from mat_jax.attacks.threat import Preset
 from mat_jax.types.arrays import Tokens
-from mat_jax.types.protocols import FusesPairs, Model
+from mat_jax.types.protocols import EncodesPairs, FusesPairs
 
 
-def compares_states(model: Model, preset: Preset) -> bool:
+def compares_states(model: EncodesPairs, preset: Preset) -> bool:
     """Whether it is raw states that are compared."""
     return preset == "official" and isinstance(model, FusesPairs)
 
 
 def compared_images(
-    model: Model, images: Float[Array, "batch height width 3"], preset: Preset
+    model: EncodesPairs, images: Float[Array, "batch height width 3"], preset: Preset
 ) -> Float[Array, "batch state"]:
     """What KL compares of images: unit embeddings; `official`, of models that fuse, raw states."""
     if compares_states(model, preset):
@@ -27,7 +27,9 @@ def compared_images(
     return embed_images(model, images)
 
 
-def compared_texts(model: Model, tokens: Tokens, preset: Preset) -> Float[Array, "*lead state"]:
+def compared_texts(
+    model: EncodesPairs, tokens: Tokens, preset: Preset
+) -> Float[Array, "*lead state"]:
     """What KL compares of texts, as for images. Any leading axes."""
     if not compares_states(model, preset):
         return embed_texts(model, tokens)

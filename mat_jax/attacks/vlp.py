@@ -17,7 +17,7 @@ from mat_jax.attacks.sep import (
 )
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.types.arrays import Adversarial, Batch
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 
 TEMPERATURE = 0.25
 COPIES = 7  # randomly resized copies whose gradients are averaged
@@ -33,7 +33,7 @@ def step_size(threat: ThreatModel, preset: Preset = "strict") -> float:
 
 
 def vlp_attack(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     key: Key[Array, ""],
     *,

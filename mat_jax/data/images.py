@@ -1,5 +1,6 @@
 """Images from files to arrays of one size."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +34,35 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
         ValueError: the file is not an image, or only a part of one.
     """
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f"no image file {str(path)!r}; check the image root") from None
+    except OSError as error:
+        raise _unreadable(repr(str(path)), error) from None
+    return decoded(content, repr(str(path)))
+
+
+def decoded(content: bytes, said: str) -> UInt8[np.ndarray, "height width 3"]:
+    """Decode the bytes of an image to RGB.
+
+    Args:
+        content: the bytes.
+        said: what to call it in an error.
+
+    Raises:
+        ValueError: they are not an image, or only a part of one.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # PIL reports damaged files by several types; SyntaxError is its word for a broken PNG.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"cannot read the image {str(path)!r} ({reason}); replace the file or drop its row"
-        ) from None
+        raise _unreadable(said, error) from None
+
+
+def _unreadable(said: str, error: Exception) -> ValueError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return ValueError(f"cannot read the image {said} ({reason}); replace the file or drop its row")
 
 
 def resize(

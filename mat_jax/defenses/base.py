@@ -124,6 +124,11 @@ class Defense(Generic[M]):
         return False
 
     @property
+    def judges(self) -> bool:
+        """Whether it also trains a model of entailment, on sentences with verdicts."""
+        return False
+
+    @property
     def prompt_count(self) -> int:
         """How many class prompts it compares images with."""
         return 0

@@ -127,6 +127,11 @@ class MAT(ImageDefense[Model]):
         return not self.words and self.strategy.objective is not away_from_texts
 
     @property
+    def judges(self) -> bool:
+        """Models of entailment train too, by their surprise at the verdicts."""
+        return True
+
+    @property
     def usual_step(self) -> float:
         """The length of a step where none is given."""
         return 1.25 * self.eps / max(self.steps + self.replays - 1, 1)

@@ -158,7 +158,7 @@ class MATPlus(Defense[Model]):
 
             def values(images: Array) -> Array:
                 found = of_each(model.encode_image(kept(images)), count)
-                losses = compare(model, found, texts, clean.ids, together=together)
+                losses = compare(model, found, texts, clean, together=together)
                 return jnp.repeat(losses / count, count)  # PGD climbs their sum
 
             # A picture has a start of its own.

@@ -34,7 +34,7 @@ from mat_jax.evaluate.tables import format_cautions, format_matrix, format_table
 from mat_jax.evaluate.tasks.base import Victim
 from mat_jax.evaluate.tasks.registry import TASKS, task_named
 from mat_jax.evaluate.transfer import cells, columns, measure_transfer
-from mat_jax.models.features import matches_pairs
+from mat_jax.types.protocols import FusesPairs
 from mat_jax.utils.cache import keep_programs
 from mat_jax.utils.command_line import Parser
 from mat_jax.utils.files import writable
@@ -106,10 +106,10 @@ def _run(given: argparse.Namespace) -> str:
         )
         for path, name in names.items()
     }
-    fusing = [name for name, victim in victims.items() if matches_pairs(victim.model)]
+    fusing = [name for name, victim in victims.items() if isinstance(victim.model, FusesPairs)]
     if fusing and evaluation.stop_beyond is not None:
         raise ValueError(
-            f"{fusing[0]} ranks by its matching head, not by the cosine that attacks stop by: "
+            f"{fusing[0]} reads image and text together, and attacks stop by the cosine: "
             "leave out --stop-beyond"
         )
     found: Matrix | None = None
@@ -143,11 +143,16 @@ def _run(given: argparse.Namespace) -> str:
 
 
 def _suite(given: argparse.Namespace, attacks: Sequence[str]) -> str | None:
-    """The suite asked for; the cheap one where words are attacked anyway, on the model itself."""
+    """The suite asked for; the cheap one where words are attacked anyway, on the model itself.
+
+    A task for which the cheap one has no attack gets none.
+    """
     if given.suite is not None:
         return None if given.suite == "none" else given.suite
     words = any(name in ATTACKS and ATTACKS[name].on_text for name in attacks)
-    return "quick" if words and not given.surrogate else None
+    task = task_named(given.task)
+    made_for = any(task.allows(member.attack) for member in ENSEMBLES["quick"])
+    return "quick" if words and made_for and not given.surrogate else None
 
 
 def _names(given: Sequence[str]) -> dict[str, str]:
@@ -187,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--suite",
         help=f"then attack what still stands: {', '.join(ENSEMBLES)}, or none; default: quick "
-        "words are attacked",
+        "where words are attacked",
     )
     add("--eps", default="2/255", help="radius, or several: 2/255,4/255")
     add("--norm", default="linf", choices=("linf", "l2"))

@@ -24,10 +24,11 @@ class Evaluation:
 
     Args:
         data: the held-out source, a function of no arguments that returns one, "scenes" for the
-            test scenes of the embedded world, or the path of a retrieval JSON file.
+            test scenes of the embedded world, the path of a retrieval JSON file, or WebDataset
+            shards (`data/{00..12}.tar`).
         images: image root of that JSON file.
-        task: name of a task of `evaluate.tasks.registry`: "retrieval", "zero_shot", "grounding" or
-            "captioning".
+        task: name of a task of `evaluate.tasks.registry`: "retrieval", "zero_shot", "entailment",
+            "grounding" or "captioning".
         attacks: names from `mat_jax.attacks.ATTACKS`; "none" is the clean measurement; None takes
             the usual ones of the task.
         classes: for zero-shot, a JSON file with the names of the classes; None takes the data's.
@@ -187,6 +188,8 @@ class Evaluation:
         if isinstance(self.data, str | Path):
             if str(self.data) == "scenes":
                 return data.load_scenes("test", limit=self.limit)
+            if str(self.data).endswith(".tar"):
+                return data.webdataset(self.data, limit=self.limit)
             if self.images is None:
                 raise ValueError(
                     f"{str(self.data)!r} needs its image root: give --images, the folder that the "

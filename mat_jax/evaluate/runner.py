@@ -10,7 +10,7 @@ import numpy as np
 
 from mat_jax import models
 from mat_jax.attacks import ATTACKS, ThreatModel
-from mat_jax.attacks.ensembles import members, require_suite
+from mat_jax.attacks.ensembles import require_suite
 from mat_jax.data import SentenceEncoder
 from mat_jax.evaluate.checks import after, before
 from mat_jax.evaluate.checks.preconditions import computes_in
@@ -23,9 +23,8 @@ from mat_jax.evaluate.row_files import WorstCases, load_rows, save_rows
 from mat_jax.evaluate.store import Store, digest_of
 from mat_jax.evaluate.tasks.base import Task, Victim
 from mat_jax.evaluate.tasks.registry import task_named
-from mat_jax.evaluate.worst_case import forecast, with_row, worst_of, worst_of_suite
-from mat_jax.models.features import matches_pairs
-from mat_jax.types.protocols import SizedModel, Tokenizer
+from mat_jax.evaluate.worst_case import forecast, members_for, with_row, worst_of, worst_of_suite
+from mat_jax.types.protocols import FusesPairs, SizedModel, Tokenizer
 
 
 def prepare(
@@ -179,8 +178,7 @@ def _looked(bench: Bench) -> tuple[Check, ...]:
                 f"the suite {suite!r} attacks what still stands of the model itself: leave out "
                 "--suite, or --surrogate"
             )
-        fuses = matches_pairs(model)
-        wanted += [one.attack for one in members(suite, norm=evaluation.norm, fuses=fuses)]
+        wanted += [one.attack for one in members_for(bench, suite, evaluation.norm)]
     check_request(wanted, bench.task, model, bench.examples, threats)
     if evaluation.stop_beyond is not None:
         require_stopping(bench)
@@ -253,8 +251,8 @@ def require_stopping(bench: Bench) -> None:
         why = "preset 'official' takes every step of the released programs"
     elif [target.model for target in bench.targets] != [bench.crafter.model]:
         why = "what is lost on a surrogate need not be lost on the model"
-    elif matches_pairs(bench.crafter.model):
-        why = "this model ranks by its matching head, not by the cosine that attacks stop by"
+    elif isinstance(bench.crafter.model, FusesPairs):
+        why = "this model reads image and text together, and attacks stop by the cosine"
     if why:
         raise ValueError(f"stop_beyond={beyond} cannot be used: {why}; leave it out")
 

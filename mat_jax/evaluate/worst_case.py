@@ -15,7 +15,7 @@ from mat_jax.evaluate.points import Points, of_examples, replaced
 from mat_jax.evaluate.protocol import protocol_of
 from mat_jax.evaluate.ranks import worst
 from mat_jax.evaluate.results import WORST_CASE, Row, eps_text
-from mat_jax.models.features import matches_pairs
+from mat_jax.types.protocols import FusesPairs
 
 # Of its protocol, what is told of a member of a worst case.
 TOLD = ("steps", "proposals", "restarts", "passes_per_image")
@@ -90,7 +90,7 @@ def worst_of_suite(
     judged = [(row.ranks, row.rounded or row.ranks) for row in measured]
     used: list[dict[str, int]] = []
     checks: dict[str, Any] = {"largest_delta": _farthest(measured)}
-    every = members(suite, norm=threat.norm, fuses=matches_pairs(target.model))
+    every = members_for(bench, suite, threat.norm)
     preset = bench.evaluation.preset
     left = [one for one in every if not _measured(one, threat, preset, measured)]
 
@@ -149,6 +149,12 @@ def worst_of_suite(
     )
 
 
+def members_for(bench: Bench, suite: str, norm: str) -> tuple[Member, ...]:
+    """The members of a suite for the task of a bench and the model that attacks are made on."""
+    fuses = isinstance(bench.crafter.model, FusesPairs)
+    return members(suite, norm=norm, fuses=fuses, allows=bench.task.allows)
+
+
 def forecast(bench: Bench, suite: str, threat: ThreatModel) -> str:
     """What a suite costs at most, as a few lines to be read before it starts."""
     open_words = bench.examples.open_words
@@ -161,8 +167,7 @@ def forecast(bench: Bench, suite: str, threat: ThreatModel) -> str:
         f"{'attack':16}{'forward':>8}{'backward':>9}{'about':>9}",
     ]
     totals = np.zeros(3)
-    fuses = matches_pairs(bench.crafter.model)
-    for member in members(suite, norm=threat.norm, fuses=fuses):
+    for member in members_for(bench, suite, threat.norm):
         cost = passes(
             member.attack,
             member.threat(threat),

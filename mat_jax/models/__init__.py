@@ -18,6 +18,7 @@ from mat_jax.models.formats.sizes import CLIPConfig as CLIPConfig
 from mat_jax.models.formats.sizes import EfficientNetConfig as EfficientNetConfig
 from mat_jax.models.formats.sizes import ViTConfig as ViTConfig
 from mat_jax.models.formats.tokenizer import Tokenizer as Tokenizer
+from mat_jax.models.specs import ForEntailment as ForEntailment
 from mat_jax.models.specs import Fresh as Fresh
 from mat_jax.models.specs import Pretrained as Pretrained
 from mat_jax.models.specs import load_language_model as load_language_model

@@ -23,7 +23,7 @@ from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
 class ALBEF(nnx.Module):
     """`similarity = cos(image embed, text embed) / temp`, and a match of image and text fused.
 
-    A model for entailment has no space that images and texts share: `embed` is the first token.
+    A model for entailment that has no space of images and texts embeds each as its first token.
     """
 
     pixels = PRESSED
@@ -40,9 +40,10 @@ class ALBEF(nnx.Module):
         self.text_format = methods.bert_format(config.text, 30)
         self.vision = VisionTower(config.vision, config.image_size, config.patch_size, rngs)
         self.text = TextTower(config.text, rngs, cross_width=wide, first_cross=first)
-        if config.task == "retrieval":
+        if config.embed:
             self.vision_proj = Dense(wide, config.embed, std=wide**-0.5, rngs=rngs)
             self.text_proj = Dense(narrow, config.embed, std=narrow**-0.5, rngs=rngs)
+        if config.task == "retrieval":
             self.itm_head = Dense(narrow, 2, std=0.02, rngs=rngs)
             self.temp = nnx.Param(jnp.asarray(0.07, jnp.float32))
         else:
@@ -68,6 +69,6 @@ class ALBEF(nnx.Module):
         """What pairs are ranked by: the logit of a match."""
         return logits[:, 1]
 
-    def classify(self, fused: Hidden) -> Float[Array, "batch 3"]:
+    def classify(self, fused: Hidden) -> Float[Array, "texts verdicts"]:
         """Logits of contradiction, neutral and entailment: does the text follow from the image?"""
         return self.cls_head(jax.nn.relu(self.cls_hidden(fused[:, 0].astype(jnp.float32))))

@@ -13,6 +13,8 @@ from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
 from mat_jax.types.protocols import (
     Captions,
     EncodesImages,
+    EncodesPairs,
+    FusesPairs,
     MatchesPairs,
     Model,
     Tokenizer,
@@ -33,7 +35,7 @@ class Encoded(NamedTuple):
 def _images(graph: Any, state: Any, images: Float[Array, "batch height width 3"]) -> Any:
     model = nnx.merge(graph, state)
     found = model.encode_image(images)
-    read_on = matches_pairs(model) or isinstance(model, Captions)
+    read_on = isinstance(model, FusesPairs | Captions)
     return Encoded(found.unit, found if read_on else None)
 
 
@@ -41,7 +43,7 @@ def _images(graph: Any, state: Any, images: Float[Array, "batch height width 3"]
 def _texts(graph: Any, state: Any, tokens: Tokens) -> Any:
     model = nnx.merge(graph, state)
     found = model.encode_text(tokens)
-    return Encoded(found.unit, found if matches_pairs(model) else None)
+    return Encoded(found.unit, found if isinstance(model, FusesPairs) else None)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -64,7 +66,7 @@ def encode_images(
 
 
 def encode_texts(
-    model: Model, tokenizer: Tokenizer, texts: Sequence[str], *, of: int | None = None
+    model: EncodesPairs, tokenizer: Tokenizer, texts: Sequence[str], *, of: int | None = None
 ) -> Encoded:
     """Features of captions, tokenized from the strings.
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flax import nnx
+
 from mat_jax.models.albef import ALBEF
 from mat_jax.models.blip import SPECIALS, BLIPConfig
 from mat_jax.models.files import Config, build, load
@@ -44,6 +46,38 @@ class Fresh:
         return model, tokenizer
 
 
+@dataclass(frozen=True)
+class ForEntailment:
+    """A trained ALBEF or TCL with a new head, which says if a text follows from an image.
+
+    Towers, fusion and the space of the embeddings are those of the model; the head that matches
+    is left behind.
+    """
+
+    base: Pretrained
+
+    def build(self, seed: int) -> tuple[ALBEF, Tokenizer]:
+        """Load the model; the seed draws the head.
+
+        Raises:
+            ValueError: the model is no ALBEF.
+        """
+        old, tokenizer = self.base.build(seed)
+        if not isinstance(old, ALBEF):
+            raise ValueError(
+                f"{str(self.base.name)!r} is a {type(old).__name__}; expected an ALBEF or TCL, "
+                "whose head for entailment is trained here"
+            )
+        model = build(dataclasses.replace(old.config, task="entailment"), seed)
+        kept = dict(nnx.to_flat_state(nnx.state(old)))
+        leaves = [
+            (path, kept.get(path, leaf)) for path, leaf in nnx.to_flat_state(nnx.state(model))
+        ]
+        nnx.update(model, nnx.from_flat_state(leaves))
+        model.text_format, model.pixels = old.text_format, old.pixels
+        return model, tokenizer
+
+
 def _fitted(config: Any, tokenizer: Tokenizer) -> Any:
     """The configuration, or one inside it, with what the tokenizer decides."""
     form, size = tokenizer.text_format, tokenizer.vocab_size
@@ -59,7 +93,7 @@ def _fitted(config: Any, tokenizer: Tokenizer) -> Any:
 def require_encoders(model: object, name: object) -> None:
     """Refuse a model that cannot compare images with texts."""
     if not isinstance(model, Model):
-        # An ALBEF that compares nothing is one of visual entailment.
+        # An ALBEF without a scale is one of visual entailment.
         kinds = {LanguageModel: "language model", Captions: "captioner", ALBEF: "classifier"}
         kind = next((name for kind, name in kinds.items() if isinstance(model, kind)), "model")
         raise ValueError(

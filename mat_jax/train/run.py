@@ -26,6 +26,7 @@ from mat_jax.train.checkpoint import OtherModel
 from mat_jax.train.experiment import Evaluation, Experiment, differences
 from mat_jax.types.protocols import (
     Captions,
+    JudgesPairs,
     SeesImages,
     SizedModel,
     Tokenizer,
@@ -203,9 +204,12 @@ def _check_kind(experiment: Experiment, model: nnx.Module) -> None:
     name = given.name if isinstance(given, models.Pretrained) else "the experiment's model"
     if experiment.evaluation is not None:
         task_named(experiment.evaluation.task).require(model, name)
-    if isinstance(model, Captions) and experiment.defense.captioners:
+    defense = experiment.defense
+    if isinstance(model, Captions) and defense.captioners:
         return
-    if experiment.defense.encodes:
+    if isinstance(model, JudgesPairs) and defense.judges:
+        return
+    if defense.encodes:
         models.require_encoders(model, name)
     elif experiment.evaluation is None:
         models.require_language_model(model, name)

@@ -52,8 +52,8 @@ class EncodesImages(Protocol):
 
 
 @runtime_checkable
-class Model(EncodesImages, Protocol):
-    """Compares images with texts in one space."""
+class EncodesPairs(EncodesImages, Protocol):
+    """Has an encoder of images and one of texts."""
 
     @property
     def text_format(self) -> TextFormat:
@@ -73,6 +73,11 @@ class Model(EncodesImages, Protocol):
             shift: added to what the ids are embedded as; None adds nothing.
         """
         ...
+
+
+@runtime_checkable
+class Model(EncodesPairs, Protocol):
+    """Compares images with texts in one space."""
 
     @property
     def scale(self) -> Float[Array, ""]:
@@ -150,7 +155,7 @@ class ComparesPatches(Model, Protocol):
 
 
 @runtime_checkable
-class FusesPairs(Model, Protocol):
+class FusesPairs(EncodesPairs, Protocol):
     """A model that reads a text together with an image: ALBEF, TCL, BLIP.
 
     With n texts for each image, those of the first image first.
@@ -172,7 +177,7 @@ class FusesPairs(Model, Protocol):
 
 
 @runtime_checkable
-class MatchesPairs(FusesPairs, Protocol):
+class MatchesPairs(FusesPairs, Model, Protocol):
     """A model that says of a pair, read together, if it belongs together."""
 
     def match_logits(self, fused: Array) -> Float[Array, "texts 2"]:
@@ -187,6 +192,20 @@ class MatchesPairs(FusesPairs, Protocol):
 
 
 @runtime_checkable
+class JudgesPairs(FusesPairs, Protocol):
+    """A model that says whether a text follows from an image: ALBEF and TCL for entailment."""
+
+    @property
+    def cls_head(self) -> object:
+        """The last layer of the head, which a model made for retrieval lacks."""
+        ...
+
+    def classify(self, fused: Array) -> Float[Array, "texts verdicts"]:
+        """Logits of contradiction, neutral and entailment."""
+        ...
+
+
+@runtime_checkable
 class WordEmbeddings(Protocol):
     """A text tower that shows what each id is embedded as."""
 
@@ -194,7 +213,7 @@ class WordEmbeddings(Protocol):
 
 
 @runtime_checkable
-class EmbedsWords(Model, Protocol):
+class EmbedsWords(EncodesPairs, Protocol):
     """A model whose word embeddings have a gradient: for attacks that use it to choose words."""
 
     text: WordEmbeddings

@@ -77,6 +77,19 @@ class HasClasses(HasLabels, Protocol):
         ...
 
 
+# What a picture may say of a sentence, in the order of ALBEF's classes.
+VERDICTS = ("contradiction", "neutral", "entailment")
+
+
+@runtime_checkable
+class HasVerdicts(HasLabels, Protocol):
+    """A source of sentences, each with its picture: `label` is the row of `VERDICTS`."""
+
+    def picture(self, index: int, /) -> int:
+        """Which picture it is of. Sentences of one picture are alike, and intervals heed that."""
+        ...
+
+
 @runtime_checkable
 class HasOracle(Protocol):
     """A source that knows what is true of its pictures: `data.load_scenes`."""

@@ -131,16 +131,24 @@ def test_suites_go_from_cheap_to_dear_and_name_an_attack_once(suite):
 
 
 def test_members_are_those_that_a_model_and_a_norm_allow():
-    def names(**given):
-        return {one.attack for one in members("thorough", **given)}
+    def names(task="retrieval", **given):
+        def allows(attack):
+            return task in attacks.ATTACKS[attack].tasks
+
+        return {one.attack for one in members("thorough", allows=allows, **given)}
 
     assert names(norm="linf", fuses=True) - names(norm="linf", fuses=False) == {
         "match",
         "co_attack_fused",
     }
+    # Of entailment the verdict is attacked, not a match.
+    judged = names("entailment", norm="linf", fuses=True)
+    assert {"verdict", "co_attack_fused", "sga"} <= judged and "match" not in judged
+    with pytest.raises(ValueError, match="suite 'thorough' has no attack that is made for this"):
+        names("zero_shot", norm="linf", fuses=False)
     assert names(norm="linf", fuses=True) - names(norm="l2", fuses=True) == {"square"}
     with pytest.raises(ValueError, match="unknown suite 'all'; choose from quick, standard"):
-        members("all", norm="linf", fuses=True)
+        members("all", norm="linf", fuses=True, allows=lambda attack: True)
 
 
 def test_a_member_tries_as_hard_as_it_says_within_the_same_threat():

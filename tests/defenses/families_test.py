@@ -82,7 +82,7 @@ def maximised(defense, model, original, clean, found):
         texts = encode_texts(model, found.tokens)
         # A captioner has no loss of all texts together.
         together = defense.use == "positives" and texts.features is not None
-        return compare(model, [image], texts, clean.ids, together=together)
+        return compare(model, [image], texts, clean, together=together)
     if isinstance(defense, defenses.FARE):
         return squared_distance(image.embed, original.encode_image(clean.images).embed)
     if isinstance(defense, defenses.MAVA):

@@ -385,7 +385,7 @@ def test_a_captioner_writes_of_every_picture():
     )
     texts = [Tokens(jnp.full((4, 5), m), jnp.ones((4, 5), bool)) for m in range(3)]
     images = [ImageFeatures(jnp.zeros((4, 1, 1)), jnp.full((4, 1), float(n))) for n in range(2)]
-    found = compare(captioner, images, Texts(texts, None), jnp.arange(4), together=True)
+    found = compare(captioner, images, Texts(texts, None), batch(), together=True)
     pairs = [(0, 0), (0, 1), (0, 2), (1, 0)]
     expected = [captioning(jnp.repeat(table[n, m][None], 4, 0), texts[m]) for n, m in pairs]
     np.testing.assert_allclose(found, sum(expected) / 4, rtol=1e-5)

@@ -28,7 +28,7 @@ from mat_jax.attacks.embeddings import embed_texts, word_embeddings
 from mat_jax.attacks.words.gradient_shortlist import place_of
 from mat_jax.attacks.words.substitution import embed_substitutes
 from mat_jax.types.arrays import Tokens, Words
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 from mat_jax.types.text_format import TextFormat, compose
 
 # What is raised: `score(units [captions, variants, embed]) -> [captions, variants]`.
@@ -63,7 +63,7 @@ def standing(words: Words, unit: Float[Array, "captions embed"]) -> Standing:
     return Standing(words, jnp.full(words.lengths.shape, -1, jnp.int32), unit)
 
 
-def variants(model: Model, now: Standing) -> tuple[Variants, Int[Array, " captions"]]:
+def variants(model: EncodesPairs, now: Standing) -> tuple[Variants, Int[Array, " captions"]]:
     """All one-word changes of the captions, encoded, and how many there are of each."""
     words, units = now.words, now.unit
     there = words.substitute_lengths > 0
@@ -91,7 +91,7 @@ def variants(model: Model, now: Standing) -> tuple[Variants, Int[Array, " captio
     return Variants(found, jnp.concatenate([same, there], axis=1), place), passes
 
 
-def promising(model: Model, now: Standing, score: Score, *, few: int) -> Variants:
+def promising(model: EncodesPairs, now: Standing, score: Score, *, few: int) -> Variants:
     r"""The `few` one-word changes with the largest first-order gain, whatever their word.
 
     With $E_p$ the token embeddings of the caption and g the gradient of its score by them, the
@@ -165,7 +165,7 @@ def replaced(now: Standing, table: Variants, values: Float[Array, "captions vari
 
 
 def best_of_all(
-    model: Model, now: Standing, score: Score, *, budget: int, few: int | None = None
+    model: EncodesPairs, now: Standing, score: Score, *, budget: int, few: int | None = None
 ) -> Standing:
     """`budget` words replaced one by one, each the best of all words by `score`.
 

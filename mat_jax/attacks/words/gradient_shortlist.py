@@ -36,12 +36,12 @@ from mat_jax.attacks.words.substitution import (
     substitute,
 )
 from mat_jax.types.arrays import Batch, Tokens, Words
-from mat_jax.types.protocols import Model
+from mat_jax.types.protocols import EncodesPairs
 from mat_jax.types.text_format import TextFormat, compose
 
 
 def shortlist(
-    model: Model, objective: Objective, reference: Float[Array, "*lead reference"], few: int
+    model: EncodesPairs, objective: Objective, reference: Float[Array, "*lead reference"], few: int
 ) -> Shortlist:
     """The `few` substitutes of a word that promise the largest `objective(reference, e')`.
 
@@ -81,7 +81,7 @@ def shortlist(
 
 
 def agreement(
-    model: Model,
+    model: EncodesPairs,
     batch: Batch,
     *,
     few: int,

@@ -1,11 +1,22 @@
 """The oracle: whether a caption is true of a scene, which no photograph set can tell."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mat_jax.data.scenes import lexicon
-from mat_jax.data.scenes.facts import COLOURS, GROUNDS, KINDS, SIZES, TEXTURES, Scene, Thing
+from mat_jax.data.scenes.facts import (
+    COLOURS,
+    GROUNDS,
+    KINDS,
+    PIXELS,
+    SIZES,
+    TEXTURES,
+    Scene,
+    Thing,
+)
 from mat_jax.data.scenes.grammar import true_place
+from mat_jax.types.sources import VERDICTS
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,7 @@ def is_true(caption: str, scene: Scene) -> bool:
     if reading is None or scene.ground not in reading.grounds or scene.shade not in reading.shades:
         return False
     needs = _needs(reading)
-    return _seated(needs, scene.things) == len(needs)
+    return _seated([[need.fits(thing) for thing in scene.things] for need in needs]) == len(needs)
 
 
 def agreement(caption: str, scene: Scene) -> float:
@@ -99,7 +110,61 @@ def agreement(caption: str, scene: Scene) -> float:
     if reading is None:
         return 0.0
     needs = _needs(reading)
-    return 2 * _seated(needs, scene.things) / (len(needs) + len(scene.things))
+    seated = _seated([[need.fits(thing) for thing in scene.things] for need in needs])
+    return 2 * seated / (len(needs) + len(scene.things))
+
+
+def verdict(caption: str, scene: Scene, hidden: int) -> int | None:
+    """What a picture of which one quarter is hidden says of a caption: a row of `VERDICTS`.
+
+    It follows if what is seen makes it true, whatever is behind. It is contradicted if it is false
+    whatever is behind; else the picture leaves it open. What is behind is one thing of a kind that
+    is not seen, somewhere in that quarter. None for a caption without a reading.
+
+    Args:
+        caption: the sentence.
+        scene: the whole truth.
+        hidden: the quarter, which is the number of the thing in it.
+    """
+    reading = read(caption)
+    if reading is None:
+        return None
+    contradiction, neutral, entailment = range(len(VERDICTS))
+    if scene.ground not in reading.grounds or scene.shade not in reading.shades:
+        return contradiction
+    needs = _needs(reading)
+    seen = [thing for quarter, thing in enumerate(scene.things) if quarter != hidden]
+    unseen = set(KINDS) - {thing.kind for thing in seen}
+    behind = [_behind(need, hidden, unseen) for need in needs]
+    fits = [[need.fits(thing) for thing in seen] for need in needs]
+    surely = [[*row, must] for row, (must, _) in zip(fits, behind, strict=True)]
+    if _seated(surely) == len(needs):
+        return entailment
+    perhaps = [[*row, may] for row, (_, may) in zip(fits, behind, strict=True)]
+    return neutral if _seated(perhaps) == len(needs) else contradiction
+
+
+def _behind(claim: Claim, quarter: int, kinds: set[str]) -> tuple[bool, bool]:
+    """Whether a phrase is true of whatever is behind a quarter, and whether it may be.
+
+    Args:
+        claim: of the phrase.
+        quarter: the hidden one.
+        kinds: those that may be behind it.
+    """
+    may = bool(claim.kinds & kinds and claim.colours and claim.textures and claim.sizes)
+    must = may and claim.kinds >= kinds and claim.colours >= set(COLOURS)
+    must = must and claim.textures >= set(TEXTURES) and claim.sizes >= set(SIZES)
+    # Where the centre of the smallest thing may be, from and to.
+    near, far = PIXELS["small"] / 2, 0.5 - PIXELS["small"] / 2
+    across, down = (quarter % 2) / 2, (quarter // 2) / 2
+    x0, x1, y0, y1 = across + near, across + far, down + near, down + far
+    for place in claim.places:
+        left, right, top, bottom = lexicon.PLACE_WORDS[place]
+        must = must and left <= x0 and x1 <= right and top <= y0 and y1 <= bottom
+        x0, x1, y0, y1 = max(x0, left), min(x1, right), max(y0, top), min(y1, bottom)
+    may = may and x0 <= x1 and y0 <= y1
+    return must and may, may
 
 
 def _needs(reading: Reading) -> list[Claim]:
@@ -123,20 +188,24 @@ def _claim(noun: str, adjectives: list[str]) -> Claim | None:
     return Claim(count, lexicon.NOUNS[noun], colours, textures, sizes, ())
 
 
-def _seated(needs: list[Claim], things: tuple[Thing, ...]) -> int:
-    """The most claims that can have a thing of their own at once: augmenting paths."""
+def _seated(fits: Sequence[Sequence[bool]]) -> int:
+    """The most claims that can have a thing of their own at once: augmenting paths.
+
+    Args:
+        fits: [claims][things] whether a claim is true of a thing.
+    """
     owner: dict[int, int] = {}
 
     def place(claim: int, tried: set[int]) -> bool:
-        for i, thing in enumerate(things):
-            if i not in tried and needs[claim].fits(thing):
-                tried.add(i)
-                if i not in owner or place(owner[i], tried):
-                    owner[i] = claim
+        for thing, fit in enumerate(fits[claim]):
+            if fit and thing not in tried:
+                tried.add(thing)
+                if thing not in owner or place(owner[thing], tried):
+                    owner[thing] = claim
                     return True
         return False
 
-    return sum(place(claim, set()) for claim in range(len(needs)))
+    return sum(place(claim, set()) for claim in range(len(fits)))
 
 
 assert set(KINDS) <= set(lexicon.NOUNS)

@@ -10,9 +10,9 @@ from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import read_image
 from mat_jax.data.sources.retrieval import require_images
 from mat_jax.types.arrays import Example
+from mat_jax.types.sources import VERDICTS
 from mat_jax.utils.json_files import json_rows
 
-VERDICTS = ("contradiction", "neutral", "entailment")  # in the order of ALBEF's classes
 UNDECIDED = "-"  # SNLI's label where its annotators do not agree; such rows are left out
 FORMS = (
     'ALBEF\'s list of {"image", "sentence", "label"} or SNLI-VE\'s lines of {"Flickr30K_ID", '
@@ -47,7 +47,7 @@ class Entailments:
         """The one sentence."""
         return (self.sentences[index],)
 
-    def verdict(self, index: int, /) -> int:
+    def label(self, index: int, /) -> int:
         """0 where the picture contradicts the sentence, 2 where it follows, 1 for neither."""
         return self.verdicts[index]
 

@@ -25,10 +25,10 @@ def against_texts(model: Model, batch: Batch, tokens: Tokens) -> ImageValues:
 
     It is InfoNCE. A pair's loss also counts its image among the negatives of the others' captions;
     the sum over the batch, which PGD climbs, is the batch's whole contrastive loss. Of a captioner
-    it is its surprise at the captions.
+    it is its surprise at the captions, of a model of entailment that at the verdicts.
     """
     texts = encode_texts(model, tokens)
-    return lambda image: compare(model, [image], texts, batch.ids, together=False)
+    return lambda image: compare(model, [image], texts, batch, together=False)
 
 
 def away_from_texts(model: Model, batch: Batch, tokens: Tokens) -> ImageValues:

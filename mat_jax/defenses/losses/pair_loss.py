@@ -11,9 +11,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mat_jax.attacks.objectives import info_nce
 from mat_jax.defenses.losses.contrastive import many_to_many, recall
 from mat_jax.defenses.losses.matching import matching_loss
+from mat_jax.defenses.losses.verdicts import verdict_losses
 from mat_jax.defenses.one_to_many import encode_images, star
 from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures, Tokens
-from mat_jax.types.protocols import Captions, MatchesPairs, Model
+from mat_jax.types.protocols import Captions, JudgesPairs, MatchesPairs, Model
 
 Losses = tuple[Float[Array, " batch"], dict[str, Array]]
 
@@ -51,7 +52,8 @@ def pair_losses(model: Model | Captions, batch: Batch, key: PRNGKeyArray) -> Los
     - CLIP, ALIGN: InfoNCE;
     - ALBEF, TCL, BLIP: InfoNCE + matching with hard negatives (Li et al. 2021, section 3.2,
       without the momentum model's soft labels);
-    - BLIP's captioner: `captioning`.
+    - BLIP's captioner: `captioning`;
+    - ALBEF and TCL for entailment: `verdict_losses`, of batches with labels.
 
     Args:
         model: any of them.
@@ -107,7 +109,7 @@ def mixed_losses(
             images[image] = encode_images(model, batch_adv if image else batch)
         if text not in texts:
             texts[text] = encode_texts(model, (batch_adv if text else batch).tokens)
-        losses, figures = _losses(model, images[image], texts[text], batch.ids, key, together)
+        losses, figures = _losses(model, images[image], texts[text], batch, key, together)
         total, metrics = total + weight * losses, metrics or figures
     return total, metrics
 
@@ -127,13 +129,14 @@ def _losses(
     model: Model | Captions,
     images: list[ImageFeatures],
     texts: Texts,
-    ids: Array,
+    batch: Batch,
     key: PRNGKeyArray,
     together: bool,
 ) -> Losses:
     """The family's loss of pictures with their texts."""
-    losses = compare(model, images, texts, ids, together=together)
-    if isinstance(model, Captions) or texts.features is None:
+    ids = batch.ids
+    losses = compare(model, images, texts, batch, together=together)
+    if isinstance(model, Captions | JudgesPairs) or texts.features is None:
         return losses, {}
     pairs = star(images, texts.features)
     first_image, first_text = (one.embed for one in pairs[0])
@@ -150,25 +153,30 @@ def compare(
     model: Model | Captions,
     images: list[ImageFeatures],
     texts: Texts,
-    ids: Array,
+    batch: Batch,
     *,
     together: bool,
 ) -> Float[Array, " batch"]:
     """How badly pictures and texts find each other, one value an example; what PGD climbs too.
 
     InfoNCE, or of a captioner its surprise at the texts: the mean over the pairs of the `star`, or
-    with `together` one `many_to_many`, which a captioner does not have.
+    with `together` one `many_to_many`, which a captioner does not have. Of a model of entailment
+    its surprise at the verdicts.
     """
     if isinstance(model, Captions) or texts.features is None:
         assert isinstance(model, Captions)
         pairs = star(images, texts.tokens)
         return mean([captioning(model.caption_logits(image, text), text) for image, text in pairs])
+    if isinstance(model, JudgesPairs):
+        pairs = star(images, texts.features)
+        return mean([verdict_losses(model, image, text, batch) for image, text in pairs])
     if together:
         image = jnp.stack([one.embed for one in images], axis=1)
         text = jnp.stack([one.embed for one in texts.features], axis=1)
-        return many_to_many(image, text, model.scale, ids)
+        return many_to_many(image, text, model.scale, batch.ids)
     pairs = star(images, texts.features)
-    return mean([info_nce(image.embed, text.embed, model.scale, ids) for image, text in pairs])
+    scale, ids = model.scale, batch.ids
+    return mean([info_nce(image.embed, text.embed, scale, ids) for image, text in pairs])
 
 
 def mean(values: list[Array]) -> Array:

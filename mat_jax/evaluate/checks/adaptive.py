@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mat_jax.attacks import ATTACKS
 from mat_jax.evaluate.checks.sample import judged, open_question
 from mat_jax.evaluate.results import Check
-from mat_jax.models.features import matches_pairs
+from mat_jax.types.protocols import FusesPairs, JudgesPairs
 
 
 def check_adversary(model: object, attacks: Sequence[str]) -> Check:
@@ -14,7 +14,7 @@ def check_adversary(model: object, attacks: Sequence[str]) -> Check:
     real = [attack for attack in attacks if attack != "none"]
     if not real:
         return open_question(name, "Nothing was attacked.")
-    if not matches_pairs(model):
+    if not isinstance(model, FusesPairs):
         return judged(name, True, "Pairs are ranked by the cosine, and that is what is attacked.")
     aware = [attack for attack in real if ATTACKS[attack].fuses]
     if aware:
@@ -22,7 +22,8 @@ def check_adversary(model: object, attacks: Sequence[str]) -> Check:
     else:
         said = (
             "The model reads image and text together, but every attack was on the cosine: add "
-            "match or co_attack_fused to --attacks before calling the model robust."
+            f"{'verdict' if isinstance(model, JudgesPairs) else 'match'} or co_attack_fused to "
+            "--attacks before calling the model robust."
         )
     return judged(name, bool(aware), said, attacks=aware)
 

@@ -18,8 +18,9 @@ def confusions(results: Mapping[str, Result]) -> str:
     row = featured(results)
     tables = "".join(_table(name, result, row) for name, result in results.items())
     threat = title(row.attack) + ("" if row.eps is None else f" at {eps_text(row.eps)}")
+    figure = first.task.column(next(iter(first.task.kinds)), 1)
     return (
-        f"<section><h2>Class by class</h2><p>{safe(first.task.column('top', 1))} of each class in "
+        f"<section><h2>Class by class</h2><p>{safe(figure)} of each class in "
         f"percent, clean and under {safe(threat)}, and the class that its pictures are most often "
         f"taken for then. At most {MOST} classes are shown, those that lose most.</p>"
         f'<div class="charts">{tables}</div></section>'
@@ -34,7 +35,8 @@ def _table(name: str, result: Result, featured_row: Row) -> str:
     lost = {one: clean[one]["value"] - adv[one]["value"] for one in clean if one in adv}
     rows = []
     for one in sorted(lost, key=lambda one: -lost[one])[:MOST]:
-        instead = _instead(row, labels == names.index(one), names, one)
+        kind = next(iter(result.task.kinds))
+        instead = _instead(row.ranks.answers.get(kind), labels == names.index(one), names, one)
         rows.append(
             f"<tr><td>{safe(one)}</td><td>{number(clean[one]['value'])}</td>"
             f"<td>{number(adv[one]['value'])}</td><td>{safe(instead)}</td></tr>"
@@ -46,9 +48,8 @@ def _table(name: str, result: Result, featured_row: Row) -> str:
     )
 
 
-def _instead(row: Row, here: np.ndarray, names: tuple[str, ...], own: str) -> str:
+def _instead(answers: np.ndarray | None, here: np.ndarray, names: tuple[str, ...], own: str) -> str:
     """The class that some images are most often taken for, other than their own."""
-    answers = row.ranks.answers.get("top")
     if answers is None:
         return "–"
     counts = np.bincount(answers[here], minlength=len(names))

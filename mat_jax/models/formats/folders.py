@@ -22,7 +22,7 @@ READABLE = (
     "open_clip_pytorch_model.bin",
 )
 # Small models that the wheel leaves out (pyproject.toml).
-IN_CHECKOUT = ("scenes-albef", "scenes-blip", "scenes-captioner")
+IN_CHECKOUT = ("scenes-albef", "scenes-blip", "scenes-captioner", "scenes-entailment")
 
 
 def find(name: str | Path, shipped: Path) -> Path:

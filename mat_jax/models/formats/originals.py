@@ -72,7 +72,9 @@ def albef(tensors: Mapping[str, np.ndarray], *, head: int = 64) -> dict[str, Any
     sizes = _vit_and_bert(tensors, text, head)
     fusion = _count(tensors, f"{text}.encoder.layer.", ".crossattention.self.key.weight")
     sizes["first_fusion"] = sizes["text.layers"] - fusion
-    return sizes | {"task": "entailment" if "cls_head.0.weight" in tensors else "retrieval"}
+    if "cls_head.0.weight" not in tensors:
+        return sizes | {"task": "retrieval"}
+    return {"embed": 0} | sizes | {"task": "entailment"}
 
 
 def blip(tensors: Mapping[str, np.ndarray], *, head: int = 64) -> dict[str, Any]:

@@ -117,8 +117,9 @@ class ALBEFConfig:
     """The sizes of an ALBEF; the defaults are those of the published checkpoints.
 
     `first_fusion` is the first block of the text tower that reads the image. A model for
-    `entailment` has the head that says contradiction, neutral or entailment; one for `retrieval`
-    has all the others.
+    `retrieval` compares, in a space of `embed` dimensions, and matches. One for `entailment` has
+    the head that says contradiction, neutral or entailment. As published it has no such space,
+    `embed=0`; it keeps the one of a model for retrieval that it was made of.
     """
 
     image_size: int = 384
@@ -132,6 +133,11 @@ class ALBEFConfig:
     def __post_init__(self) -> None:
         grid_side(self.image_size, self.patch_size)
         one_of(self, "task", "retrieval", "entailment")
+        if self.embed < 0 or (self.task == "retrieval" and not self.embed):
+            raise ValueError(
+                f"embed={self.embed} is no space to compare in; expected 1 or more, or 0 for a "
+                "model of entailment without one"
+            )
         if not 0 < self.first_fusion < self.text.layers:
             raise ValueError(
                 f"first_fusion={self.first_fusion} leaves no block before or after it; expected 1 "

@@ -40,7 +40,7 @@ def test_the_published_lines_without_what_is_undecided(root: Path) -> None:
     source = data.entailment_json(file, root / "images")
     assert source.name == "snli_ve_dev" and len(source) == 3
     assert source.sentences == ('A "dog" läuft.', "A cat", "A man is sad")
-    assert [source.verdict(i) for i in range(3)] == [2, 0, 1]  # ALBEF: ve_dataset.py's classes
+    assert [source.label(i) for i in range(3)] == [2, 0, 1]  # ALBEF: ve_dataset.py's classes
     assert [source.picture(i) for i in range(3)] == [0, 1, 0]
     example = source[1]
     assert example.image.shape == (8, 12, 3) and example.captions == ("A cat",)
@@ -63,7 +63,7 @@ def test_real_rows_are_read(shared: Path) -> None:
     folder = shared / "data/flickr8k"
     source = data.entailment_json(folder / "ve_test.json", folder)
     assert len(source) == 86 and source[0].captions == ("the animal is running",)
-    assert {source.verdict(i) for i in range(86)} == {0, 1, 2}
+    assert {source.label(i) for i in range(86)} == {0, 1, 2}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Zero-shot classification beside transformers' CLIP on the same weights and 500 images."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from mat_jax import evaluate, models
 from mat_jax.evaluate import Evaluation
+from mat_jax.evaluate.__main__ import main
 from mat_jax.evaluate.tasks.class_prompts import AsWritten, prompts_of
 from mat_jax.types.arrays import Example
 
@@ -111,3 +113,11 @@ def test_labels_without_a_name_are_refused(both):
     source.classes, source.labels = CLASSES[:2], np.array([0, 1, 2, 3], np.int32)
     with pytest.raises(ValueError, match="labels of 'noise' run to 3, and there are 2 class names"):
         evaluate.evaluate(asked(source), model, tokenizer, quiet=True)
+
+
+def test_the_command_attacks_prompts_without_asking_for_a_suite(tmp_path):
+    """The cheap suite of words has no attack on classes, so there is none."""
+    told = "--task zero_shot --model scenes-clip --data scenes --attacks mmcoa --limit 4 --steps 2"
+    assert main([*told.split(), "--checks", "0", "--out", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert "mmcoa" in json.dumps(found) and '"quick"' not in json.dumps(found)
