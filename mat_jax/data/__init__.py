@@ -11,6 +11,7 @@ from mat_jax.data.scenes import Kinds as Kinds
 from mat_jax.data.scenes import Phrases as Phrases
 from mat_jax.data.scenes import Verdicts as Verdicts
 from mat_jax.data.scenes import load_scenes as load_scenes
+from mat_jax.data.sources.arrow_rows import huggingface as huggingface
 from mat_jax.data.sources.boxed_phrases import BoxedPhrases as BoxedPhrases
 from mat_jax.data.sources.captions import Texts as Texts
 from mat_jax.data.sources.captions import texts as texts
@@ -25,6 +26,7 @@ from mat_jax.data.sources.retrieval import RetrievalJson as RetrievalJson
 from mat_jax.data.sources.retrieval import retrieval_json as retrieval_json
 from mat_jax.data.sources.tar_shards import Shards as Shards
 from mat_jax.data.sources.tar_shards import webdataset as webdataset
+from mat_jax.data.sources.tfds_sets import tfds_images as tfds_images
 from mat_jax.data.substitutes.candidates import Substitutes as Substitutes
 from mat_jax.data.substitutes.candidates import WordTable as WordTable
 from mat_jax.data.substitutes.candidates import build_words as build_words

@@ -19,7 +19,7 @@ from mat_jax.attacks.ensembles import (
     updated,
     worse,
 )
-from tests.attacks.toy import Toy, gallery_of, toy_batch
+from tests.attacks.toy import Judge, Toy, gallery_of, toy_batch
 from tests.tools.narrow import host, some
 
 IMAGES = 3
@@ -183,7 +183,8 @@ def test_image_passes_are_those_the_attack_reports(attack, preset, restarts):
     @jax.jit
     def counts(batch, key):
         of = attacks.ATTACKS[attack]
-        found = of.function(Toy(), batch, key, threat=threat, preset=preset, **more)
+        model = Judge() if attack == "verdict" else Toy()
+        found = of.function(model, batch, key, threat=threat, preset=preset, **more)
         names = ("image_forwards", "image_backwards")
         return [found.stats.get(name, jnp.zeros(4, jnp.int32)) for name in names]
 
@@ -193,7 +194,9 @@ def test_image_passes_are_those_the_attack_reports(attack, preset, restarts):
         assert np.unique(count).tolist() == [getattr(expected, name)], name
 
 
-@pytest.mark.parametrize("attack, words", [("bert_attack", 2), ("match", 1), ("exhaustive", 1)])
+@pytest.mark.parametrize(
+    "attack, words", [("bert_attack", 2), ("match", 1), ("verdict", 1), ("exhaustive", 1)]
+)
 def test_text_passes_are_those_of_a_caption_that_its_first_words_harm(attack, words):
     batch = toy_batch()
     words_of = some(batch.words)
@@ -201,7 +204,9 @@ def test_text_passes_are_those_of_a_caption_that_its_first_words_harm(attack, wo
     full = words_of._replace(substitute_lengths=there)
     batch = batch._replace(words=full, present=host(np.ones_like(batch.present)))
     threat = ThreatModel(eps=0.1, steps=1, words=words, candidates=3)
-    call = attacks.compile_attack(attacks.ATTACKS[attack].function, Toy(), threat=threat)
+    batch = batch._replace(labels=host(np.arange(4, dtype=np.int32) % 3))
+    model = Judge() if attack == "verdict" else Toy()
+    call = attacks.compile_attack(attacks.ATTACKS[attack].function, model, threat=threat)
     stats = call(batch, jax.random.key(0)).stats
     expected = cost.passes(attack, threat, captions=1.0, open_words=4.0).text_forwards
     assert int(stats["text_forwards"].min()) == expected

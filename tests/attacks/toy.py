@@ -71,6 +71,15 @@ class Toy(nnx.Module):
         return logits[:, 1]
 
 
+class Judge(Toy):
+    """A toy that gives verdicts on pairs too."""
+
+    cls_head = None
+
+    def classify(self, fused):
+        return fused[:, 0, :3] @ jnp.diag(jnp.array([1.0, -1.0, 2.0]))
+
+
 framed = jax.jit(lambda parts, lengths: compose(parts, lengths, Toy().text_format))
 
 

@@ -32,6 +32,7 @@ from mat_jax.utils import cache
 
 TIE = 1e-6  # cosines this close count as equal, and against the model
 TEMPLATE = "a photo of a {}."
+TFDS = "tfds:"
 
 
 class ZeroShot(Task):
@@ -52,12 +53,18 @@ class ZeroShot(Task):
     )
 
     def source(self, evaluation: Evaluation) -> Source:
-        """Classified images: `scenes`, CIFAR's folder, or a folder with one folder a class."""
+        """Classified images: `scenes`, a set of TFDS (`tfds:cifar100`, `tfds:eurosat@train`),
+
+        CIFAR's folder, or a folder with one folder a class.
+        """
         given = evaluation.data
         if not isinstance(given, str | Path):
             return evaluation.cut(given() if callable(given) else given)
         if str(given) == "scenes":
             return data.Kinds(data.load_scenes("test", limit=evaluation.limit))
+        if str(given).startswith(TFDS):
+            name, _, split = str(given).removeprefix(TFDS).partition("@")
+            return evaluation.cut(data.tfds_images(name, split or None))
         pickled = any((Path(given) / name).is_file() for name in ("meta", "batches.meta"))
         return evaluation.cut(data.cifar(given, "test") if pickled else data.image_folder(given))
 

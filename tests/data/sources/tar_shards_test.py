@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def png(number):
     return buffer.getvalue()
 
 
-def shard(path, files, mode="w"):
+def shard(path, files, mode: Any = "w"):
     """A tar of (name, bytes), in this order."""
     with tarfile.open(path, mode) as archive:
         for name, content in files:
