@@ -94,6 +94,12 @@ ENSEMBLES: dict[str, tuple[Member, ...]] = {
         Member("fab_targeted", 100),
         Member("square_margin", 100),
     ),
+    # The first two of them, with which FARE measures zero-shot (arXiv:2402.12336, as our sheet of
+    # facts has it from memory).
+    "fare": (
+        Member("apgd_ce", 100),
+        Member("apgd_targeted", 100),
+    ),
     "autoattack_rand": (
         Member("apgd_ce_rand", 100),
         Member("apgd_dlr_rand", 100),

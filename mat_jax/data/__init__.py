@@ -21,6 +21,8 @@ from mat_jax.data.sources.entailment_rows import Entailments as Entailments
 from mat_jax.data.sources.entailment_rows import entailment_json as entailment_json
 from mat_jax.data.sources.labelled import Labelled as Labelled
 from mat_jax.data.sources.phrase_rows import grounding_json as grounding_json
+from mat_jax.data.sources.published_sets import PUBLISHED_SETS as PUBLISHED_SETS
+from mat_jax.data.sources.published_sets import published_set as published_set
 from mat_jax.data.sources.refer_files import refcoco as refcoco
 from mat_jax.data.sources.retrieval import RetrievalJson as RetrievalJson
 from mat_jax.data.sources.retrieval import retrieval_json as retrieval_json

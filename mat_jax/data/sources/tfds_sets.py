@@ -48,7 +48,8 @@ def tfds_images(
     Args:
         name: as TFDS has it, `cifar100` or `caltech101:3.0.1`; or the folder of a prepared set,
             which holds dataset_info.json.
-        split: as TFDS has them, `train[80%:]` too; None takes the first of test, validation, val.
+        split: as TFDS has them, `train[80%:]` and `train+test` too; None takes the first of test,
+            validation, val.
         directory: where prepared sets are kept; None is TFDS's own, ~/tensorflow_datasets.
         template: of a class's prompt, with {} for its name.
 
@@ -63,7 +64,8 @@ def tfds_images(
         builder = _builder(tfds, said, directory)
         splits = tuple(builder.info.splits)
         chosen = split or next((one for one in HELD_OUT if one in splits), None)
-        if chosen is None or chosen.split("[")[0] not in splits:
+        parts = [part.split("[")[0] for part in (chosen or "").split("+")]
+        if chosen is None or not set(parts) <= set(splits):
             raise ValueError(
                 f"{said!r} has no split {split or 'test'!r}; name one of "
                 f"{', '.join(sorted(splits))}"

@@ -32,7 +32,7 @@ from mat_jax.utils import cache
 
 TIE = 1e-6  # cosines this close count as equal, and against the model
 TEMPLATE = "a photo of a {}."
-TFDS = "tfds:"
+TFDS, PUBLISHED = "tfds:", "set:"  # before the name of such a set
 
 
 class ZeroShot(Task):
@@ -53,15 +53,19 @@ class ZeroShot(Task):
     )
 
     def source(self, evaluation: Evaluation) -> Source:
-        """Classified images: `scenes`, a set of TFDS (`tfds:cifar100`, `tfds:eurosat@train`),
+        """Classified images, by what `data` says.
 
-        CIFAR's folder, or a folder with one folder a class.
+        `scenes`; a published set (`set:dtd`, `set:caltech256=FOLDER`); a set of TFDS
+        (`tfds:cifar100`, `tfds:eurosat@train`); CIFAR's folder; or a folder of class folders.
         """
         given = evaluation.data
         if not isinstance(given, str | Path):
             return evaluation.cut(given() if callable(given) else given)
         if str(given) == "scenes":
             return data.Kinds(data.load_scenes("test", limit=evaluation.limit))
+        if str(given).startswith(PUBLISHED):
+            name, _, folder = str(given).removeprefix(PUBLISHED).partition("=")
+            return evaluation.cut(data.published_set(name, folder or None))
         if str(given).startswith(TFDS):
             name, _, split = str(given).removeprefix(TFDS).partition("@")
             return evaluation.cut(data.tfds_images(name, split or None))

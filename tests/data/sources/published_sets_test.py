@@ -1,0 +1,75 @@
+"""The published sets: the sheet's names, and the prompts of MMCoA's program."""
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from mat_jax import data
+from mat_jax.data import PUBLISHED_SETS
+from mat_jax.data.sources import published_sets
+from mat_jax.data.sources.labelled import Labelled
+from mat_jax.evaluate import Evaluation
+from mat_jax.evaluate.tasks.zero_shot import ZeroShot
+
+# The fact sheet's sixteen names, and of MMCoA's datasets/*.py those that have a prompt.
+NAMES = "cifar10 cifar100 tiny_imagenet imagenet stl10 caltech101 caltech256 food101 flowers102"
+NAMES += " oxford_pets stanford_cars fgvc_aircraft sun397 dtd eurosat country211"
+PROMPTS = {
+    "dtd": "A surface with a banded texture.",
+    "eurosat": "A centered satellite photo of a forest.",
+    "food101": "A photo of baby back ribs, a type of food.",
+    "flowers102": "A photo of a hard leaved pocket orchid, a type of flower.",
+    "oxford_pets": "A photo of a american bulldog, a type of pet.",
+    "stanford_cars": "A photo of a acura rl sedan.",
+    "sun397": "This is a photo of a airplane cabin",
+    "stl10": "This is a photo of a 1",  # TFDS names them when it has the files
+}
+
+
+def test_all_sixteen_are_there():
+    assert set(PUBLISHED_SETS) == set(NAMES.split())
+
+
+@pytest.mark.parametrize("name", PUBLISHED_SETS)
+def test_prompts_of_the_names_that_tfds_has(name, monkeypatch, tmp_path):
+    """TFDS knows its classes before it has the pictures."""
+    row = PUBLISHED_SETS[name]
+    if row.tfds is None:
+        with pytest.raises(ValueError, match=f"give the folder .*set:{name}=FOLDER"):
+            data.published_set(name)
+        return
+    told = tfds.builder(row.tfds, data_dir=tmp_path).info.features["label"].names
+
+    def images(tfds_name, split, *, directory):
+        assert (tfds_name, split) == (row.tfds, row.split)
+        classes = tuple(published_sets_plain(one) for one in told)
+        nothing = np.zeros((0, 2, 2, 3), np.uint8)
+        return Labelled(name="x", images=nothing, labels=np.zeros(0, np.int32), classes=classes)
+
+    monkeypatch.setattr(published_sets, "tfds_images", images)
+    source = data.published_set(name)
+    assert source.name == name and len(source.classes) == len(told)
+    if name in PROMPTS:
+        assert PROMPTS[name] in source.prompts
+
+
+def published_sets_plain(name):
+    """TeCoA's `refine_classname`, which MMCoA keeps, with single spaces."""
+    for mark in "_-/":
+        name = name.replace(mark, " ")
+    return " ".join(name.lower().split())
+
+
+def test_a_folder_at_hand_has_the_prompt_too(tmp_path):
+    for kind in ("ak47", "american_flag"):
+        (tmp_path / kind).mkdir()
+        Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / kind / "1.png")
+    asked = Evaluation(data=f"set:caltech256={tmp_path}", task="zero_shot")
+    source = ZeroShot().source(asked)
+    assert isinstance(source, Labelled) and source.name == "caltech256"
+    assert source.prompts == ("A photo of a ak47.", "A photo of a american flag.")
+    with pytest.raises(ValueError, match="'eurosat' has 10 classes and the folder has 2"):
+        data.published_set("eurosat", tmp_path)
+    with pytest.raises(ValueError, match="no published set 'mnist'; choose from cifar10, cifar100"):
+        data.published_set("mnist")
