@@ -54,8 +54,8 @@ def tfds_images(
         template: of a class's prompt, with {} for its name.
 
     Raises:
-        ValueError: there is no such set or split, it has no picture with a class, or it was
-            prepared as other files than ArrayRecord.
+        ValueError: there is no such set or split, it could not be downloaded, it has no picture
+            with a class, or it was prepared as other files than ArrayRecord.
     """
     import tensorflow_datasets as tfds  # here, because it is slow to import
 
@@ -103,6 +103,12 @@ def _builder(tfds: Any, said: str, directory: str | Path | None) -> Any:
             f"TensorFlow Datasets has no set {said!r}; expected a name like cifar100, or a folder "
             "with dataset_info.json"
         ) from None
+    except Exception as error:  # of the network, the archive or the disk; TFDS has many
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{said!r} is not here and could not be downloaded and prepared ({reason}): prepare it "
+            "elsewhere with file_format='array_record', and give its folder"
+        ) from error
     return builder
 
 

@@ -113,6 +113,15 @@ def test_what_is_not_there_is_named(folder, tmp_path):
         data.tfds_images("no_such_set_at_all", directory=tmp_path)
 
 
+def test_what_cannot_be_prepared_is_said(tmp_path, monkeypatch):
+    def fails(self, **given):
+        raise ConnectionError("no route to the host\nand more")
+
+    monkeypatch.setattr(TinyFood, "download_and_prepare", fails)
+    with pytest.raises(ValueError, match=r"could not be downloaded and prepared \(no route to the"):
+        data.tfds_images("tiny_food", directory=tmp_path)
+
+
 def test_a_set_without_classes_is_refused(tmp_path):
     class Unnamed(TinyFood):
         """Pictures alone."""
