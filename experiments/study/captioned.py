@@ -11,8 +11,9 @@ from experiments.study.saved import single_attacks, threat_of
 from mat_jax import evaluate, models
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.results import Result, Row
-from mat_jax.evaluate.tasks.captioning import Described
+from mat_jax.evaluate.tasks.captioning import Judged
 from mat_jax.evaluate.tasks.registry import task_named
+from mat_jax.evaluate.writing import Writing
 from mat_jax.types.protocols import SizedModel, Tokenizer
 
 SURROGATE = "scenes-albef"
@@ -35,7 +36,9 @@ def caption(
     First the captioner's own weights are used (`WHITE_BOX`), then the pictures are those with which
     `asked.attacks` break the retrieval of `SURROGATE`: MAVA's protocol across tasks.
     """
-    asked, task = replace(asked, task="captioning", suite=None), task_named("captioning")
+    task = task_named("captioning")
+    # Greedy, as all that was recorded.
+    asked = replace(asked, task="captioning", suite=None, writing=Writing(beams=1))
     folders = [None if progress is None else progress / part for part in ("own", "carried_over")]
     victim = evaluate.prepare(replace(asked, attacks=()), model, tokenizer, task=task, quiet=quiet)
     own = evaluate.evaluate(
@@ -51,7 +54,7 @@ def caption(
     across = evaluate.measure_transfer(
         asked, {SURROGATE: surrogate}, {name: victim}, progress=folders[1], quiet=quiet
     )[SURROGATE][name]
-    assert isinstance(victim.examples, Described)
+    assert isinstance(victim.examples, Judged)
     elsewhere = (*victim.examples.judges[1:], victim.examples.judges[0])
     said = own.clean.ranks.answers["agreement"]
     chance = [judge(str(text)) for judge, text in zip(elsewhere, said, strict=True)]

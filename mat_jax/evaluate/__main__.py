@@ -34,6 +34,7 @@ from mat_jax.evaluate.tables import format_cautions, format_matrix, format_table
 from mat_jax.evaluate.tasks.base import Victim
 from mat_jax.evaluate.tasks.registry import TASKS, task_named
 from mat_jax.evaluate.transfer import cells, columns, measure_transfer
+from mat_jax.evaluate.writing import Writing
 from mat_jax.types.protocols import FusesPairs
 from mat_jax.utils.cache import keep_programs
 from mat_jax.utils.command_line import Parser
@@ -82,6 +83,12 @@ def _run(given: argparse.Namespace) -> str:
         seed=given.seed,
         checks=given.checks,
         stop_beyond=given.stop_beyond,
+        writing=Writing(
+            beams=given.beams,
+            prompt=given.prompt,
+            meteor=given.meteor,
+            spice=given.spice,
+        ),
     )
     targets, surrogates = _list(given.model), _list(given.surrogate or "")
     if surrogates and evaluation.suite is not None:
@@ -211,6 +218,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--images", help="image root of the JSON file")
     add("--limit", type=int, help="only the first so many images")
     add("--shortlist", type=int, default=128, help="how many ALBEF, TCL and BLIP put in order")
+    add("--beams", type=int, default=3, help="captioning: width of the search; 1 is greedy")
+    add("--prompt", default="", help="captioning: what captions start with: 'a picture of'")
+    add("--meteor", help="captioning: the folder of meteor-1.5.jar")
+    add("--spice", help="captioning: the folder of spice-1.0.jar")
     add("--dtype", choices=("float32", "bfloat16"), help="what models compute in")
     add("--batch-size", type=int, help="images attacked at once; default: 32")
     add("--seed", type=int, default=0)

@@ -8,6 +8,7 @@ from mat_jax import data
 from mat_jax.attacks import ATTACKS, ThreatModel
 from mat_jax.attacks.ensembles import ENSEMBLES, require_suite
 from mat_jax.attacks.threat import Preset, require_preset
+from mat_jax.evaluate.writing import Writing
 from mat_jax.types.sources import Captioned, Source
 
 RETRIEVAL = "retrieval"
@@ -61,6 +62,7 @@ class Evaluation:
         stop_beyond: the fast mode: an attack leaves an image when so many clean others stand
             before the right answer of each of its queries; None takes every step. As strong at
             R@k for k well below it.
+        writing: how captions are written and scored, in captioning.
         checks: images on which `evaluate.checks` looks at model and attack first; 0 for none.
 
     Raises:
@@ -93,6 +95,7 @@ class Evaluation:
     shown: int = 4
     checks: int = 16
     stop_beyond: int | None = None
+    writing: Writing = Writing()
 
     def __post_init__(self) -> None:
         if not self.radii:

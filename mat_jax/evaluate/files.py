@@ -115,6 +115,8 @@ def _row_json(name: str, result: Result, row: Row) -> dict[str, Any]:
         }
     if result.per_class.get(row.name):
         content["per_class"] = result.per_class[row.name]
+    if result.scores.get(row.name):
+        content["scores"] = dict(result.scores[row.name])
     return content
 
 

@@ -21,7 +21,8 @@ class Ranks:
         owners: kind -> [queries] row of the example that each query belongs to.
         answers: kind -> [queries] what stood first, where the task says so.
         errors: number of queries whose own score was not a number.
-        marks: kind -> [queries] how right an answer is, 0 to 1, where it may be so in part.
+        marks: kind -> [queries] how right an answer is, 0 to `highest`, where it may be so in part.
+        highest: kind -> the highest mark there can be, where that is not 1; CIDEr-D has 10.
         clusters: kind -> [queries] groups of queries that are alike; None is `owners`.
     """
 
@@ -30,6 +31,7 @@ class Ranks:
     answers: Mapping[str, np.ndarray] = field(default_factory=dict)
     errors: int = 0
     marks: Mapping[str, Float[np.ndarray, " queries"]] = field(default_factory=dict)
+    highest: Mapping[str, float] = field(default_factory=dict)
     clusters: Mapping[str, Int[np.ndarray, " queries"]] = field(default_factory=dict)
 
     def __getitem__(self, kind: str) -> Int[np.ndarray, " queries"]:

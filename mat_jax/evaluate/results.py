@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.statistics import Figures
-from mat_jax.evaluate.tasks.base import Answers, Task
+from mat_jax.evaluate.tasks.base import Answers, Kind, Task
 
 WORST_CASE = "worst_case"  # the name of the row that is none of `attacks.ATTACKS`
 
@@ -110,6 +110,7 @@ class Result:
         shown: rows of the gallery's images that the report shows.
         thumbnails: gallery row -> uint8 picture, for those and for their neighbours.
         per_class: name of the row -> class -> figure, of tasks with classes.
+        scores: name of the row -> score -> value, of all answers together and without interval.
         answers: what there is to answer, of tasks with classes.
     """
 
@@ -124,6 +125,7 @@ class Result:
     shown: tuple[int, ...] = ()
     thumbnails: Mapping[int, np.ndarray] = field(default_factory=dict)
     per_class: Mapping[str, Figures] = field(default_factory=dict)
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     answers: Answers | None = None
 
     @property
@@ -131,6 +133,17 @@ class Result:
         """Every sentence that asks for care: the flags, and of the checks those flagged."""
         found = (f"{one.name}: {one.sentence}" for one in self.checks if one.verdict == "flagged")
         return *self.flags, *found
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The kinds of queries that the data could answer, of those that the task has."""
+        there = self.clean.ranks.kinds
+        return {kind: one for kind, one in self.task.kinds.items() if kind in there}
+
+    @property
+    def headline(self) -> list[tuple[str, int]]:
+        """The columns of the first table: those of the task that were measured."""
+        return [(kind, k) for kind, k in self.task.headline if kind in self.kinds]
 
     @property
     def clean(self) -> Row:

@@ -11,7 +11,7 @@ from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.results import Row, Sights
 from mat_jax.evaluate.store import Saved, Store
 
-RANKS = ("places", "owners", "answers", "marks", "clusters")
+RANKS = ("places", "owners", "answers", "marks", "highest", "clusters")
 
 
 def save_rows(store: Store, name: str, rows: list[Row]) -> None:
@@ -122,7 +122,8 @@ def _ranks(saved: Saved, name: str, errors: int) -> Ranks | None:
         if key.startswith(f"{name}."):
             part, kind = key.removeprefix(f"{name}.").split(".", 1)
             found[part][kind] = value
-    return Ranks(**found, errors=errors) if found["places"] else None
+    highest = {kind: float(value) for kind, value in found.pop("highest").items()}
+    return Ranks(**found, highest=highest, errors=errors) if found["places"] else None
 
 
 def _row(saved: Saved, n: int) -> Row:

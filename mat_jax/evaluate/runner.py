@@ -312,5 +312,6 @@ def _result(
         shown=tuple(bench.places),
         thumbnails={i: examples.image(i) for i in sorted(seen | set(bench.places))},
         per_class={row.name: task.per_class(target, row.ranks) for row in rows},
+        scores={row.name: task.scores(target, row.ranks, evaluation) for row in rows},
         answers=task.answers(target),
     )

@@ -22,7 +22,7 @@ def format_table(results: Mapping[str, Result], eps: float | None = None) -> str
 
 def _one_table(results: Mapping[str, Result], eps: float | None) -> str:
     first = next(iter(results.values()))
-    columns = first.task.headline
+    columns = first.headline
     heads = "".join(f"{first.task.column(kind, k):>7}" for kind, k in columns)
     cell = len(heads) + 9
     names = [name if len(name) < cell else name[: cell - 4] + "..." for name in results]
@@ -39,14 +39,14 @@ def _one_table(results: Mapping[str, Result], eps: float | None) -> str:
             numbers = result.figures(result.row(row.attack, eps))
             line += "".join(f"{percent(numbers[name]['value']):>7}" for name in named)
             nothing = {"value": float("nan")}
-            lost = [numbers.get(f"{kind}_lost@1", nothing)["value"] for kind in first.task.kinds]
+            lost = [numbers.get(f"{kind}_lost@1", nothing)["value"] for kind in first.kinds]
             parts = "/".join("-" if np.isnan(x) else f"{x:.0f}" for x in lost)
             line += f"{'-' if np.isnan(lost).all() else parts:>9}"
             widest = max(widest, *((numbers[n]["high"] - numbers[n]["low"]) / 2 for n in named))
         lines.append(line)
     lines.append(
         f"in percent, 95 % intervals at most +-{widest:.1f} points; lost: % of clean "
-        f"{'/'.join(first.task.column(kind, 1) for kind in first.task.kinds)}"
+        f"{'/'.join(first.task.column(kind, 1) for kind in first.kinds)}"
     )
     return "\n".join([*lines, *_worst_apart(results, eps)])
 
@@ -129,7 +129,7 @@ def format_matrix(matrix: Matrix) -> str:
     side = max(12, *(len(name) for name in matrix)) + 1
     tables = []
     for eps in first.radii or (None,):
-        for direction in first.task.kinds:
+        for direction in first.kinds:
             lines = [
                 f"{first.task.column(direction, 1)} in percent"
                 f"{'' if eps is None else ', eps=' + eps_text(eps)}"

@@ -17,6 +17,7 @@ from mat_jax.evaluate.captions.ptb import ptb_tokens
 
 METEOR, SPICE = "meteor-1.5.jar", "spice-1.0.jar"
 MODELS = "stanford-corenlp-3.6.0-models.jar"  # of SPICE's parser, not in pycocoevalcap's package
+FILES = {"METEOR": (METEOR, "data/paraphrase-en.gz"), "SPICE": (SPICE, f"lib/{MODELS}")}
 
 
 def meteor(written: Sequence[str], references: Sequence[Sequence[str]], *, folder: Path) -> float:
@@ -30,7 +31,7 @@ def meteor(written: Sequence[str], references: Sequence[Sequence[str]], *, folde
     Raises:
         ValueError: Java or a file of the program is missing, or it failed.
     """
-    java = _java("METEOR", folder, METEOR, "data/paraphrase-en.gz")
+    java = require_java("METEOR", folder)
     command = [java, "-jar", "-Xmx2G", METEOR, "-", "-", "-stdio", "-l", "en", "-norm"]
     program = subprocess.Popen(
         command,
@@ -65,7 +66,7 @@ def spice(written: Sequence[str], references: Sequence[Sequence[str]], *, folder
     Raises:
         ValueError: Java or a file of the program is missing, or it failed.
     """
-    java = _java("SPICE", folder, SPICE, f"lib/{MODELS}")
+    java = require_java("SPICE", folder)
     rows = [
         {"image_id": row, "test": _joined(own), "refs": [_joined(text) for text in people]}
         for row, (own, people) in enumerate(zip(written, references, strict=True))
@@ -86,9 +87,13 @@ def _joined(caption: str) -> str:
     return " ".join(ptb_tokens(caption))
 
 
-def _java(name: str, folder: Path, *files: str) -> str:
-    """Where Java is, if all files of a program are there."""
-    for file in files:
+def require_java(name: str, folder: Path) -> str:
+    """Where Java is, if all files of a program are there: "METEOR" or "SPICE".
+
+    Raises:
+        ValueError: Java or a file is missing, in one sentence.
+    """
+    for file in FILES[name]:
         if not (folder / file).is_file():
             raise ValueError(
                 f"{name} needs {str(folder / file)!r}, which is not there: give the folder of the "

@@ -18,7 +18,7 @@ def confusions(results: Mapping[str, Result]) -> str:
     row = featured(results)
     tables = "".join(_table(name, result, row) for name, result in results.items())
     threat = title(row.attack) + ("" if row.eps is None else f" at {eps_text(row.eps)}")
-    figure = first.task.column(next(iter(first.task.kinds)), 1)
+    figure = first.task.column(next(iter(first.kinds)), 1)
     return (
         f"<section><h2>Class by class</h2><p>{safe(figure)} of each class in "
         f"percent, clean and under {safe(threat)}, and the class that its pictures are most often "
@@ -35,7 +35,7 @@ def _table(name: str, result: Result, featured_row: Row) -> str:
     lost = {one: clean[one]["value"] - adv[one]["value"] for one in clean if one in adv}
     rows = []
     for one in sorted(lost, key=lambda one: -lost[one])[:MOST]:
-        kind = next(iter(result.task.kinds))
+        kind = next(iter(result.kinds))
         instead = _instead(row.ranks.answers.get(kind), labels == names.index(one), names, one)
         rows.append(
             f"<tr><td>{safe(one)}</td><td>{number(clean[one]['value'])}</td>"

@@ -45,13 +45,13 @@ def draw_page(results: Mapping[str, Result], matrix: Matrix | None = None) -> st
 
 def _tables(results: Mapping[str, Result], eps: float | None, *, several: bool) -> str:
     first = next(iter(results.values()))
-    width = 1 + len(first.task.headline)
+    width = 1 + len(first.headline)
     heads = "".join(
         f'<th class="model start" colspan="{width}"><i class="s{j % 4}"></i>{safe(name)}</th>'
         for j, name in enumerate(results)
     )
     task = first.task
-    heads_of = [safe(task.column(kind, k)) for kind, k in task.headline]
+    heads_of = [safe(task.column(kind, k)) for kind, k in first.headline]
     columns = f'<th class="start">{"</th><th>".join([*heads_of, "lost"])}</th>' * len(results)
     rows = []
     for row in first.at(eps):
@@ -59,15 +59,35 @@ def _tables(results: Mapping[str, Result], eps: float | None, *, several: bool) 
         kind = ' class="worst"' if row.attack == WORST_CASE else ""
         rows.append(f"<tr{kind}><td>{safe(title(row.attack))}</td>{cells}</tr>")
     name = f"At eps {eps_text(eps)}" if several else "Clean and attacked"
-    charts = "".join(draw_chart(results, eps, kind) for kind in task.kinds)
+    charts = "".join(draw_chart(results, eps, kind) for kind in first.kinds)
     return (
         f"<section><h2>{safe(name)}</h2><p>{safe(task.explained)}</p>"
         f'<div class="scroll"><table><thead><tr><th></th>{heads}</tr>'
         f"<tr><th>attack</th>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-        f"{_worst(results, eps)}"
+        f"{_worst(results, eps)}{_scores(results, eps)}"
         f'<div class="charts">{charts}</div>'
         f"{legend(results) if len(results) > 1 else ''}{difference_table(results, eps)}"
         f"{_details(results, eps)}</section>"
+    )
+
+
+def _scores(results: Mapping[str, Result], eps: float | None) -> str:
+    """Figures that only all answers together have: BLEU of captions."""
+    rows, names = [], {}
+    for name, result in results.items():
+        for row in result.at(eps):
+            found = result.scores.get(row.name, {})
+            names |= dict.fromkeys(found)
+            cells = "".join(f"<td>{number(value)}</td>" for value in found.values())
+            if found:
+                rows.append(f"<tr><td>{safe(name)}, {safe(title(row.attack))}</td>{cells}</tr>")
+    if not rows:
+        return ""
+    head = "".join(f"<th>{safe(name)}</th>" for name in names)
+    return (
+        "<details open><summary>Scores of all answers together</summary>"
+        f'<div class="scroll"><table><thead><tr><th>model, attack</th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div></details>"
     )
 
 
@@ -91,26 +111,27 @@ def _worst(results: Mapping[str, Result], eps: float | None) -> str:
 def _cells(result: Result, row: Row) -> str:
     found = result.figures(row)
     cells = []
-    for n, (kind, k) in enumerate(result.task.headline):
+    for n, (kind, k) in enumerate(result.headline):
         one = found[f"{kind}@{k}"]
         start = ' class="start"' if n == 0 else ""
         cells.append(
             f"<td{start}>{number(one['value'])}<small>{one['low']:.0f}–{one['high']:.0f}</small></td>"
         )
     lost = "–"
-    if all(f"{kind}_lost@1" in found for kind in result.task.kinds):
-        shares = (found[f"{kind}_lost@1"]["value"] for kind in result.task.kinds)
+    if all(f"{kind}_lost@1" in found for kind in result.kinds):
+        shares = (found[f"{kind}_lost@1"]["value"] for kind in result.kinds)
         lost = " / ".join(number(share, 0) for share in shares) + " %"
     return "".join(cells) + f"<td>{lost}</td>"
 
 
 def _details(results: Mapping[str, Result], eps: float | None) -> str:
     """Everything else that was measured, folded away."""
-    task = next(iter(results.values())).task
-    depth = [f"{kind}@{k}" for kind in task.kinds for k in task.depths]
-    more = [f"{kind}_{name}@1" for name in ("asr", "drop") for kind in task.kinds]
-    names = [task.column(kind, k) for kind in task.kinds for k in task.depths]
-    names += [f"{name} {one.label}" for name in ("ASR", "drop") for one in task.kinds.values()]
+    first = next(iter(results.values()))
+    task, kinds = first.task, first.kinds
+    depth = [f"{kind}@{k}" for kind in kinds for k in task.depths]
+    more = [f"{kind}_{name}@1" for name in ("asr", "drop") for kind in kinds]
+    names = [task.column(kind, k) for kind in kinds for k in task.depths]
+    names += [f"{name} {one.label}" for name in ("ASR", "drop") for one in kinds.values()]
     head = "".join(f"<th>{name}</th>" for name in [*names, "8-bit", "captions", "time"])
     rows = []
     for name, result in results.items():

@@ -13,7 +13,7 @@ def transfers(matrix: Matrix) -> str:
         f"<figure><figcaption>{safe(_caption(first, direction, eps))}</figcaption>"
         f'<div class="scroll">{_table(matrix, direction, eps)}</div></figure>'
         for eps in radii
-        for direction in first.task.kinds
+        for direction in first.kinds
     )
     return (
         "<section><h2>Transfer</h2><p>Rows: the model an attack was crafted on; columns: the model "

@@ -105,7 +105,8 @@ def ranked_figures(
     """The numbers of one attack, in percent, each as {value, low, high, n}.
 
     - `kind@k` (`tr@1`): recall; Wilson interval over examples (`clustered_wilson`): the captions
-      of an image are not independent.
+      of an image are not independent. Of marks it is their mean, times 100. Marks above 1 have the
+      bootstrap's interval: few come near the highest, so a share says little of them.
     - `kind_asr@k`: attack success as SGA counts it, the share of the queries right when clean that
       fail under attack; n is how many were right; the same interval. Not of marks.
     - `kind_drop@k`: attack success as Co-Attack counts it, clean minus adversarial recall in
@@ -130,10 +131,12 @@ def ranked_figures(
     for kind in adv.kinds:
         for k in depths:
             right = adv.right(kind, k)
-            # Marks lie nearer together than right and wrong do.
-            bounds = clustered_wilson(
-                right, adv.group(kind), least=0.0 if kind in adv.marks else 1.0
-            )
+            if kind in adv.highest:
+                bounds = paired_bootstrap(adv, adv, kind, lambda _, own: own, k, seed=seed)
+            else:
+                # Marks lie nearer together than right and wrong do.
+                least = 0.0 if kind in adv.marks else 1.0
+                bounds = clustered_wilson(right, adv.group(kind), least=least)
             put(f"{kind}@{k}", float(np.mean(right)), bounds, len(right))
     if adv is clean:
         return found

@@ -148,10 +148,12 @@ class Kind:
     Attributes:
         label: in the head of a table, before the depth: "TR" of "TR@1".
         name: in a sentence: "text retrieval".
+        share: whether its figures are shares of queries; else they are scores, as CIDEr-D is.
     """
 
     label: str
     name: str
+    share: bool = True
 
 
 class Answers(NamedTuple):
@@ -172,7 +174,8 @@ class Task:
     Attributes:
         name: on the command line.
         title: over the report.
-        kinds: of its queries, by the name that figures have ("tr" of "tr@1").
+        kinds: of its queries, by the name that figures have ("tr" of "tr@1"). Some data may answer
+            only some of them.
         depths: k of the figures `kind@k`; the first is the headline.
         definitions: figure -> what it is, for the file of results.
         explained: a sentence or two on what the figures mean, for the page.
@@ -268,6 +271,10 @@ class Task:
 
     def per_class(self, victim: Victim, ranks: Ranks) -> Figures:
         """The first figure of each class, where the task has classes."""
+        return {}
+
+    def scores(self, victim: Victim, ranks: Ranks, evaluation: Evaluation) -> dict[str, float]:
+        """Figures that only all answers together have, by name: BLEU of captions."""
         return {}
 
     def answers(self, victim: Victim) -> Answers | None:

@@ -2,42 +2,31 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from mat_jax.attacks.captioner import surprise
+from mat_jax.evaluate.captions import caption_scores, require_java
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.points import Points
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.tasks.base import Kind, Task, Victim
 from mat_jax.evaluate.tasks.retrieval import Pairs, Retrieval
-from mat_jax.models import BLIPCaptioner, generation
-from mat_jax.models.features import rows
-from mat_jax.types.arrays import Batch, ImageFeatures, Tokens
-from mat_jax.types.protocols import (
-    Captions,
-    ReadsCaptions,
-    SizedModel,
-    Tokenizer,
-)
-from mat_jax.types.sources import JudgesCaptions, Source
+from mat_jax.evaluate.tasks.written_captions import coco_figures, written
+from mat_jax.models import BLIPCaptioner
+from mat_jax.types.arrays import Batch, Tokens
+from mat_jax.types.protocols import Captions, SizedModel, Tokenizer
+from mat_jax.types.sources import HasBoxes, HasLabels, JudgesCaptions, Source
 
-WRITTEN = 32  # pictures that are described at once
+HIGHEST = {"cider": 10.0}  # mark; others are at most 1
 
 
 @dataclass(frozen=True, eq=False)
 class Described(Pairs):
-    """Pictures with what people say of them, and a judge of what a model says.
-
-    Attributes:
-        judges: one a picture: caption -> how far it agrees, 0 to 1.
-        oracles: one a picture: caption -> whether all of it is so.
-    """
-
-    judges: Sequence[Callable[[str], float]]
-    oracles: Sequence[Callable[[str], bool]]
+    """Pictures with what people say of them: their captions are the references of scores."""
 
     def aims(self, rows: Int[np.ndarray, " batch"], /) -> Tokens:
         """The captions of the next picture: what a targeted attack makes a model write."""
@@ -47,8 +36,21 @@ class Described(Pairs):
         return jax.tree.map(lambda x: x[others], corpus.tokens)
 
 
+@dataclass(frozen=True, eq=False)
+class Judged(Described):
+    """The same where the source knows what is so.
+
+    Attributes:
+        judges: one a picture: caption -> how far it agrees, 0 to 1.
+        oracles: one a picture: caption -> whether all of it is so.
+    """
+
+    judges: Sequence[Callable[[str], float]]
+    oracles: Sequence[Callable[[str], bool]]
+
+
 class Captioning(Task):
-    """Greedy captions, judged by a source that knows what is true of its pictures."""
+    """What a model writes, judged by a source that knows what is so, else by people's captions."""
 
     name = "captioning"
     title = "Captioning under attack"
@@ -56,14 +58,22 @@ class Captioning(Task):
     kinds = {  # noqa: RUF012
         "agreement": Kind("agree", "claims"),
         "true": Kind("true", "captions"),
+        "cider": Kind("CIDEr", "CIDEr-D", share=False),
+        "rouge": Kind("ROUGE", "ROUGE-L", share=False),
     }
     definitions = {  # noqa: RUF012
         "agreement@1": "mean of 2 true claims / (claims + things of the scene)",
         "true@1": "share of captions of which all is so",
+        "cider@1": "CIDEr-D times 100; what is rare is counted over the references of these "
+        "pictures",
+        "rouge@1": "ROUGE-L times 100",
+        "scores": "COCO's figures of all captions together, times 100",
     }
     explained = (
         "Agree: 2 true claims / (claims + things of the scene), the mean over captions. True: "
-        "share of captions of which all is so. In percent, with 95 % intervals over pictures."
+        "share of captions of which all is so. Both are in percent and need a world that knows. "
+        "CIDEr and ROUGE: CIDEr-D and ROUGE-L against people's captions, times 100 as papers print "
+        "them. The intervals are of 95 %, over pictures."
     )
 
     def require(self, model: object, name: object, *, measured: bool = True) -> None:
@@ -93,21 +103,27 @@ class Captioning(Task):
         """The pictures with their captions; substitutes for words on a surrogate alone.
 
         Raises:
-            ValueError: a source that cannot judge what is written.
+            ValueError: a source of other texts than captions; METEOR or SPICE without its program.
         """
-        if not isinstance(source, JudgesCaptions):
+        if isinstance(source, HasBoxes | HasLabels):
             raise ValueError(
-                f"captioning cannot use the data {source.name!r}, which has no judge of captions: "
-                "give scenes (data.load_scenes), whose truth is known"
+                f"captioning cannot use the data {source.name!r}, whose texts describe no whole "
+                "pictures: give pictures with captions (data.load_scenes, data.retrieval_json)"
             )
+        programs = {"METEOR": evaluation.writing.meteor, "SPICE": evaluation.writing.spice}
+        for name, folder in programs.items():
+            if folder is not None:
+                require_java(name, Path(folder))
         victim = Retrieval().prepare(evaluation, source, model, tokenizer, quiet=quiet)
         assert isinstance(victim.examples, Pairs)
-        count = range(len(victim.examples))
-        described = Described(
-            victim.examples.corpus,
-            judges=[source.judge(i) for i in count],
-            oracles=[source.oracle(i) for i in count],
-        )
+        described = Described(victim.examples.corpus)
+        if isinstance(source, JudgesCaptions):
+            count = range(len(described))
+            described = Judged(
+                described.corpus,
+                judges=[source.judge(i) for i in count],
+                oracles=[source.oracle(i) for i in count],
+            )
         return victim._replace(examples=described)
 
     def objective(self, model: SizedModel, batch: Batch) -> Float[Array, " batch"]:
@@ -116,19 +132,35 @@ class Captioning(Task):
         return surprise(model, model.encode_image(batch.images), batch.first)
 
     def score(self, victim: Victim, seen: Points, evaluation: Evaluation) -> Ranks:
-        """What is written of each picture, judged by the source."""
+        """How right what is written of each picture is; no caption is wholly right by a score."""
         examples = _described(victim)
-        captions = written(victim, seen.images.whole)
-        agreement = [judge(text) for judge, text in zip(examples.judges, captions, strict=True)]
-        true = [is_so(text) for is_so, text in zip(examples.oracles, captions, strict=True)]
-        marks = np.array(agreement, np.float64)
-        pictures = np.arange(len(captions))
+        captions = written(victim, seen.images.whole, evaluation.writing)
+        said, pictures = np.array(captions), np.arange(len(captions))
+        if isinstance(examples, Judged):
+            agreement = [judge(text) for judge, text in zip(examples.judges, captions, strict=True)]
+            true = [is_so(text) for is_so, text in zip(examples.oracles, captions, strict=True)]
+            marks = np.array(agreement, np.float64)
+            return Ranks(
+                {"agreement": np.where(marks < 1, 2, 1), "true": np.where(true, 1, 2)},
+                {"agreement": pictures, "true": pictures},
+                {"agreement": said},
+                marks={"agreement": marks},
+            )
+        found = caption_scores(captions, examples.corpus.texts)
+        marks = {"cider": found.cider_d, "rouge": found.rouge_l}
         return Ranks(
-            {"agreement": np.where(marks < 1, 2, 1), "true": np.where(true, 1, 2)},
-            {"agreement": pictures, "true": pictures},
-            {"agreement": np.array(captions)},
-            marks={"agreement": marks},
+            {kind: np.where(marks[kind] < HIGHEST.get(kind, 1.0), 2, 1) for kind in marks},
+            dict.fromkeys(marks, pictures),
+            dict.fromkeys(marks, said),
+            marks=marks,
+            highest=HIGHEST,
         )
+
+    def scores(self, victim: Victim, ranks: Ranks, evaluation: Evaluation) -> dict[str, float]:
+        """COCO's figures of all captions of a row, see `coco_figures`."""
+        captions = [str(text) for text in next(iter(ranks.answers.values()))]
+        references = _described(victim).corpus.texts
+        return dict(coco_figures(captions, references, evaluation.writing))
 
     def column(self, kind: str, k: int) -> str:
         """`agree`, `true`."""
@@ -138,30 +170,19 @@ class Captioning(Task):
         """How captions are written, and what those of another picture would score."""
         examples = _described(victim)
         texts = examples.corpus.texts
-        others = (own[0] for own in (*texts[1:], texts[0]))
-        by_chance = [judge(text) for judge, text in zip(examples.judges, others, strict=True)]
+        others = [own[0] for own in (*texts[1:], texts[0])]
+        if isinstance(examples, Judged):
+            score = "2 true claims / (claims + things of the scene)"
+            by_chance = [judge(text) for judge, text in zip(examples.judges, others, strict=True)]
+        else:
+            score = "CIDEr-D against the captions of people"
+            by_chance = list(caption_scores(others, texts).cider_d)
         return {
             "captions": len(examples),
-            "decoding": "greedy, 5 to 20 ids",
-            "score": "2 true claims / (claims + things of the scene)",
+            "decoding": evaluation.writing.told,
+            "score": score,
             "chance": round(100 * float(np.mean(by_chance)), 4),
         }
-
-
-def written(victim: Victim, images: object) -> list[str]:
-    """The likeliest caption of each picture, word by word."""
-    model = victim.model
-    tokenizer = victim.tokenizer
-    assert isinstance(model, BLIPCaptioner) and isinstance(images, ImageFeatures)
-    assert isinstance(tokenizer, ReadsCaptions)
-    count = len(images.tokens)
-    found: list[str] = []
-    for first in range(0, count, WRITTEN):
-        # Batches have one shape: the last is filled up from the front.
-        here = np.arange(first, first + WRITTEN) % count
-        ids = generation.greedy(model, rows(images, here))
-        found += tokenizer.captions(np.asarray(ids))
-    return found[:count]
 
 
 def _described(victim: Victim) -> Described:

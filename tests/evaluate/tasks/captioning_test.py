@@ -10,10 +10,13 @@ from mat_jax import Evaluation, data, evaluate, models
 from mat_jax.data.scenes import is_true
 from mat_jax.data.scenes.oracle import agreement
 from mat_jax.evaluate.__main__ import main
+from mat_jax.evaluate.captions import caption_scores
 from mat_jax.evaluate.ranks import worst
 from mat_jax.evaluate.row_files import load_rows, save_rows
 from mat_jax.evaluate.statistics import ranked_figures
 from mat_jax.evaluate.store import Store
+from mat_jax.evaluate.tasks.written_captions import written
+from mat_jax.evaluate.writing import Writing
 from mat_jax.models import generation
 from tests.tools.narrow import some
 
@@ -137,7 +140,85 @@ def test_what_cannot_caption_or_be_captioned_is_refused(captioner):
     with pytest.raises(ValueError, match="mine writes no captions: give a captioner"):
         evaluate.evaluate(ASKED, *models.load("scenes-clip"), name="mine", quiet=True)
     phrases = replace(ASKED, data=data.Phrases(data.load_scenes("val", limit=2)))
-    with pytest.raises(ValueError, match="cannot use the data 'scenes/val/phrases', which has no"):
+    with pytest.raises(ValueError, match="cannot use the data 'scenes/val/phrases', whose texts"):
         evaluate.evaluate(phrases, *captioner, quiet=True)
     with pytest.raises(ValueError, match="'pgd' cannot be crafted on a model that compares no"):
         evaluate.evaluate(replace(ASKED, attacks=("pgd",)), *captioner, quiet=True)
+
+
+class Photographs:
+    """Scenes as if they were photographs: pictures with captions, and nobody who knows."""
+
+    name = "photographs"
+
+    def __init__(self, count):
+        self._scenes = data.load_scenes("val", limit=count)
+
+    def __len__(self):
+        return len(self._scenes)
+
+    def __getitem__(self, index):
+        return self._scenes[index]
+
+
+@pytest.fixture(scope="module")
+def photographs(captioner):
+    asked = replace(ASKED, data=Photographs(SCENES), attacks=("none", "caption_away"))
+    return evaluate.evaluate(asked, *captioner, name="BLIP", quiet=True)
+
+
+def test_captions_of_photographs_are_scored_against_those_of_people(photographs):
+    assert list(photographs.kinds) == ["cider", "rouge"]
+    references = [ASKED.data[i].captions for i in range(SCENES)]
+    for row in photographs.rows[:2]:
+        said = [str(text) for text in row.ranks.answers["cider"]]
+        scores = caption_scores(said, references)
+        np.testing.assert_array_equal(row.ranks.marks["cider"], scores.cider_d)
+        found = photographs.figures(row)
+        assert found["cider@1"]["value"] == pytest.approx(100 * scores.figures["CIDEr-D"])
+        assert found["rouge@1"]["value"] == pytest.approx(100 * scores.figures["ROUGE-L"])
+        coco = {name: pytest.approx(100 * value) for name, value in scores.figures.items()}
+        assert photographs.scores[row.name] == coco
+    clean, adv = (photographs.figures(row) for row in photographs.rows[:2])
+    assert clean["cider@1"]["value"] > photographs.protocol["chance"] + 50
+    assert adv["cider@1"]["value"] < clean["cider@1"]["value"] / 2
+
+
+def test_the_interval_of_a_mean_score_is_about_that_of_the_normal_distribution(photographs):
+    marks = photographs.clean.ranks.marks["cider"]
+    one = photographs.figures(photographs.clean)["cider@1"]
+    spread = 2 * 196 * marks.std() / np.sqrt(SCENES)
+    assert one["high"] - one["low"] == pytest.approx(spread, rel=0.2)
+    assert 0 <= one["low"] < one["value"] < one["high"] <= 1000
+
+
+def test_scores_are_read_back_and_drawn_above_a_hundred(photographs, tmp_path):
+    store = Store.open(tmp_path, "any")
+    row = photographs.row("caption_away")
+    save_rows(store, "rows/x", [row])
+    (again,) = some(load_rows(store, "rows/x", 1))
+    assert photographs.figures(again) == photographs.figures(row)
+    page = evaluate.compare({"BLIP": photographs}, tmp_path / "out").read_text()
+    assert "BLIP has a CIDEr-D of" in page and "BLEU-4" in page and "CIDEr-D times 100" in page
+
+
+def test_the_search_and_the_prompt_are_those_asked_for(captioner):
+    model, tokenizer = captioner
+    victim = evaluate.prepare(ASKED, model, tokenizer, quiet=True)
+    images = np.stack([ASKED.data[i].image for i in range(3)]).astype(np.float32) / 255
+    features = jax.jit(lambda m, x: m.encode_image(x))(model, images)
+    beams = written(victim, features, Writing(beams=2, prompt="a red", max_length=12))
+    prompt = tuple(i for word in ("a", "red") for i in tokenizer.parts(word))
+    ids = generation.beam_search(model, images, beams=2, prompt=prompt, max_length=12)
+    whole = tokenizer.captions(np.asarray(ids))
+    assert whole == [f"a red {text}".strip() for text in beams]
+    with pytest.raises(ValueError, match="beams is 0: it must be at least 1"):
+        Writing(beams=0)
+    with pytest.raises(ValueError, match="captions of 9 to 9 ids cannot be written"):
+        Writing(min_length=9, max_length=9)
+
+
+def test_a_score_without_its_program_is_refused_before_anything_is_attacked(captioner, tmp_path):
+    asked = replace(ASKED, writing=Writing(spice=tmp_path))
+    with pytest.raises(ValueError, match="SPICE needs .*spice-1.0.jar', which is not there"):
+        evaluate.evaluate(asked, *captioner, quiet=True)
