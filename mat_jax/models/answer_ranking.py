@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
-from mat_jax.types.protocols import AnswersQuestions, Tokenizer
+from mat_jax.types.protocols import AnswersQuestions
 
 K = 128  # answers that are ranked whole, as in the released programs
 
@@ -20,20 +19,6 @@ class RankedAnswers(NamedTuple):
 
     rows: Int[Array, "questions k"]  # of the answer list
     scores: Float[Array, "questions k"]
-
-
-def answer_tokens(tokenizer: Tokenizer, answers: list[str]) -> Tokens:
-    """Answers framed as `start a_1 ... a_n end`, as short as the longest allows.
-
-    Answers are lower-cased and otherwise left as they are: "t-shirt" keeps its hyphen.
-    """
-    tokens = tokenizer(answers, clean=_as_it_is)
-    longest = int(np.asarray(tokens.mask).sum(axis=1).max())
-    return jax.tree.map(lambda x: np.asarray(x)[:, :longest], tokens)
-
-
-def _as_it_is(text: str) -> str:
-    return " ".join(text.lower().split())
 
 
 def rank_answers(
@@ -52,7 +37,7 @@ def rank_answers(
     Args:
         model: whose answers they are.
         image, question: features of the questions and their images, as many of each.
-        answers: the list [answers, length], from `answer_tokens`.
+        answers: the list [answers, length], from `data.corpus.answer_tokens`.
         k: of a list that is shorter, all.
 
     Raises:

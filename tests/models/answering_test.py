@@ -14,8 +14,9 @@ from flax import nnx
 from torch.nn.functional import cross_entropy
 
 from mat_jax import models
+from mat_jax.data.corpus import answer_tokens
 from mat_jax.models import files
-from mat_jax.models.answer_ranking import answer_tokens, rank_answers
+from mat_jax.models.answer_ranking import rank_answers
 from mat_jax.models.answering import ALBEFAnswerer, BLIPAnswerer
 from mat_jax.models.formats import detection
 from mat_jax.types.arrays import Tokens
@@ -180,7 +181,7 @@ def test_padding_and_the_image_matter_as_they_should(albef, questions, answers):
     *_, model, _ = albef
     few = Tokens(answers.ids[:3], answers.mask[:3])
     ours = np.asarray(run(logits_of, model, pixels(32), questions, few))
-    junk = Tokens(np.where(questions.mask, questions.ids, 9), questions.mask)
+    junk = questions._replace(ids=np.where(questions.mask, questions.ids, 9))
     np.testing.assert_allclose(run(logits_of, model, pixels(32), junk, few), ours, atol=2e-5)
     open_mask = Tokens(questions.ids, np.ones_like(questions.mask))
     assert np.abs(run(logits_of, model, pixels(32), open_mask, few) - ours).max() > 1e-3
