@@ -60,7 +60,9 @@ class ALBEFAnswerer(nnx.Module):
             mask: which of these tokens are real.
             answers: framed as captions are, so the first id is `[CLS]`.
         """
-        return _answer_logits(self, fused, mask, jnp.asarray(answers.ids), answers.mask)
+        return _answer_logits(
+            self, fused, mask, jnp.asarray(answers.ids), jnp.asarray(answers.mask)
+        )
 
     def answer_losses(self, logits: Logits, answers: Tokens) -> Losses:
         r"""$-\sum_n \log p(a_n \mid x, q, a_{<n})$ of each answer with its end, in nats."""
@@ -106,7 +108,7 @@ class BLIPAnswerer(nnx.Module):
             answers: whose first id becomes `[DEC]`.
         """
         ids = jnp.asarray(answers.ids).at[:, 0].set(self.config.dec)
-        return _answer_logits(self, fused, mask, ids, answers.mask)
+        return _answer_logits(self, fused, mask, ids, jnp.asarray(answers.mask))
 
     def answer_losses(self, logits: Logits, answers: Tokens) -> Losses:
         r"""$-\sum_n \sum_v q_n(v) \log p(v \mid x, q, a_{<n})$ of each answer, in nats.
@@ -124,7 +126,7 @@ def _answer_logits(
     model: ALBEFAnswerer | BLIPAnswerer, fused: Hidden, mask: Array, ids: Array, real: Array
 ) -> Logits:
     place = jnp.arange(ids.shape[1])
-    readable = (place[None, :] <= place[:, None])[None] & jnp.asarray(real)[:, None]
+    readable = (place[None, :] <= place[:, None])[None] & real[:, None]
     decoder = model.decoder
     x = decoder.embed(ids)
     x = decoder.fuse(x, readable, decoder.image_keys(fused), image_mask=mask[:, None])
