@@ -19,7 +19,8 @@ from mat_jax.evaluate.answer_accuracy import FEWEST, vqa_accuracy
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.points import Points
 from mat_jax.evaluate.ranks import Ranks
-from mat_jax.evaluate.tasks.base import Kind, Task, Victim
+from mat_jax.evaluate.statistics import Figures, clustered_wilson
+from mat_jax.evaluate.tasks.base import Answers, Kind, Task, Victim
 from mat_jax.evaluate.tasks.retrieval import Pairs, Retrieval
 from mat_jax.models.answer_ranking import K, RankedAnswers, rank_answers
 from mat_jax.models.features import rows
@@ -28,6 +29,7 @@ from mat_jax.types.protocols import AnswersQuestions, SizedModel, Tokenizer
 from mat_jax.types.sources import HasAnswers, Source
 
 ASKED = 32  # questions that are answered at once
+UNLISTED = "(not in the list)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,8 @@ class VQA(Task):
     kinds = {"answer": Kind("accuracy", "questions")}  # noqa: RUF012
     definitions = {  # noqa: RUF012
         "answer@1": "mean of VQA accuracy: min(people who gave the answer / 3, 1), leave-one-out",
-        "answers": "in ranks.npz: the answer to each question, and marks how right it is, 0 to 1",
+        "answers": "in ranks.npz: the row of the answer list that is given to each question, marks "
+        "how right it is, 0 to 1, and labels what most people answered",
     }
     explained = (
         "Accuracy: min(people who gave the model's answer / 3, 1), the mean over all but one of "
@@ -70,7 +73,7 @@ class VQA(Task):
         if measured:
             raise ValueError(
                 f"{name} answers no questions: give an ALBEF or BLIP for VQA, "
-                "Salesforce/blip-vqa-base for example; it may be a --surrogate"
+                "scenes-vqa for example; it may be a --surrogate"
             )
         super().require(model, name, measured=measured)
 
@@ -131,7 +134,7 @@ class VQA(Task):
         examples = _asked(victim)
         first, scores = answered(victim, seen)
         finite = np.isfinite(scores)
-        texts = np.array([examples.answer_list[row] for row in first])
+        texts = [examples.answer_list[row] for row in first]
         marks = np.array(
             [vqa_accuracy(text, own) for text, own in zip(texts, examples.people, strict=True)]
         )
@@ -139,7 +142,7 @@ class VQA(Task):
         return Ranks(
             {"answer": np.where(marks < 1, 2, 1)},
             {"answer": np.arange(len(marks))},
-            {"answer": texts},
+            {"answer": np.where(finite, first, len(examples.answer_list))},
             errors=int((~finite).sum()),
             marks={"answer": marks},
             clusters={"answer": examples.pictures},
@@ -176,6 +179,33 @@ class VQA(Task):
                 f"Of {100 * beyond:.1f} % of the questions no answer is in the list: the model "
                 "cannot be right there."
             )
+        return found
+
+    def answers(self, victim: Victim) -> Answers:
+        """The list, and of each question the row that most people gave."""
+        examples = _asked(victim)
+        names = (*examples.answer_list, UNLISTED)
+        places = {text: row for row, text in enumerate(examples.answer_list)}
+        labels = [
+            next((places[text] for text, _ in Counter(own).most_common() if text in places), -1)
+            for own in examples.people
+        ]
+        return Answers(names, np.array(labels) % len(names))
+
+    def per_class(self, victim: Victim, ranks: Ranks) -> Figures:
+        """Accuracy on the questions to which most people gave the same answer."""
+        (names, labels), marks = self.answers(victim), ranks.marks["answer"]
+        found = {}
+        for row in np.unique(labels):
+            here = labels == row
+            low, high = clustered_wilson(marks[here], ranks.group("answer")[here], least=0.0)
+            value = float(marks[here].mean())
+            found[names[row]] = {
+                "value": 100 * value,
+                "low": 100 * low,
+                "high": 100 * high,
+                "n": int(here.sum()),
+            }
         return found
 
 

@@ -71,7 +71,14 @@ def test_answers_are_right_far_beyond_the_commonest_until_they_are_attacked(resu
     assert found["value"] == pytest.approx(100 * clean.recall("answer", 1))
     assert found["n"] == QUESTIONS and found["low"] < found["value"] < found["high"]
     np.testing.assert_array_equal(clean.group("answer"), np.arange(QUESTIONS) // 4)
-    assert clean.answers["answer"].dtype.kind == "U"
+    names, labels = result.answers
+    for row in range(QUESTIONS):  # people agree here, so right is the one row they gave
+        assert (clean.answers["answer"][row] == labels[row]) == (clean["answer"][row] == 1)
+        assert names[labels[row]] == ASKED.data.answers(row)[0]
+    classes = result.per_class[result.clean.name]
+    assert sum(one["n"] for one in classes.values()) == QUESTIONS
+    total = sum(one["n"] * one["value"] for one in classes.values())
+    assert total / QUESTIONS == pytest.approx(found["value"])
 
 
 def test_each_answer_is_that_of_the_question_asked_alone(answerer, victim, seen):
@@ -97,7 +104,7 @@ def test_marks_are_the_published_accuracy(victim, seen):
         ranks = TASK.score(with_people(victim, people), seen, ASKED)
         np.testing.assert_allclose(ranks.marks["answer"], mark)
         np.testing.assert_array_equal(ranks["answer"], 1 if mark == 1 else 2)
-        assert ranks.answers["answer"].tolist() == said
+        np.testing.assert_array_equal(ranks.answers["answer"], first)
         assert vqa_accuracy(said[0], people[0]) == pytest.approx(mark)
 
 
@@ -110,6 +117,8 @@ def test_what_is_no_number_is_lost(victim, seen):
     ranks = TASK.score(with_people(victim, said), seen._replace(images=images), ASKED)
     assert ranks.errors == 1 and ranks["answer"][3] == 2 and ranks.marks["answer"][3] == 0
     assert ranks.marks["answer"].sum() == QUESTIONS - 1
+    names, _ = TASK.answers(victim)
+    assert names[ranks.answers["answer"][3]] == "(not in the list)"
 
 
 def test_the_attack_raises_what_the_task_says_it_raises(victim):
@@ -179,11 +188,14 @@ def test_what_the_list_and_the_people_cannot_do_is_said(answerer):
         evaluate.prepare(replace(ASKED, data=FewPeople(scenes)), *answerer, quiet=True)
     asked = replace(ASKED, data=OtherList(scenes))
     victim = evaluate.prepare(asked, *answerer, quiet=True)
+    names, labels = TASK.answers(victim)
+    assert isinstance(victim.examples, Asked)
+    right = [own[0] if own[0] in ("no", "yes") else names[-1] for own in victim.examples.people]
+    assert [names[label] for label in labels] == right
     few, beyond = TASK.cautions(victim)
     assert few == "Only 12 questions: the intervals are wide."
     assert beyond.startswith("Of 75.0 % of the questions no answer is in the list")
     said = TASK.protocol(victim, asked)
-    assert isinstance(victim.examples, Asked)
     yes = sum(own[0] == said["commonest"] for own in victim.examples.people)
     assert said["chance"] == pytest.approx(100 * yes / 12, abs=1e-3)
 
@@ -213,4 +225,5 @@ def test_the_command_reads_vqas_files(tmp_path, victim):
     assert "answer@1" in json.dumps(found)
     page = (out / "index.html").read_text()
     assert "Visual question answering under attack" in page
-    assert victim.examples.texts[0] in page and "attacked: " in page
+    assert victim.examples.texts[0] in page
+    assert "attacked: " in page and f"truth: {victim.examples.people[0][0]}" in page
