@@ -3,6 +3,13 @@
 python -m mat_jax.train --config experiments/pretrain/scenes_vqa.py --workdir runs/vqa
 python -m mat_jax.evaluate --model runs/vqa/export --task vqa --data scenes --attacks none \
     --out report
+
+Measured (4,000 questions on held-out scenes): right on 67.3 %, the commonest answer on 14.4 %. By
+kind, and the commonest answer of the kind: colour 86.5 % (19.8), number 77.7 % (57.7), presence
+86.1 % (50.8), what is beside a thing 18.9 % (3.5). 12 minutes on two cores. It ships in half
+precision:
+
+python -m mat_jax.models.convert runs/vqa/export scenes-vqa --dtype float16
 """
 
 import optax
