@@ -15,6 +15,7 @@ from mat_jax import data, defenses, models
 from mat_jax.defenses.losses.pair_loss import pair_losses
 from mat_jax.types.arrays import Tokens
 from mat_jax.types.protocols import AnswersQuestions
+from tests.models.parity import run
 from tests.tools.narrow import host
 
 VIT = models.ViTConfig(width=8, layers=1, heads=2)
@@ -60,21 +61,25 @@ def test_the_loss_is_the_weighted_surprise_at_each_answer(family, smoothing, sou
     batch = jax.tree.map(jnp.asarray, corpus.batch(np.arange(4)))
     np.testing.assert_allclose(batch.answers.weights[0], [0.6, 0.3, 0.1], rtol=1e-6)
     np.testing.assert_allclose(batch.answers.weights[1], [1, 0, 0])
-    text = model.encode_text(batch.first)
-    fused = model.fuse(model.encode_image(batch.images), text)
+
+    def read(model, batch):
+        text = model.encode_text(batch.first)
+        return model.fuse(model.encode_image(batch.images), text), text.mask
+
+    fused, mask = run(read, model, batch)
     form, expected = reads.text_format, []
     for row in range(4):
         people, total = PEOPLE[row % 2], 0.0
         for answer in set(people):
             ids = np.array([[form.start, *reads.parts(answer), form.end]])
             tokens = Tokens(host(ids), host(np.ones(ids.shape, bool)))
-            logits = model.answer_logits(fused[row : row + 1], text.mask[row : row + 1], tokens)
+            logits = model.answer_logits(fused[row : row + 1], mask[row : row + 1], tokens)
             log_p = log_softmax(np.asarray(logits)[0, :-1].astype(np.float64), axis=-1)
             own = log_p[np.arange(ids.shape[1] - 1), ids[0, 1:]]
             smoothed = (1 - smoothing) * own + smoothing * log_p.mean(axis=-1)
             total -= people.count(answer) / len(people) * smoothed.sum()
         expected.append(total)
-    found, figures = pair_losses(model, batch, KEY)
+    found, figures = run(lambda model, batch: pair_losses(model, batch, KEY), model, batch)
     assert figures == {} and np.ptp(expected) > 0
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     with pytest.raises(ValueError, match="the batch has no answers"):
