@@ -9,6 +9,7 @@ it, keeps ten substitutes of each, and has its own list of function words.
 """
 
 from mat_jax.attacks import cost, ensembles, objectives
+from mat_jax.attacks.answers import answer_attack
 from mat_jax.attacks.auto_attack import autoattack
 from mat_jax.attacks.characters import leaf_attack
 from mat_jax.attacks.classification import (
@@ -98,6 +99,7 @@ __all__ = [
     "square_attack",
     "square_l2",
     "square_margin_attack",
+    "answer_attack",
     "verdict_attack",
     "vlp_attack",
 ]

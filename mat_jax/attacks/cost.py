@@ -63,7 +63,11 @@ def passes(
         if attack == "exhaustive":
             # A word is replaced once.
             each = 1 + sum(max(open_words - n, 0) for n in range(threat.words)) * threat.candidates
-        if attack in ("match", "verdict"):  # scores depend on the image: both passes are whole
+        if attack in (
+            "match",
+            "verdict",
+            "answer",
+        ):  # scores depend on the image: both passes are whole
             each = 2 * (1 + open_words + threat.candidates * max(threat.words, 1))
     return Passes(forwards, backwards, captions * each)
 
@@ -96,7 +100,7 @@ def _image_passes(attack: str, threat: ThreatModel, preset: Preset) -> tuple[int
             return starts * (proposals(threat) + 1), 0
         case "pgd" | "sep" | "co_attack" | "co_attack_fused" | "mmcoa" | "mmcoa_joint":
             return 1 + starts * steps + judged, starts * steps
-        case "match" | "verdict" | "sga_plain" | "exhaustive":
+        case "match" | "verdict" | "answer" | "sga_plain" | "exhaustive":
             return 2 + starts * steps + judged, starts * steps
         case "sga":
             return 2 + starts * steps * VIEWS + judged, starts * steps * VIEWS

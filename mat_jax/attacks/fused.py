@@ -63,7 +63,8 @@ def co_attack_fused(
     shares = shares / jnp.maximum(jnp.sum(shares, axis=-1, keepdims=True), 1.0)
 
     def loss(images: Array) -> Array:
-        fused = _pairs(reader, images, found.tokens)
+        embed = pair_encoder(reader, images, batch.present.shape[1])
+        fused = _read(embed, found.tokens)
         each = kl(found.unit, fused) + alpha * kl(prepared.clean, fused)
         return jnp.sum(shares * each, axis=-1)
 
@@ -110,8 +111,11 @@ def match_attack(
         logits = reader.match_logits(fused.reshape(-1, 1, fused.shape[-1]))[:, 1]
         return -logits.astype(jnp.float32).reshape(pair.shape[:-1]) - jnp.sum(image * text, -1)
 
-    return _attack_pairs(
-        model, batch, key, threat, preset, objective=objective, asked=seen, with_text=True
+    def encoder(images: Array) -> Embed:
+        return pair_encoder(reader, images, batch.present.shape[1], with_text=True)
+
+    return attack_pairs(
+        model, batch, key, threat, preset, objective=objective, asked=seen, encoder=encoder
     )
 
 
@@ -151,12 +155,22 @@ def verdict_attack(
         logits = logits.reshape(*pair.shape[:-1], -1)
         return -jnp.sum(truth * jax.nn.log_softmax(logits, axis=-1), axis=-1)
 
-    return _attack_pairs(
-        model, batch, key, threat, preset, objective=objective, asked=lambda images: truth
+    def encoder(images: Array) -> Embed:
+        return pair_encoder(model, images, batch.present.shape[1])
+
+    return attack_pairs(
+        model,
+        batch,
+        key,
+        threat,
+        preset,
+        objective=objective,
+        asked=lambda images: truth,
+        encoder=encoder,
     )
 
 
-def _attack_pairs(
+def attack_pairs(
     model: EncodesPairs,
     batch: Batch,
     key: Array,
@@ -165,25 +179,26 @@ def _attack_pairs(
     *,
     objective: Callable[[Array, Array], Array],
     asked: Callable[[Array], Float[Array, "batch facts"]],
-    with_text: bool = False,
+    encoder: Callable[[Array], Embed],
 ) -> Adversarial:
     """Captions, image, and captions again from the clean ones, each making an objective large.
 
     Args:
         objective: of what is asked [..., facts] and pairs [..., features].
         asked: of images, what all their captions are held against.
-        with_text: see `pair_encoder`.
+        encoder: of images -> what is read of their captions, see `pair_encoder`.
+
+    Raises:
+        ValueError: the batch carries no words to substitute.
     """
     require_preset(preset)
-    reader = require_fusion(model)
     words = attackable_words(batch, threat, preset)
-    captions = batch.present.shape[1]
 
     def attacked(images: Array):
         facts = asked(images)
         reference = jnp.broadcast_to(facts[:, None], (*batch.present.shape, facts.shape[-1]))
         flat = reference.reshape(-1, facts.shape[-1])
-        embed_fn = pair_encoder(reader, images, captions, with_text=with_text)
+        embed_fn = encoder(images)
         prepared = plan_captions(
             model,
             batch,
@@ -202,7 +217,7 @@ def _attack_pairs(
 
     def loss(images: Array) -> Array:
         facts = asked(images)
-        pairs = _pairs(reader, images, before.tokens, with_text=with_text)
+        pairs = _read(encoder(images), before.tokens)
         reference = jnp.broadcast_to(facts[:, None], (*pairs.shape[:2], facts.shape[-1]))
         return jnp.sum(real * objective(reference, pairs), axis=-1)
 
@@ -254,11 +269,7 @@ def require_fusion(model: object) -> FusesPairs:
     return model
 
 
-def _pairs(
-    model: FusesPairs, images: Array, tokens: Tokens, *, with_text: bool = False
-) -> Float[Array, "batch captions features"]:
-    """Every caption [batch, captions, length] with its image."""
-    lead = tokens.ids.shape[:2]
+def _read(embed: Embed, tokens: Tokens) -> Float[Array, "batch captions features"]:
+    """What is read of captions [batch, captions, length], each with its image."""
     flat = Tokens(*(x.reshape(-1, x.shape[-1]) for x in tokens))
-    embed = pair_encoder(model, images, lead[1], with_text=with_text)(flat, None)
-    return embed.reshape(*lead, -1)
+    return embed(flat, None).reshape(*tokens.ids.shape[:2], -1)

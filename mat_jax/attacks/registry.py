@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from mat_jax.attacks import classification, images, random_classification
+from mat_jax.attacks.answers import answer_attack
 from mat_jax.attacks.captioner import caption_away_attack, caption_towards_attack
 from mat_jax.attacks.characters import leaf_attack
 from mat_jax.attacks.coattack import co_attack
@@ -24,6 +25,7 @@ from mat_jax.types.arrays import Adversarial
 
 PAIRS = ("retrieval", "grounding")  # tasks whose images and texts belong together
 ENTAILMENT = ("entailment",)  # there they need not
+VQA = ("vqa",)  # texts are questions
 ZERO_SHOT = ("zero_shot",)
 CAPTIONING = ("captioning",)
 
@@ -65,7 +67,7 @@ class Attack(NamedTuple):
     step_size: StepSize | None = step_size
     steps: Callable[[ThreatModel], int] = lambda threat: threat.steps
     usual: bool = True
-    tasks: tuple[str, ...] = (*PAIRS, *ENTAILMENT)
+    tasks: tuple[str, ...] = (*PAIRS, *ENTAILMENT, *VQA)
     characters: bool = False
     fuses: bool = False
     norms: tuple[str, ...] = ("linf", "l2")
@@ -88,7 +90,9 @@ _captions = partial(_image, captions=True, tasks=CAPTIONING, usual=True)
 _both = partial(Attack, on_images=True, on_text=True, usual=False)
 
 ATTACKS = {
-    "none": Attack(images.no_attack, "clean", tasks=(*PAIRS, *ENTAILMENT, *ZERO_SHOT, *CAPTIONING)),
+    "none": Attack(
+        images.no_attack, "clean", tasks=(*PAIRS, *ENTAILMENT, *VQA, *ZERO_SHOT, *CAPTIONING)
+    ),
     "pgd": Attack(images.pgd_attack, "PGD", on_images=True, stops=True),
     "bert_attack": Attack(bert_attack, "BERT-Attack", on_text=True),
     "sep": Attack(
@@ -150,6 +154,14 @@ ATTACKS = {
         fuses=True,
         usual=True,
         tasks=ENTAILMENT,
+    ),
+    "answer": _both(
+        answer_attack,
+        "answer likelihood",
+        step_size=sga_step_size,
+        fuses=True,
+        usual=True,
+        tasks=VQA,
     ),
     "leaf": Attack(leaf_attack, "LEAF", on_text=True, usual=False, characters=True),
     "mmcoa_text": Attack(

@@ -9,6 +9,7 @@ from mat_jax.data.pipeline import training_batches as training_batches
 from mat_jax.data.preparation import attackable as attackable
 from mat_jax.data.scenes import Kinds as Kinds
 from mat_jax.data.scenes import Phrases as Phrases
+from mat_jax.data.scenes import Questions as Questions
 from mat_jax.data.scenes import Verdicts as Verdicts
 from mat_jax.data.scenes import load_scenes as load_scenes
 from mat_jax.data.sources.arrow_rows import huggingface as huggingface
@@ -23,6 +24,8 @@ from mat_jax.data.sources.labelled import Labelled as Labelled
 from mat_jax.data.sources.phrase_rows import grounding_json as grounding_json
 from mat_jax.data.sources.published_sets import PUBLISHED_SETS as PUBLISHED_SETS
 from mat_jax.data.sources.published_sets import published_set as published_set
+from mat_jax.data.sources.question_rows import AnsweredQuestions as AnsweredQuestions
+from mat_jax.data.sources.question_rows import vqa_json as vqa_json
 from mat_jax.data.sources.refer_files import refcoco as refcoco
 from mat_jax.data.sources.retrieval import RetrievalJson as RetrievalJson
 from mat_jax.data.sources.retrieval import retrieval_json as retrieval_json

@@ -1,5 +1,6 @@
 """Images and captions ready to be batched: tokens and word tables made, pixels on demand."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
@@ -11,9 +12,10 @@ from jaxtyping import Float, Int, UInt8
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import Fit
 from mat_jax.data.pixels import Originals, Partners
-from mat_jax.types.arrays import Batch, Tokens, Words
+from mat_jax.types.arrays import Batch, GivenAnswers, Tokens, Words
 from mat_jax.types.protocols import Tokenizer
 from mat_jax.types.sources import (
+    HasAnswers,
     HasLabels,
     HasPartnerCaptions,
     HasPartnerImages,
@@ -61,6 +63,7 @@ class Corpus:
     tokens: Tokens  # [rows + 1, length]; the last row is the empty caption
     table: CandidateTable | None = None
     labels: Int[np.ndarray, " images"] | None = None  # where the source has `label(i)`
+    answers: GivenAnswers | None = None  # [images, answers, ...], where the source has them
     own: Int[np.ndarray, " images"]
     partner_texts: tuple[tuple[int, ...], ...] | None = field(default=None, repr=False)
     images: Originals = field(repr=False)
@@ -128,6 +131,7 @@ class Corpus:
             rows=rows,
             tokens=_with_empty(tokens, tokenizer.text_format),
             labels=_labels(source),
+            answers=_answers(source, tokenizer),
             own=own,
             partner_texts=partner_texts,
             images=images,
@@ -207,6 +211,7 @@ class Corpus:
         images: Any = _floats(np.stack([image for image, _ in pairs]))
         present: Any = rows >= 0
         labels: Any = None if self.labels is None else self.labels[indices]
+        answers: Any = None if self.answers is None else _rows(self.answers, indices)
         partner_images: Any = None
         if pictures is not None and pictures.shape[1]:
             partner_images = _floats(
@@ -225,6 +230,7 @@ class Corpus:
             words=None if self.table is None else self.table.take(rows),
             labels=labels,
             partner_images=partner_images,
+            answers=answers,
         )
 
     def _picture(self, index: int, number: int) -> UInt8[np.ndarray, "height width 3"]:
@@ -284,6 +290,35 @@ def _labels(source: Source) -> Int[np.ndarray, " images"] | None:
     if not isinstance(source, HasLabels):
         return None
     return np.array([source.label(i) for i in range(len(source))], np.int32)
+
+
+def answer_tokens(tokenizer: Tokenizer, answers: Sequence[str]) -> Tokens:
+    """Answers framed as `start a_1 ... a_n end`, as short as the longest allows.
+
+    Answers are lower-cased and otherwise left as they are: "t-shirt" keeps its hyphen.
+    """
+    tokens = tokenizer(answers, clean=lambda text: " ".join(text.lower().split()))
+    longest = int(np.asarray(tokens.mask).sum(axis=1).max())
+    return jax.tree.map(lambda x: np.asarray(x)[:, :longest], tokens)
+
+
+def _answers(source: Source, tokenizer: Tokenizer) -> GivenAnswers | None:
+    """What people answered to every question, each answer once with its share."""
+    if not isinstance(source, HasAnswers):
+        return None
+    counts = [Counter(source.answers(i)) for i in range(len(source))]
+    numbers = {text: n for n, text in enumerate(dict.fromkeys(text for c in counts for text in c))}
+    shape = len(counts), max(map(len, counts))
+    places, weights = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
+    for row, given in enumerate(counts):
+        places[row, : len(given)] = [numbers[text] for text in given]
+        weights[row, : len(given)] = np.array(list(given.values())) / given.total()
+    found: Any = weights
+    return GivenAnswers(_rows(answer_tokens(tokenizer, list(numbers)), places), found)
+
+
+def _rows(tree: Any, chosen: np.ndarray) -> Any:
+    return jax.tree.map(lambda x: x[chosen], tree)
 
 
 def _with_empty(tokens: Tokens, text_format: TextFormat) -> Tokens:

@@ -125,7 +125,7 @@ class Defense(Generic[M]):
 
     @property
     def judges(self) -> bool:
-        """Whether it also trains a model of entailment, on sentences with verdicts."""
+        """Whether it also trains models of entailment and of answers, on data that has them."""
         return False
 
     @property

@@ -34,7 +34,7 @@ class FARE(ImageDefense[EncodesImages]):
 
     needs_reference = True
     captioners = True  # of a captioner it trains the image tower, by its class token
-    judges = True  # and of a model of entailment
+    judges = True  # and of a model of entailment or of answers
 
     @property
     def usual_step(self) -> float:

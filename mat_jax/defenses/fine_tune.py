@@ -27,7 +27,7 @@ class FineTune(Defense[Model]):
     part: Part = "all"
 
     captioners = True  # it trains captioners too
-    judges = True  # and models of entailment
+    judges = True  # and models of entailment and of answers
 
     def __post_init__(self) -> None:
         require_part(self.part)

@@ -128,7 +128,7 @@ class MAT(ImageDefense[Model]):
 
     @property
     def judges(self) -> bool:
-        """Models of entailment train too, by their surprise at the verdicts."""
+        """Models of entailment and of answers train too, by their surprise at what is right."""
         return True
 
     @property

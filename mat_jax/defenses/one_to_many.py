@@ -106,6 +106,7 @@ def apart(batch: Batch) -> Batch:
         present=present,
         words=words,
         labels=None if batch.labels is None else jnp.repeat(batch.labels, texts + partners),
+        answers=jax.tree.map(lambda x: jnp.repeat(x, texts + partners, axis=0), batch.answers),
     )
 
 

@@ -35,7 +35,7 @@ class TeCoAITR(ImageDefense[Model]):
     part: Part = "all"
 
     captioners = True  # it trains captioners too
-    judges = True  # and models of entailment
+    judges = True  # and models of entailment and of answers
 
     def __post_init__(self) -> None:
         super().__post_init__()

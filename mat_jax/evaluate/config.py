@@ -29,7 +29,7 @@ class Evaluation:
             shards (`data/{00..12}.tar`).
         images: image root of that JSON file.
         task: name of a task of `evaluate.tasks.registry`: "retrieval", "zero_shot", "entailment",
-            "grounding" or "captioning".
+            "vqa", "grounding" or "captioning".
         attacks: names from `mat_jax.attacks.ATTACKS`; "none" is the clean measurement; None takes
             the usual ones of the task.
         classes: for zero-shot, a JSON file with the names of the classes; None takes the data's.

@@ -3,6 +3,8 @@
 from mat_jax.data.substitutes.loading import provide as _provide
 from mat_jax.models.albef import ALBEF as ALBEF
 from mat_jax.models.align import ALIGN as ALIGN
+from mat_jax.models.answering import ALBEFAnswerer as ALBEFAnswerer
+from mat_jax.models.answering import BLIPAnswerer as BLIPAnswerer
 from mat_jax.models.bert import BertMLM as BertMLM
 from mat_jax.models.blip import BLIP as BLIP
 from mat_jax.models.blip import BLIPCaptioner as BLIPCaptioner
@@ -18,6 +20,7 @@ from mat_jax.models.formats.sizes import CLIPConfig as CLIPConfig
 from mat_jax.models.formats.sizes import EfficientNetConfig as EfficientNetConfig
 from mat_jax.models.formats.sizes import ViTConfig as ViTConfig
 from mat_jax.models.formats.tokenizer import Tokenizer as Tokenizer
+from mat_jax.models.specs import ForAnswering as ForAnswering
 from mat_jax.models.specs import ForEntailment as ForEntailment
 from mat_jax.models.specs import Fresh as Fresh
 from mat_jax.models.specs import Pretrained as Pretrained

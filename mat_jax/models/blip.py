@@ -100,8 +100,3 @@ class BLIPCaptioner(nnx.Module):
         x = self.decoder.embed(ids.at[:, 0].set(self.config.dec))
         x = self.decoder.fuse(x, readable, self.image_keys(image))
         return self.mlm(x, self.decoder.tok[...])
-
-
-def build_blip(config: BLIPConfig, rngs: nnx.Rngs) -> BLIP | BLIPCaptioner:
-    """The model for a configuration's task."""
-    return (BLIP if config.task == "retrieval" else BLIPCaptioner)(config, rngs)

@@ -14,8 +14,9 @@ from flax import nnx
 
 from mat_jax.models.albef import ALBEF
 from mat_jax.models.align import ALIGN
+from mat_jax.models.answering import ALBEFAnswerer, BLIPAnswerer
 from mat_jax.models.bert import BertMLM
-from mat_jax.models.blip import BLIP, BLIPCaptioner, build_blip
+from mat_jax.models.blip import BLIP, BLIPCaptioner
 from mat_jax.models.clip import CLIP
 from mat_jax.models.formats import folders, settings
 from mat_jax.models.formats.detection import described, family_of
@@ -34,15 +35,24 @@ from mat_jax.models.layers import compute_in
 
 SHIPPED = Path(__file__).parent / "shipped"
 
-Model = CLIP | ALBEF | BLIP | BLIPCaptioner | ALIGN | BertMLM
+Model = CLIP | ALBEF | BLIP | BLIPCaptioner | ALBEFAnswerer | BLIPAnswerer | ALIGN | BertMLM
 Config = CLIPConfig | ALBEFConfig | BLIPConfig | ALIGNConfig | BertConfig
 
 
-# What is built from each configuration.
+def _albef(config: ALBEFConfig, rngs: nnx.Rngs) -> ALBEF | ALBEFAnswerer:
+    return (ALBEFAnswerer if config.task == "answering" else ALBEF)(config, rngs)
+
+
+def _blip(config: BLIPConfig, rngs: nnx.Rngs) -> BLIP | BLIPCaptioner | BLIPAnswerer:
+    kinds = {"retrieval": BLIP, "captioning": BLIPCaptioner, "answering": BLIPAnswerer}
+    return kinds[config.task](config, rngs)
+
+
+# What is built from each configuration, by its task where it has one.
 MODELS: dict[type[Any], Any] = {
     CLIPConfig: CLIP,
-    ALBEFConfig: ALBEF,
-    BLIPConfig: build_blip,
+    ALBEFConfig: _albef,
+    BLIPConfig: _blip,
     ALIGNConfig: ALIGN,
     BertConfig: BertMLM,
 }

@@ -26,6 +26,7 @@ Pooled = Float[Array, "batch width"]
 Queries = Float[Array, "batch queries width"]  # those of the tokens that read
 Probs = Float[Array, "batch heads queries keys"]
 Mask = Bool[Array, "#batch #queries keys"] | None  # which tokens each may read; None: all
+ImageMask = Bool[Array, "images 1 read"] | None  # the same of what another tower is asked for
 # Keys and values of tokens that are read, each [batch, heads, tokens, head].
 Keys = tuple[Float[Array, "_ _ _ _"], Float[Array, "_ _ _ _"]]
 Only, Read = Queries | None, Keys | None
@@ -178,14 +179,16 @@ class CrossAttention(nnx.Module):
         self.attn = Attention(sizes.width, sizes.heads, rngs, (std, std), kv_width)
         self.ln = LayerNorm(sizes.width, eps=sizes.eps)
 
-    def __call__(self, x: Hidden, keys: Keys, probs_delta: Array | None = None) -> Hidden:
-        """`x` after reading `keys`, those of its image.
+    def __call__(
+        self, x: Hidden, keys: Keys, probs_delta: Array | None = None, mask: ImageMask = None
+    ) -> Hidden:
+        """`x` after reading those `keys` of its image that `mask` allows.
 
         With n texts for each image, those of the first image come first. To an image they are
-        one text n times as long: its keys are not repeated.
+        one text n times as long: its keys are not repeated, nor is the mask [images, 1, keys].
         """
         images = len(keys[0])
-        read = self.attn(x.reshape(images, -1, x.shape[-1]), keys, probs_delta=probs_delta)
+        read = self.attn(x.reshape(images, -1, x.shape[-1]), keys, mask, probs_delta)
         return self.ln(x + read.reshape(x.shape))
 
 
@@ -225,17 +228,23 @@ class Block(nnx.Module):
         self.cross = CrossAttention(sizes, cross, std, rngs) if cross else None
 
     def __call__(
-        self, x: Hidden, mask: Mask = None, only: Only = None, keys: Read = None, image: Read = None
+        self,
+        x: Hidden,
+        mask: Mask = None,
+        only: Only = None,
+        keys: Read = None,
+        image: Read = None,
+        image_mask: ImageMask = None,
     ) -> Queries:
         """The tokens after the block; with `only`, a selection of the tokens of `x`, just those.
 
         Keys and values come from all of `x` either way, so selecting before the block or after it
         gives the same numbers, and before is cheaper. With `keys` they are those, and no others.
-        Without an `image` the cross-attention is left out.
+        Without an `image` the cross-attention is left out; `image_mask` says what is read of it.
         """
         kept = self.attend(x, mask, only, keys)
         if self.cross is not None and image is not None:
-            kept = self.cross(kept, image)
+            kept = self.cross(kept, image, mask=image_mask)
         return self.feed(kept)
 
     def attend(self, x: Hidden, mask: Mask, only: Only = None, keys: Read = None) -> Queries:

@@ -8,10 +8,11 @@ from typing import Any
 from flax import nnx
 
 from mat_jax.models.albef import ALBEF
+from mat_jax.models.answering import ALBEFAnswerer
 from mat_jax.models.blip import SPECIALS, BLIPConfig
 from mat_jax.models.files import Config, build, load
 from mat_jax.models.formats.tokenizer import Tokenizer
-from mat_jax.types.protocols import Captions, LanguageModel, Model
+from mat_jax.types.protocols import AnswersQuestions, Captions, LanguageModel, Model
 
 
 @dataclass(frozen=True)
@@ -62,20 +63,62 @@ class ForEntailment:
         Raises:
             ValueError: the model is no ALBEF.
         """
-        old, tokenizer = self.base.build(seed)
-        if not isinstance(old, ALBEF):
-            raise ValueError(
-                f"{str(self.base.name)!r} is a {type(old).__name__}; expected an ALBEF or TCL, "
-                "whose head for entailment is trained here"
-            )
+        old, tokenizer = _albef(self.base, seed, "whose head for entailment is trained here")
         model = build(dataclasses.replace(old.config, task="entailment"), seed)
-        kept = dict(nnx.to_flat_state(nnx.state(old)))
-        leaves = [
-            (path, kept.get(path, leaf)) for path, leaf in nnx.to_flat_state(nnx.state(model))
-        ]
-        nnx.update(model, nnx.from_flat_state(leaves))
+        _keep(model, dict(nnx.to_flat_state(nnx.state(old))))
         model.text_format, model.pixels = old.text_format, old.pixels
         return model, tokenizer
+
+
+@dataclass(frozen=True)
+class ForAnswering:
+    """A trained ALBEF or TCL with a decoder, which answers questions about an image.
+
+    Towers, fusion and the space of the embeddings are those of the model. The decoder begins as
+    the blocks that fuse, as in ALBEF's program; where the image is wider than the text, what they
+    read of an image is drawn anew. The head that matches is left behind.
+    """
+
+    base: Pretrained
+
+    def build(self, seed: int) -> tuple[ALBEFAnswerer, Tokenizer]:
+        """Load the model; the seed draws the decoder's head.
+
+        Raises:
+            ValueError: the model is no ALBEF.
+        """
+        old, tokenizer = _albef(self.base, seed, "whose decoder of answers is trained here")
+        first, layers = old.config.first_fusion, old.config.text.layers
+        config = dataclasses.replace(old.config, task="answering", decoder_layers=layers - first)
+        model = build(config, seed)
+        kept = dict(nnx.to_flat_state(nnx.state(old)))
+        for path, leaf in list(kept.items()):
+            block = path[2] if path[:2] == ("text", "blocks") else None
+            if isinstance(block, int) and block >= first:
+                kept["decoder", "blocks", block - first, *path[3:]] = leaf
+            elif path[0] == "text" and block is None:
+                kept["decoder", *path[1:]] = leaf
+        _keep(model, kept)
+        model.text_format, model.pixels = old.text_format, old.pixels
+        return model, tokenizer
+
+
+def _albef(base: Pretrained, seed: int, what: str) -> tuple[ALBEF, Tokenizer]:
+    old, tokenizer = base.build(seed)
+    if not isinstance(old, ALBEF):
+        raise ValueError(
+            f"{str(base.name)!r} is a {type(old).__name__}; expected an ALBEF or TCL, {what}"
+        )
+    return old, tokenizer
+
+
+def _keep(model: Any, kept: dict[Any, Any]) -> None:
+    """Give a model the weights that it has at the same path and in the same shape."""
+    leaves = []
+    for path, leaf in nnx.to_flat_state(nnx.state(model)):
+        old = kept.get(path, leaf)
+        leaves.append((path, old if old.shape == leaf.shape else leaf))
+    nnx.update(model, nnx.from_flat_state(leaves))
 
 
 def _fitted(config: Any, tokenizer: Tokenizer) -> Any:
@@ -94,7 +137,12 @@ def require_encoders(model: object, name: object) -> None:
     """Refuse a model that cannot compare images with texts."""
     if not isinstance(model, Model):
         # An ALBEF without a scale is one of visual entailment.
-        kinds = {LanguageModel: "language model", Captions: "captioner", ALBEF: "classifier"}
+        kinds = {
+            LanguageModel: "language model",
+            Captions: "captioner",
+            ALBEF: "classifier",
+            AnswersQuestions: "model of answers",
+        }
         kind = next((name for kind, name in kinds.items() if isinstance(model, kind)), "model")
         raise ValueError(
             f"{str(name)!r} is a {kind}, expected one of images and texts: name a CLIP, "

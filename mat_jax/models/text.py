@@ -101,9 +101,17 @@ class TextTower(nnx.Module):
         return [cross.attn.keys(tokens) for cross in crosses if cross is not None]
 
     def fuse(
-        self, x: Hidden, readable: layers.Mask, keys: Sequence[Keys], first: int = 0
+        self,
+        x: Hidden,
+        readable: layers.Mask,
+        keys: Sequence[Keys],
+        first: int = 0,
+        image_mask: layers.ImageMask = None,
     ) -> Hidden:
-        """`x` through the blocks from `first` on, as many as there are `keys` of images to read."""
+        """`x` through the blocks from `first` on, as many as there are `keys` of images to read.
+
+        In the place of an image may stand a text, of which `image_mask` allows the real tokens.
+        """
         for block, image in zip(self.blocks[first : first + len(keys)], keys, strict=True):
-            x = block(x, readable, image=image)
+            x = block(x, readable, image=image, image_mask=image_mask)
         return x

@@ -25,6 +25,7 @@ from mat_jax.train import mesh as meshes
 from mat_jax.train.checkpoint import OtherModel
 from mat_jax.train.experiment import Evaluation, Experiment, differences
 from mat_jax.types.protocols import (
+    AnswersQuestions,
     Captions,
     JudgesPairs,
     SeesImages,
@@ -207,7 +208,7 @@ def _check_kind(experiment: Experiment, model: nnx.Module) -> None:
     defense = experiment.defense
     if isinstance(model, Captions) and defense.captioners:
         return
-    if isinstance(model, JudgesPairs) and defense.judges:
+    if isinstance(model, JudgesPairs | AnswersQuestions) and defense.judges:
         return
     if defense.encodes:
         models.require_encoders(model, name)

@@ -3,11 +3,13 @@
 from mat_jax.types.arrays import Adversarial as Adversarial
 from mat_jax.types.arrays import Batch as Batch
 from mat_jax.types.arrays import Example as Example
+from mat_jax.types.arrays import GivenAnswers as GivenAnswers
 from mat_jax.types.arrays import ImageFeatures as ImageFeatures
 from mat_jax.types.arrays import TextFeatures as TextFeatures
 from mat_jax.types.arrays import Tokens as Tokens
 from mat_jax.types.arrays import Words as Words
 from mat_jax.types.arrays import unit as unit
+from mat_jax.types.protocols import AnswersQuestions as AnswersQuestions
 from mat_jax.types.protocols import AttackFunction as AttackFunction
 from mat_jax.types.protocols import Captions as Captions
 from mat_jax.types.protocols import Classifies as Classifies
@@ -23,6 +25,7 @@ from mat_jax.types.protocols import ReadableTokenizer as ReadableTokenizer
 from mat_jax.types.protocols import SeesImages as SeesImages
 from mat_jax.types.protocols import SizedModel as SizedModel
 from mat_jax.types.protocols import Tokenizer as Tokenizer
+from mat_jax.types.sources import HasAnswers as HasAnswers
 from mat_jax.types.sources import HasBoxes as HasBoxes
 from mat_jax.types.sources import HasCaptions as HasCaptions
 from mat_jax.types.sources import HasClasses as HasClasses

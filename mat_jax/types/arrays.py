@@ -86,11 +86,22 @@ class Words(NamedTuple):
     substitute_lengths: Int[Array, "*lead words candidates"]
 
 
+class GivenAnswers(NamedTuple):
+    """What people answered to questions, every answer once.
+
+    `weights` are the shares of the people who gave an answer: they sum to 1, and padding has 0.
+    """
+
+    tokens: Tokens  # [*lead, answers, length]
+    weights: Float[Array, "*lead answers"]
+
+
 class Batch(NamedTuple):
     """One batch of images with their captions.
 
     `words` is None where no text is attacked, `labels` where the source has no classes,
-    `partner_images` where there is one picture an image, as in all but one-to-many training.
+    `partner_images` where there is one picture an image, as in all but one-to-many training,
+    and `answers` where captions are no questions.
     """
 
     ids: Int[Array, " batch"]
@@ -100,6 +111,7 @@ class Batch(NamedTuple):
     words: Words | None = None  # [batch, captions, words, ...]
     labels: Int[Array, " batch"] | None = None  # the class of each image
     partner_images: Float[Array, "batch pictures height width 3"] | None = None
+    answers: GivenAnswers | None = None  # [batch, answers, ...]
 
     @property
     def first(self) -> Tokens:

@@ -206,6 +206,36 @@ class JudgesPairs(FusesPairs, Protocol):
 
 
 @runtime_checkable
+class AnswersQuestions(FusesPairs, Protocol):
+    """A model that answers a question about an image in words: ALBEF and BLIP for VQA."""
+
+    @property
+    def decoder(self) -> object:
+        """The tower that writes answers."""
+        ...
+
+    def answer_logits(
+        self, fused: Array, mask: Array, answers: Tokens
+    ) -> Float[Array, "answers ids vocabulary"]:
+        """Logits of the id after each id of n answers a question, those of the first one first.
+
+        Args:
+            fused: tokens of the questions [questions, length, width], from `fuse`.
+            mask: [questions, length] which of these tokens are real.
+            answers: framed as captions are.
+        """
+        ...
+
+    def answer_losses(self, logits: Array, answers: Tokens) -> Float[Array, " answers"]:
+        """What training makes small: the loss of each answer, the sum over its ids."""
+        ...
+
+    def answer_scores(self, logits: Array, answers: Tokens) -> Float[Array, " answers"]:
+        """What the likeliest answers are ranked by."""
+        ...
+
+
+@runtime_checkable
 class WordEmbeddings(Protocol):
     """A text tower that shows what each id is embedded as."""
 

@@ -91,6 +91,24 @@ class HasVerdicts(HasLabels, Protocol):
 
 
 @runtime_checkable
+class HasAnswers(Source, Protocol):
+    """A source of questions, each with its picture: the one caption is the question."""
+
+    @property
+    def answer_list(self) -> tuple[str, ...]:
+        """What a model may answer."""
+        ...
+
+    def answers(self, index: int, /) -> tuple[str, ...]:
+        """What people answered to one question, ten of them in VQA."""
+        ...
+
+    def picture(self, index: int, /) -> int:
+        """Which picture it is of. Questions on one picture are alike, and intervals heed that."""
+        ...
+
+
+@runtime_checkable
 class HasOracle(Protocol):
     """A source that knows what is true of its pictures: `data.load_scenes`."""
 

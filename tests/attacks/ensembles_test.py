@@ -19,7 +19,7 @@ from mat_jax.attacks.ensembles import (
     updated,
     worse,
 )
-from tests.attacks.toy import Judge, Toy, gallery_of, toy_batch
+from tests.attacks.toy import Answerer, Judge, Toy, gallery_of, toy_answers, toy_batch
 from tests.tools.narrow import host, some
 
 IMAGES = 3
@@ -144,6 +144,8 @@ def test_members_are_those_that_a_model_and_a_norm_allow():
     # Of entailment the verdict is attacked, not a match.
     judged = names("entailment", norm="linf", fuses=True)
     assert {"verdict", "co_attack_fused", "sga"} <= judged and "match" not in judged
+    asked = names("vqa", norm="linf", fuses=True)
+    assert {"answer", "co_attack_fused", "sga"} <= asked and not {"match", "verdict"} & asked
     with pytest.raises(ValueError, match="suite 'thorough' has no attack that is made for this"):
         names("zero_shot", norm="linf", fuses=False)
     assert names(norm="linf", fuses=True) - names(norm="l2", fuses=True) == {"square"}
@@ -183,19 +185,20 @@ def test_image_passes_are_those_the_attack_reports(attack, preset, restarts):
     @jax.jit
     def counts(batch, key):
         of = attacks.ATTACKS[attack]
-        model = Judge() if attack == "verdict" else Toy()
+        model = {"verdict": Judge, "answer": Answerer}.get(attack, Toy)()
         found = of.function(model, batch, key, threat=threat, preset=preset, **more)
         names = ("image_forwards", "image_backwards")
         return [found.stats.get(name, jnp.zeros(4, jnp.int32)) for name in names]
 
     expected = cost.passes(attack, threat, preset=preset)
-    batch = toy_batch()._replace(labels=host(np.arange(4, dtype=np.int32)))
+    batch = toy_batch()._replace(labels=host(np.arange(4, dtype=np.int32)), answers=toy_answers())
     for count, name in zip(counts(batch, jax.random.key(0)), expected._fields, strict=False):
         assert np.unique(count).tolist() == [getattr(expected, name)], name
 
 
 @pytest.mark.parametrize(
-    "attack, words", [("bert_attack", 2), ("match", 1), ("verdict", 1), ("exhaustive", 1)]
+    "attack, words",
+    [("bert_attack", 2), ("match", 1), ("verdict", 1), ("answer", 1), ("exhaustive", 1)],
 )
 def test_text_passes_are_those_of_a_caption_that_its_first_words_harm(attack, words):
     batch = toy_batch()
@@ -204,8 +207,8 @@ def test_text_passes_are_those_of_a_caption_that_its_first_words_harm(attack, wo
     full = words_of._replace(substitute_lengths=there)
     batch = batch._replace(words=full, present=host(np.ones_like(batch.present)))
     threat = ThreatModel(eps=0.1, steps=1, words=words, candidates=3)
-    batch = batch._replace(labels=host(np.arange(4, dtype=np.int32) % 3))
-    model = Judge() if attack == "verdict" else Toy()
+    batch = batch._replace(labels=host(np.arange(4, dtype=np.int32) % 3), answers=toy_answers())
+    model = {"verdict": Judge, "answer": Answerer}.get(attack, Toy)()
     call = attacks.compile_attack(attacks.ATTACKS[attack].function, model, threat=threat)
     stats = call(batch, jax.random.key(0)).stats
     expected = cost.passes(attack, threat, captions=1.0, open_words=4.0).text_forwards

@@ -13,7 +13,14 @@ from flax import nnx
 
 from mat_jax import models
 from mat_jax.attacks import Gallery
-from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures, Words
+from mat_jax.types.arrays import (
+    Batch,
+    GivenAnswers,
+    ImageFeatures,
+    TextFeatures,
+    Tokens,
+    Words,
+)
 from mat_jax.types.text_format import TextFormat, compose
 from tests.tools.narrow import host
 
@@ -78,6 +85,34 @@ class Judge(Toy):
 
     def classify(self, fused):
         return fused[:, 0, :3] @ jnp.diag(jnp.array([1.0, -1.0, 2.0]))
+
+
+class Answerer(Toy):
+    """A toy that answers questions too: an id depends on the question and the id before."""
+
+    decoder = None
+
+    def answer_logits(self, fused, mask, answers):
+        before = self.table[...][answers.ids]
+        own = jnp.repeat(fused[:, 0], len(before) // len(fused), axis=0)
+        return jnp.tanh(before + own[:, None]) @ self.table[...].T
+
+    def answer_losses(self, logits, answers):
+        return -jnp.sum(logits, axis=(1, 2))
+
+    def answer_scores(self, logits, answers):
+        return jnp.sum(logits, axis=(1, 2))
+
+
+def toy_answers(images=4, seed=0):
+    """Two answers of up to three ids to each question, the second shorter; one is padding."""
+    ids = np.random.RandomState(seed).randint(5, VOCABULARY, (images, 2, 5)).astype(np.int32)
+    ids[..., 0], ids[:, 0, 4], ids[:, 1, 3], ids[:, 1, 4] = 1, 2, 2, 0
+    mask = np.ones(ids.shape, bool)
+    mask[:, 1, 4] = False
+    weights = np.tile(np.array([0.75, 0.25], np.float32), (images, 1))
+    weights[0] = 1, 0
+    return GivenAnswers(Tokens(host(ids), host(mask)), host(weights))
 
 
 framed = jax.jit(lambda parts, lengths: compose(parts, lengths, Toy().text_format))

@@ -314,8 +314,8 @@ def test_broken_heads_of_early_configurations():
     ("change", "message"),
     [
         (
-            {"architectures": ["BlipForQuestionAnswering"]},
-            "Answering'\\] is not known",
+            {"architectures": ["BlipForVideos"]},
+            "Videos'\\] is not known",
         ),
         ({"vision_config": {"hidden_act": "relu"}}, "hidden_act='relu' is not a BLIP's"),
         (

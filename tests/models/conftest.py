@@ -209,7 +209,7 @@ def blip_folder(
 ) -> Callable[..., tuple[torch.nn.Module, Path]]:
     """`blip_folder("BlipFor...")`: a reference BLIP and the folder transformers wrote it to."""
 
-    def make(name: str, image_size: int = 32) -> tuple[torch.nn.Module, Path]:
+    def make(name: str, image_size: int = 32, **of_vision: int) -> tuple[torch.nn.Module, Path]:
         torch.manual_seed(0)
         size, form = blip_tokenizer.vocab_size, blip_tokenizer.text_format
         text = {
@@ -230,7 +230,7 @@ def blip_folder(
             "image_size": image_size,
             "patch_size": 8,
             "initializer_range": 0.02,
-        }
+        } | of_vision
         config = transformers.BlipConfig(
             text_config=text, vision_config=vision, image_text_hidden_size=24
         )

@@ -12,6 +12,7 @@ from mat_jax.data.scenes.imagining import reimagine as reimagine
 from mat_jax.data.scenes.kinds import Kinds as Kinds
 from mat_jax.data.scenes.oracle import is_true as is_true
 from mat_jax.data.scenes.phrases import Phrases as Phrases
+from mat_jax.data.scenes.questions import Questions as Questions
 from mat_jax.data.scenes.rewriting import content as content
 from mat_jax.data.scenes.rewriting import rewrite as rewrite
 from mat_jax.data.scenes.verdicts import Verdicts as Verdicts

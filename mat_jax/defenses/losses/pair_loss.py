@@ -9,12 +9,13 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.attacks.objectives import info_nce
+from mat_jax.defenses.losses.answers import answer_losses
 from mat_jax.defenses.losses.contrastive import many_to_many, recall
 from mat_jax.defenses.losses.matching import matching_loss
 from mat_jax.defenses.losses.verdicts import verdict_losses
 from mat_jax.defenses.one_to_many import encode_images, star
 from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures, Tokens
-from mat_jax.types.protocols import Captions, JudgesPairs, MatchesPairs, Model
+from mat_jax.types.protocols import AnswersQuestions, Captions, JudgesPairs, MatchesPairs, Model
 
 Losses = tuple[Float[Array, " batch"], dict[str, Array]]
 
@@ -53,7 +54,8 @@ def pair_losses(model: Model | Captions, batch: Batch, key: PRNGKeyArray) -> Los
     - ALBEF, TCL, BLIP: InfoNCE + matching with hard negatives (Li et al. 2021, section 3.2,
       without the momentum model's soft labels);
     - BLIP's captioner: `captioning`;
-    - ALBEF and TCL for entailment: `verdict_losses`, of batches with labels.
+    - ALBEF and TCL for entailment: `verdict_losses`, of batches with labels;
+    - ALBEF and BLIP for VQA: `answer_losses`, of batches with answers.
 
     Args:
         model: any of them.
@@ -136,7 +138,7 @@ def _losses(
     """The family's loss of pictures with their texts."""
     ids = batch.ids
     losses = compare(model, images, texts, batch, together=together)
-    if isinstance(model, Captions | JudgesPairs) or texts.features is None:
+    if isinstance(model, Captions | JudgesPairs | AnswersQuestions) or texts.features is None:
         return losses, {}
     pairs = star(images, texts.features)
     first_image, first_text = (one.embed for one in pairs[0])
@@ -161,7 +163,7 @@ def compare(
 
     InfoNCE, or of a captioner its surprise at the texts: the mean over the pairs of the `star`, or
     with `together` one `many_to_many`, which a captioner does not have. Of a model of entailment
-    its surprise at the verdicts.
+    its surprise at the verdicts, of one of answers its loss of people's.
     """
     if isinstance(model, Captions) or texts.features is None:
         assert isinstance(model, Captions)
@@ -170,6 +172,9 @@ def compare(
     if isinstance(model, JudgesPairs):
         pairs = star(images, texts.features)
         return mean([verdict_losses(model, image, text, batch) for image, text in pairs])
+    if isinstance(model, AnswersQuestions):
+        pairs = star(images, texts.features)
+        return mean([answer_losses(model, image, text, batch) for image, text in pairs])
     if together:
         image = jnp.stack([one.embed for one in images], axis=1)
         text = jnp.stack([one.embed for one in texts.features], axis=1)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mat_jax.attacks import ATTACKS
 from mat_jax.evaluate.checks.sample import judged, open_question
 from mat_jax.evaluate.results import Check
-from mat_jax.types.protocols import FusesPairs, JudgesPairs
+from mat_jax.types.protocols import AnswersQuestions, FusesPairs, JudgesPairs
 
 
 def check_adversary(model: object, attacks: Sequence[str]) -> Check:
@@ -20,10 +20,11 @@ def check_adversary(model: object, attacks: Sequence[str]) -> Check:
     if aware:
         said = f"The model reads image and text together, and {' and '.join(aware)} attacked that."
     else:
+        kinds = {JudgesPairs: "verdict", AnswersQuestions: "answer"}
+        wanted = next((name for kind, name in kinds.items() if isinstance(model, kind)), "match")
         said = (
             "The model reads image and text together, but every attack was on the cosine: add "
-            f"{'verdict' if isinstance(model, JudgesPairs) else 'match'} or co_attack_fused to "
-            "--attacks before calling the model robust."
+            f"{wanted} or co_attack_fused to --attacks before calling the model robust."
         )
     return judged(name, bool(aware), said, attacks=aware)
 

@@ -5,10 +5,12 @@ from mat_jax.evaluate.tasks.captioning import Captioning
 from mat_jax.evaluate.tasks.entailment import Entailment
 from mat_jax.evaluate.tasks.grounding import Grounding
 from mat_jax.evaluate.tasks.retrieval import Retrieval
+from mat_jax.evaluate.tasks.vqa import VQA
 from mat_jax.evaluate.tasks.zero_shot import ZeroShot
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (Retrieval(), ZeroShot(), Entailment(), Grounding(), Captioning())
+    task.name: task
+    for task in (Retrieval(), ZeroShot(), Entailment(), VQA(), Grounding(), Captioning())
 }
 
 

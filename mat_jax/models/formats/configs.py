@@ -68,7 +68,7 @@ def _blip_of_2022(settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _starts_with_dec(config: Any, settings: Mapping[str, Any]) -> None:
     bos = at(settings, "text_config.bos_token_id", 30522)
-    if config.task == "captioning" and bos != config.dec:
+    if config.task != "retrieval" and bos != config.dec:
         raise ValueError(
             f"bos_token_id={bos} is not the last id but one; expected {config.dec}, [DEC]"
         )
@@ -132,6 +132,7 @@ _VIT = ("width", "layers", "heads", "hidden", "eps")
 ALBEF = Table(
     rows=(
         *_rows("", "", ("image_size", "patch_size", "first_fusion", "embed", "task")),
+        Row("decoder_layers", "decoder_layers"),
         *_rows("vision.", "vision.", _VIT),
         *_rows("text.", "text.", (*_VIT, "vocab_size", "length", "segments", "pad")),
     ),
@@ -155,6 +156,7 @@ BLIP = Table(
             names={
                 "retrieval": ["BlipForImageTextRetrieval"],
                 "captioning": ["BlipForConditionalGeneration"],
+                "answering": ["BlipForQuestionAnswering"],
             },
         ),
     ),

@@ -22,7 +22,13 @@ READABLE = (
     "open_clip_pytorch_model.bin",
 )
 # Small models that the wheel leaves out (pyproject.toml).
-IN_CHECKOUT = ("scenes-albef", "scenes-blip", "scenes-captioner", "scenes-entailment")
+IN_CHECKOUT = (
+    "scenes-albef",
+    "scenes-blip",
+    "scenes-captioner",
+    "scenes-entailment",
+    "scenes-vqa",
+)
 
 
 def find(name: str | Path, shipped: Path) -> Path:

@@ -152,6 +152,8 @@ _RETRIEVAL_HEADS = [
     *dense("text_proj", "text_proj"),
     *dense("itm_head", "itm_head"),
 ]
+# The table of a decoder's head is that of its embeddings, and its bias is there twice.
+_TIED = r"text_decoder\.cls\.predictions\.decoder\..*"
 # Slow copies of all weights and queues of features, which only training reads.
 _TRAINING = (r"\w+_m\..*", r"\w*queue\w*", r".*\.position_ids")
 
@@ -159,12 +161,14 @@ ALBEF_ORIGINAL = Layout(
     rules=(
         *_ORIGINAL_VIT,
         *_bert_text("text_encoder", "text"),
+        *_bert_text("text_decoder.bert", "decoder"),
+        *_mlm_head("text_decoder.cls.predictions"),
         *_RETRIEVAL_HEADS,
         *dense("cls_head.0", "cls_hidden"),
         *dense("cls_head.2", "cls_head"),
         Rule("temp", "temp"),
     ),
-    ignored=(*_TRAINING, r"text_encoder\.cls\..*"),
+    ignored=(*_TRAINING, r"text_encoder\.cls\..*", _TIED),
     renamed=((r"^text_encoder\.bert\.", "text_encoder."),),  # so in the pre-trained files
 )
 
@@ -184,6 +188,6 @@ _BLIP_TEXT = [
     *_mlm_head("text_decoder.cls.predictions"),
     *_RETRIEVAL_HEADS,
 ]
-_BLIP_IGNORED = (*_TRAINING, r"text_decoder\.cls\.predictions\.decoder\..*", "temp")
+_BLIP_IGNORED = (*_TRAINING, _TIED, "temp")
 BLIP_HF = Layout((*_BLIP_VIT, *_BLIP_TEXT), _BLIP_IGNORED)
 BLIP_ORIGINAL = Layout((*_ORIGINAL_VIT, *_BLIP_TEXT), _BLIP_IGNORED)

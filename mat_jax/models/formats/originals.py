@@ -72,14 +72,21 @@ def albef(tensors: Mapping[str, np.ndarray], *, head: int = 64) -> dict[str, Any
     sizes = _vit_and_bert(tensors, text, head)
     fusion = _count(tensors, f"{text}.encoder.layer.", ".crossattention.self.key.weight")
     sizes["first_fusion"] = sizes["text.layers"] - fusion
-    if "cls_head.0.weight" not in tensors:
-        return sizes | {"task": "retrieval"}
-    return {"embed": 0} | sizes | {"task": "entailment"}
+    if "cls_head.0.weight" in tensors:
+        return {"embed": 0} | sizes | {"task": "entailment"}
+    layers = _count(tensors, "text_decoder.bert.encoder.layer.", ".output.dense.bias")
+    if layers:
+        return {"embed": 0} | sizes | {"task": "answering", "decoder_layers": layers}
+    return sizes | {"task": "retrieval"}
 
 
 def blip(tensors: Mapping[str, np.ndarray], *, head: int = 64) -> dict[str, Any]:
     """The sizes of a BLIP, and its temperature; `head` is the width of an attention head."""
-    if any(name.startswith("text_decoder.") for name in tensors):
+    writes = any(name.startswith("text_decoder.") for name in tensors)
+    reads = any(name.startswith("text_encoder.") for name in tensors)
+    if writes and reads and "itm_head.weight" not in tensors:
+        return _vit_and_bert(tensors, "text_encoder", head) | {"task": "answering"}
+    if writes:
         return _vit_and_bert(tensors, "text_decoder.bert", head) | {"task": "captioning"}
     sizes = _vit_and_bert(tensors, "text_encoder", head)
     if "temp" in tensors:

@@ -1,7 +1,7 @@
 """The settings that a model is built from: sizes of towers, and of the families made of them."""
 
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Activation = Literal["quick_gelu", "gelu"]
@@ -118,8 +118,9 @@ class ALBEFConfig:
 
     `first_fusion` is the first block of the text tower that reads the image. A model for
     `retrieval` compares, in a space of `embed` dimensions, and matches. One for `entailment` has
-    the head that says contradiction, neutral or entailment. As published it has no such space,
-    `embed=0`; it keeps the one of a model for retrieval that it was made of.
+    the head that says contradiction, neutral or entailment. One for `answering` has a decoder of
+    `decoder_layers` blocks, which reads the question and writes the answer. As published neither
+    has such a space, `embed=0`; it keeps the one of a model for retrieval that it was made of.
     """
 
     image_size: int = 384
@@ -128,31 +129,42 @@ class ALBEFConfig:
     text: BertConfig = BertConfig()
     first_fusion: int = 6
     embed: int = 256
-    task: Literal["retrieval", "entailment"] = "retrieval"
+    task: Literal["retrieval", "entailment", "answering"] = "retrieval"
+    decoder_layers: int = 6
 
     def __post_init__(self) -> None:
         grid_side(self.image_size, self.patch_size)
-        one_of(self, "task", "retrieval", "entailment")
+        one_of(self, "task", "retrieval", "entailment", "answering")
         if self.embed < 0 or (self.task == "retrieval" and not self.embed):
             raise ValueError(
                 f"embed={self.embed} is no space to compare in; expected 1 or more, or 0 for a "
-                "model of entailment without one"
+                "model of entailment or of answers without one"
             )
         if not 0 < self.first_fusion < self.text.layers:
             raise ValueError(
                 f"first_fusion={self.first_fusion} leaves no block before or after it; expected 1 "
                 f"to {self.text.layers - 1}"
             )
+        if self.decoder_layers < 1:
+            raise ValueError(
+                f"decoder_layers={self.decoder_layers} writes no answer; expected 1 or more"
+            )
+
+    @property
+    def decoder(self) -> BertConfig:
+        """The sizes of the tower that writes answers."""
+        return replace(self.text, layers=self.decoder_layers)
 
 
 @dataclass(frozen=True)
 class BLIPConfig:
     """The sizes of a BLIP; the defaults are those of the published ViT-B checkpoints.
 
-    The last two ids are `[DEC]`, with which a caption to be written starts, and `[ENC]`, with
-    which a text to be matched does. `match_start="cls"` leaves `[CLS]` there: transformers does,
-    training did not. `eos` ends a caption. `log_scale` is the logarithm of what cosines are
-    multiplied by; no file of transformers' layout says what it was after training.
+    The last two ids are `[DEC]`, with which a caption or an answer to be written starts, and
+    `[ENC]`, with which a text to be matched, or a question, does. `match_start="cls"` leaves
+    `[CLS]` there: transformers does, training did not. `eos` ends it. `log_scale` is the logarithm
+    of what cosines are multiplied by; no file of transformers' layout says what it was after
+    training.
     """
 
     image_size: int = 384
@@ -163,11 +175,11 @@ class BLIPConfig:
     eos: int = 102
     log_scale: float = 2.6592
     match_start: Literal["enc", "cls"] = "enc"
-    task: Literal["retrieval", "captioning"] = "retrieval"
+    task: Literal["retrieval", "captioning", "answering"] = "retrieval"
 
     def __post_init__(self) -> None:
         grid_side(self.image_size, self.patch_size)
-        one_of(self, "task", "retrieval", "captioning")
+        one_of(self, "task", "retrieval", "captioning", "answering")
         one_of(self, "match_start", "enc", "cls")
 
     @property
