@@ -27,7 +27,7 @@ from mat_jax.augment.pictures import ENDINGS, stem
 from mat_jax.augment.recipe import Recipe
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.scenes.oracle import is_true
-from mat_jax.data.sources.annotations import rows
+from mat_jax.data.sources.annotations import read_annotations
 from mat_jax.data.sources.retrieval import RetrievalJson
 from mat_jax.types.sources import Source
 from mat_jax.utils.files import alone, writable, writing
@@ -217,7 +217,8 @@ def _own_ids(path: Any, split: str | None) -> list[int | str] | None:
     """The `image_id` of each image of an annotation file, its position where it has none."""
     if not isinstance(path, str | Path):
         return None
-    keys = dict.fromkeys(r.get("image_id", ("image", r["image"])) for r in rows(Path(path), split))
+    rows = read_annotations(Path(path), split).rows
+    keys = dict.fromkeys(r.get("image_id", ("image", r["image"])) for r in rows)
     return [i if isinstance(key, tuple) else key for i, key in enumerate(keys)]
 
 

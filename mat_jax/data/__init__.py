@@ -12,6 +12,7 @@ from mat_jax.data.scenes import Phrases as Phrases
 from mat_jax.data.scenes import Questions as Questions
 from mat_jax.data.scenes import Verdicts as Verdicts
 from mat_jax.data.scenes import load_scenes as load_scenes
+from mat_jax.data.sources.annotations import NoSplits as NoSplits
 from mat_jax.data.sources.arrow_rows import huggingface as huggingface
 from mat_jax.data.sources.boxed_phrases import BoxedPhrases as BoxedPhrases
 from mat_jax.data.sources.captions import Texts as Texts
@@ -20,6 +21,7 @@ from mat_jax.data.sources.cifar_pickles import cifar as cifar
 from mat_jax.data.sources.class_folders import image_folder as image_folder
 from mat_jax.data.sources.entailment_rows import Entailments as Entailments
 from mat_jax.data.sources.entailment_rows import entailment_json as entailment_json
+from mat_jax.data.sources.entity_files import flickr30k_entities as flickr30k_entities
 from mat_jax.data.sources.labelled import Labelled as Labelled
 from mat_jax.data.sources.phrase_rows import grounding_json as grounding_json
 from mat_jax.data.sources.published_sets import PUBLISHED_SETS as PUBLISHED_SETS

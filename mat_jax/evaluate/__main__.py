@@ -36,6 +36,7 @@ from mat_jax.evaluate.tasks.registry import TASKS, task_named
 from mat_jax.evaluate.transfer import cells, columns, measure_transfer
 from mat_jax.evaluate.writing import Writing
 from mat_jax.types.protocols import FusesPairs
+from mat_jax.types.sources import TellsForm
 from mat_jax.utils.cache import keep_programs
 from mat_jax.utils.command_line import Parser
 from mat_jax.utils.files import writable
@@ -61,6 +62,8 @@ def _run(given: argparse.Namespace) -> str:
     evaluation = Evaluation(
         data=given.data,
         images=given.images,
+        split=given.split,
+        detections=given.detections,
         task=given.task,
         attacks=attacks,
         classes=given.classes,
@@ -90,6 +93,11 @@ def _run(given: argparse.Namespace) -> str:
             spice=given.spice,
         ),
     )
+    # Opened once: files are looked through before any model is loaded.
+    source = task_named(given.task).source(evaluation)
+    if isinstance(source, TellsForm):
+        print(f"data: {source.name}, {source.form}, {len(source)} examples", file=sys.stderr)
+    evaluation = replace(evaluation, data=source)
     targets, surrogates = _list(given.model), _list(given.surrogate or "")
     if surrogates and evaluation.suite is not None:
         raise ValueError(
@@ -214,8 +222,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--similarity", type=float, default=0.8, help="least cosine, for --constraint similar")
     add("--encoder", help="text model that judges similarity: folder, shipped name, hub id")
     add("--preset", default="strict", choices=("strict", "official"))
-    add("--data", default="scenes", help="scenes, or a retrieval JSON file")
-    add("--images", help="image root of the JSON file")
+    add("--data", default="scenes", help="scenes, or a file or folder of the task's forms")
+    add("--images", help="image root of the file")
+    add("--split", help="of data with splits; default: test, of RefCOCO val")
+    add("--detections", help="grounding: a detector's boxes, as ALBEF's dets.json")
     add("--limit", type=int, help="only the first so many images")
     add("--shortlist", type=int, default=128, help="how many ALBEF, TCL and BLIP put in order")
     add("--beams", type=int, default=3, help="captioning: width of the search; 1 is greedy")

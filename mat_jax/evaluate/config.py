@@ -28,6 +28,8 @@ class Evaluation:
             test scenes of the embedded world, the path of a retrieval JSON file, or WebDataset
             shards (`data/{00..12}.tar`).
         images: image root of that JSON file.
+        split: of data that has splits. None is "test", of RefCOCO "val".
+        detections: for grounding, the boxes of a detector, as ALBEF's `dets.json`.
         task: name of a task of `evaluate.tasks.registry`: "retrieval", "zero_shot", "entailment",
             "vqa", "grounding" or "captioning".
         attacks: names from `mat_jax.attacks.ATTACKS`; "none" is the clean measurement; None takes
@@ -71,6 +73,8 @@ class Evaluation:
 
     data: Any
     images: str | Path | None = None
+    split: str | None = None
+    detections: str | Path | None = None
     task: str = RETRIEVAL
     attacks: tuple[str, ...] | None = None
     classes: str | Path | None = None
@@ -198,8 +202,17 @@ class Evaluation:
                     f"{str(self.data)!r} needs its image root: give --images, the folder that the "
                     "paths in the file start from"
                 )
-            return data.retrieval_json(self.data, images=self.images, limit=self.limit)
+            return self._pairs(self.data, self.images)
         return self.cut(self.data() if callable(self.data) else self.data)
+
+    def _pairs(self, path: str | Path, images: str | Path) -> Source:
+        """Images with captions; the held-out ones of a file that says which these are."""
+        try:
+            return data.retrieval_json(path, images, self.limit, split=self.split or "test")
+        except data.NoSplits:
+            if self.split is not None:
+                raise
+            return data.retrieval_json(path, images, self.limit)
 
     def cut(self, source: Source) -> Source:
         """The first images of a source, so many as the limit says."""

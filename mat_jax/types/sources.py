@@ -45,6 +45,16 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class TellsForm(Source, Protocol):
+    """A source that was read from files of some public form."""
+
+    @property
+    def form(self) -> str:
+        """Which form they have, in words."""
+        ...
+
+
+@runtime_checkable
 class HasCaptions(Protocol):
     """A source that gives captions without decoding the image."""
 

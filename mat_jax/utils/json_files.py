@@ -33,8 +33,22 @@ def json_rows(path: Path, what: str) -> list[Any]:
     text = _text(path, what)
     if text.lstrip().startswith("["):
         return _parsed(text, path, what)
+    if _is_one_object(text):
+        raise ValueError(
+            f"{str(path)!r} is one JSON object; expected {what}, as a list or one a line"
+        )
     lines = enumerate(text.split("\n"), 1)
     return [_parsed(line, path, what, f", line {n},") for n, line in lines if line.strip()]
+
+
+def _is_one_object(text: str) -> bool:
+    """Whether a text of several lines is JSON as a whole, so that its lines are not."""
+    if "\n" not in text.strip():
+        return False
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _text(path: Path, what: str) -> str:

@@ -283,8 +283,9 @@ def test_command_line(toys, tmp_path, capsys):
         f"--model {toys.clip} --data {toys.json} --images {toys.images} --attacks none,pgd "
         f"--eps 4/255,8/255 --steps 1 --limit 5 --batch-size 5 --checks 3 --out {out}".split()
     )
-    printed = capsys.readouterr().out
+    printed, said = capsys.readouterr()
     assert status == 0
+    assert said.startswith(f"data: {toys.json.stem}, ALBEF's evaluation form, ")
     files = ["index.html", "progress", "ranks.npz", "results.json"]
     assert sorted(p.name for p in out.iterdir()) == files
     content = json.loads((out / "results.json").read_text())
@@ -348,7 +349,7 @@ def test_a_mistake_is_one_sentence(toys, tmp_path, capsys, change, sentence):
     status = command.main([str(x) for pair in given.items() for x in pair])
     printed = capsys.readouterr()
     assert status == 2 and printed.out == ""
-    said = printed.err.strip().splitlines()
+    said = [line for line in printed.err.strip().splitlines() if not line.startswith("data: ")]
     assert len(said) == 1 and sentence in said[0]
     assert not out.exists()
 

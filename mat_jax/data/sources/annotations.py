@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.sources.text_annotations import text_rows
 
 # COCO's images that Karpathy put into no split; the field trains on them too.
 SPLITS = {"train": ("train", "restval")}
+# Flickr8k's own names of its lists of images.
+_LISTS = {"train": "trainImages", "val": "devImages", "test": "testImages"}
 FORMS = (
     "JSON as a list of {image, caption} rows, as {image: caption}, Karpathy's {images: [{filename, "
     "split, sentences}]}, or COCO's {images: [{id, file_name}], annotations: [{image_id, "
@@ -16,35 +18,57 @@ FORMS = (
 )
 
 
-def rows(path: Path, split: str | None = None) -> list[Any]:
-    """`{"image": ..., "caption": ...}` of each image, or of each caption.
+class Annotations(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        form: which of the public forms it has, in words.
+        rows: `{"image": ..., "caption": ...}` of each image, or of each caption.
+    """
+
+    form: str
+    rows: list[Any]
+
+
+class NoSplits(ValueError):
+    """A split was asked for, and the file does not say which rows are of which."""
+
+
+def read_annotations(path: Path, split: str | None = None) -> Annotations:
+    """The rows of a file of any form that `retrieval_json` names.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is of no form that `retrieval_json` names, or the split is not in it.
+        NoSplits: the file has no splits, and one was asked for.
+        ValueError: the file is of no such form, or the split is not in it.
     """
     text = _text(path)
-    lines = text_rows(path, text, split)
+    lines = text_rows(path, text)
     if lines is not None:
-        return lines
+        form, found = lines
+        return Annotations(form, found if split is None else _listed(found, path, split))
     contents = _contents(path, text)
     published = isinstance(contents, dict) and isinstance(contents.get("images"), list)
     if published and "annotations" not in contents:
-        return _karpathy(contents["images"], path, split)
+        form = f"Karpathy's form, split {split}"
+        return Annotations(form, _karpathy(contents["images"], path, split))
     if split is not None:
-        raise ValueError(
+        raise NoSplits(
             f"{str(path)!r} does not say which rows are of the split {split!r}; leave out split, "
             "and give the file of that split"
         )
     if published:
-        return _coco(contents["images"], contents["annotations"], path)
+        found = _coco(contents["images"], contents["annotations"], path)
+        return Annotations("COCO's captions as published", found)
     if isinstance(contents, dict) and contents:
-        return [{"image": image, "caption": caption} for image, caption in contents.items()]
+        found = [{"image": image, "caption": caption} for image, caption in contents.items()]
+        return Annotations("captions by image", found)
     if not isinstance(contents, list):
         raise ValueError(f"{str(path)!r} holds a {type(contents).__name__}, expected {FORMS}")
     if not contents:
         raise ValueError(f"{str(path)!r} holds an empty list; expected at least one image row")
-    return contents
+    several = isinstance(contents[0], dict) and isinstance(contents[0].get("caption"), list)
+    return Annotations(f"ALBEF's {'evaluation' if several else 'training'} form", contents)
 
 
 def _text(path: Path) -> str:
@@ -77,10 +101,26 @@ def _contents(path: Path, text: str) -> Any:
         ) from None
 
 
+def _listed(rows: list[Any], path: Path, split: str) -> list[Any]:
+    """The rows whose image is in the list of a split that lies beside a file of text."""
+    there = sorted(path.parent.glob(f"*{_LISTS.get(split, split)}.txt"))
+    if len(there) != 1:
+        raise NoSplits(
+            f"{str(path)!r} does not say which images are of the split {split!r}; expected one "
+            f"file *{_LISTS.get(split, split)}.txt beside it, with their names"
+        )
+    listed = {line.strip() for line in there[0].read_text(encoding="utf-8").splitlines()}
+    found = [row for row in rows if row["image"] in listed]
+    if not found:
+        raise ValueError(f"{there[0].name!r} names no image of {str(path)!r}")
+    return found
+
+
 def _coco(images: list[Any], annotations: Any, path: Path) -> list[Any]:
     """The rows of COCO's captions as published: images and annotations joined by the image's id.
 
-    Images without a caption are left out, as the test images of COCO have none.
+    Images without a caption are left out, as the test images of COCO have none. So are captions of
+    images that are not listed: a file may list a part of COCO's images.
     """
     names: dict[Any, str] = {}
     for number, image in enumerate(images):
@@ -95,14 +135,10 @@ def _coco(images: list[Any], annotations: Any, path: Path) -> list[Any]:
     captions: dict[Any, list[Any]] = {identity: [] for identity in names}
     for number, annotation in enumerate(annotations if isinstance(annotations, list) else [None]):
         match annotation:
-            case {"image_id": identity, "caption": str(text)} if identity in captions:
-                if clean_caption(text):  # some of COCO's have no word
+            case {"image_id": identity, "caption": str(text)}:
+                # Some of COCO's have no word.
+                if identity in captions and clean_caption(text):
                     captions[identity].append(text)
-            case {"image_id": _, "caption": str()}:
-                raise ValueError(
-                    f"{str(path)!r}, annotation {number} is of the image "
-                    f"{annotation['image_id']!r}, which is not among its images"
-                )
             case _:
                 looks = "; it looks like COCO's instances, give its captions file"
                 boxes = isinstance(annotation, dict) and "bbox" in annotation
@@ -116,7 +152,9 @@ def _coco(images: list[Any], annotations: Any, path: Path) -> list[Any]:
         if texts
     ]
     if not found:
-        raise ValueError(f"{str(path)!r} has images but no caption; give COCO's captions file")
+        raise ValueError(
+            f"{str(path)!r} has images but no caption of any of them; give COCO's captions file"
+        )
     return found
 
 
@@ -141,6 +179,7 @@ def _karpathy(images: list[Any], path: Path, split: str | None) -> list[Any]:
     if not found:
         asked = "no split was asked for" if split is None else f"it has no split {split!r}"
         raise ValueError(
-            f"{str(path)!r} holds the splits {', '.join(there)}, and {asked}; give one of them"
+            f"{str(path)!r} holds the splits {', '.join(there)}, and {asked}; give one of them "
+            "as split (--split)"
         )
     return found

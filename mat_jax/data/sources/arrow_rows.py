@@ -64,11 +64,13 @@ class Rows:
 
     Args:
         name: of the source.
+        form: of the files that it was read from, in words.
         images: the pictures.
         texts: the captions of each.
     """
 
     name: str
+    form: str
     images: Cells
     texts: tuple[tuple[str, ...], ...] = field(repr=False)
 
@@ -134,7 +136,12 @@ def huggingface(
         classes = tuple(plain(one) for one in names)
         numbers = np.array(labels, np.int32)
         return Labelled(
-            name=name, images=pictures, labels=numbers, classes=classes, template=template
+            name=name,
+            form=f"Hugging Face's files, classes in {label!r}",
+            images=pictures,
+            labels=numbers,
+            classes=classes,
+            template=template,
         )
     if column not in schema.names:
         raise ValueError(
@@ -142,7 +149,8 @@ def huggingface(
         )
     found = (value for file in files for value in _values(file, column))
     texts = tuple(_texts(value, column, row, root) for row, value in enumerate(found))
-    return Rows(name=name, images=pictures, texts=texts)
+    form = f"Hugging Face's files, captions in {column!r}"
+    return Rows(name=name, form=form, images=pictures, texts=texts)
 
 
 def _splits(root: Path) -> dict[str, tuple[Path, ...]]:

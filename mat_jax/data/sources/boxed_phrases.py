@@ -21,6 +21,7 @@ class BoxedPhrases:
 
     Args:
         name: of the source.
+        form: of the files that it was read from, in words.
         paths: the picture of each phrase.
         phrases: the texts.
         sizes: [phrases, 2] width and height of each picture in pixels.
@@ -29,6 +30,7 @@ class BoxedPhrases:
     """
 
     name: str
+    form: str
     paths: tuple[Path, ...]
     phrases: tuple[str, ...]
     sizes: Float[np.ndarray, "phrases 2"]

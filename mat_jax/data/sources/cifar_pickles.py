@@ -77,6 +77,7 @@ def cifar(folder: str | Path, split: str = "train", *, template: str = TEMPLATE)
         labels.extend(found)
     return Labelled(
         name=f"{root.name}/{split}",
+        form="CIFAR's pickles",
         images=np.concatenate(images),
         labels=np.asarray(labels, np.int32),
         classes=tuple(plain(name) for name in classes),

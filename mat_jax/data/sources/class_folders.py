@@ -53,6 +53,7 @@ def image_folder(
     found = [pictures(root, name) for name in classes]
     return Labelled(
         name=f"{root.parent.name}/{root.name}",
+        form=f"a folder for each of {len(classes)} classes",
         images=Files(root, tuple(name for files in found for name in files)),
         labels=np.repeat(np.arange(len(found), dtype=np.int32), [len(files) for files in found]),
         classes=tuple(known.get(name, plain(name)) for name in classes),

@@ -26,12 +26,14 @@ class Entailments:
 
     Args:
         name: of the source.
+        form: of the files that it was read from, in words.
         paths: the picture of each sentence.
         sentences: the texts.
         verdicts: the right one of each, a row of `VERDICTS`.
     """
 
     name: str
+    form: str
     paths: tuple[Path, ...]
     sentences: tuple[str, ...]
     verdicts: tuple[int, ...]
@@ -77,14 +79,16 @@ def entailment_json(
     path, root = Path(path), Path(images)
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit} leaves no sentence; give at least 1, or None for all")
-    named = enumerate(json_rows(path, "sentences with verdicts"))
-    rows = [row for n, one in named if (row := _row(one, f"{str(path)!r}, row {n}")) is not None]
+    there = json_rows(path, "sentences with verdicts")
+    found = [_row(one, f"{str(path)!r}, row {n}") for n, one in enumerate(there)]
+    rows = [row for row in found if row is not None]
     rows = rows[:limit]
     if not rows:
         raise ValueError(f"{str(path)!r} has no row with a verdict; expected {FORMS}")
     require_images([row.image for row in rows], root, path)
     return Entailments(
         name=path.stem,
+        form="SNLI-VE's lines" if "Flickr30K_ID" in there[0] else "ALBEF's form of SNLI-VE",
         paths=tuple(root / row.image for row in rows),
         sentences=tuple(row.sentence for row in rows),
         verdicts=tuple(row.verdict for row in rows),

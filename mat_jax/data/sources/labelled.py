@@ -42,6 +42,7 @@ class Labelled:
 
     Args:
         name: of the source.
+        form: of the files that it was read from, in words.
         images: their pixels.
         labels: the class of each.
         classes: the name of each class, in the order of the labels.
@@ -52,6 +53,7 @@ class Labelled:
     """
 
     name: str
+    form: str
     images: Pictures
     labels: Int[np.ndarray, " images"]
     classes: tuple[str, ...]

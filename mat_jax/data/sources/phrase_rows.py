@@ -55,6 +55,7 @@ def grounding_json(
         choices = detected(Path(detections), [image for image, *_ in rows])
     return BoxedPhrases(
         name=path.stem,
+        form=f"phrases with boxes in JSON{'' if detections is None else ', boxes of a detector'}",
         paths=tuple(root / image for image, *_ in rows),
         phrases=tuple(phrase for _, phrase, _, _ in rows),
         sizes=np.array([size for *_, size in rows], float),

@@ -28,6 +28,7 @@ class AnsweredQuestions:
 
     Args:
         name: of the source.
+        form: of the files that it was read from, in words.
         paths: the picture of each question.
         questions: the texts.
         people: what people answered to each.
@@ -35,6 +36,7 @@ class AnsweredQuestions:
     """
 
     name: str
+    form: str
     paths: tuple[Path, ...]
     questions: tuple[str, ...]
     people: tuple[tuple[str, ...], ...]
@@ -109,6 +111,7 @@ def vqa_json(
     listed = Path(answers) if answers is not None else beside if beside.exists() else None
     return AnsweredQuestions(
         name=path.stem,
+        form=f"{'VQA' if isinstance(contents, Mapping) else 'ALBEF'}'s form of questions",
         paths=tuple(root / row.image for row in rows),
         questions=tuple(row.question for row in rows),
         people=tuple(row.answers for row in rows),

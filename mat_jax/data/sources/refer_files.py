@@ -67,7 +67,9 @@ def refcoco(
             "REFER publishes them"
         ) from None
     if not asked:
-        raise ValueError(f"{file} holds the splits {', '.join(splits)}, and not {split!r}")
+        raise ValueError(
+            f"{file} holds the splits {', '.join(splits)}, and not {split!r}; give one of them"
+        )
     require_images(names, root, file)
     if detections is None:
         own: dict[Any, list[Any]] = {}
@@ -79,6 +81,7 @@ def refcoco(
         candidates = [known[name] for name in names]
     return BoxedPhrases(
         name=f"{folder.name}/{split}",
+        form=f"REFER's refs({by}).p{'' if detections is None else ', boxes of a detector'}",
         paths=tuple(root / name for name in names),
         phrases=tuple(phrase for _, _, phrase in asked),
         sizes=np.array(sizes, float),

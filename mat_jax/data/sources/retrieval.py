@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import ImageFiles, read_image
-from mat_jax.data.sources.annotations import rows
+from mat_jax.data.sources.annotations import read_annotations
 from mat_jax.types.arrays import Example
 
 
@@ -16,6 +16,7 @@ class RetrievalJson:
     """Images named by a JSON file, with captions and partners; pixels are read when asked for."""
 
     name: str
+    form: str  # of the file, in words
     paths: tuple[Path, ...]
     texts: tuple[tuple[str, ...], ...]
     partner_texts: tuple[tuple[str, ...], ...]
@@ -86,7 +87,8 @@ def retrieval_json(
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit} leaves no image; give at least 1, or None for all")
     grouped: dict[Any, _Row] = {}
-    for number, row in enumerate(rows(path, split)):
+    form, rows = read_annotations(path, split)
+    for number, row in enumerate(rows):
         place = f"{str(path)!r}, row {number}"
         found = _parse(row, place)
         key = _hashable(row.get("image_id", ("image", found.image)), place)
@@ -103,6 +105,7 @@ def retrieval_json(
     require_images(names + [name for row in groups for name in row.partner_images], root, path)
     return RetrievalJson(
         name=path.stem,
+        form=f"{form}, {sum(len(row.captions) for row in groups)} captions",
         paths=tuple(root / name for name in names),
         texts=tuple(tuple(row.captions) for row in groups),
         partner_texts=tuple(tuple(dict.fromkeys(row.partner_captions)) for row in groups),

@@ -34,12 +34,14 @@ class Shards:
 
     Args:
         name: of the source.
+        form: of the files that it was read from, in words.
         files: the shards.
         places: of the pictures.
         texts: the caption of each.
     """
 
     name: str
+    form: str
     files: tuple[Path, ...]
     places: tuple[Place, ...] = field(repr=False)
     texts: tuple[str, ...] = field(repr=False)
@@ -90,7 +92,9 @@ def webdataset(path: str | Path, *, limit: int | None = None) -> Shards:
         )
     places, texts = zip(*found, strict=True)
     name = RANGE.sub("", Path(path).stem) or Path(path).parent.name
-    return Shards(name=name, files=files, places=places, texts=texts)
+    return Shards(
+        name=name, form=f"{len(files)} WebDataset shards", files=files, places=places, texts=texts
+    )
 
 
 def _files(path: str) -> tuple[Path, ...]:

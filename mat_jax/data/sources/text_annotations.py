@@ -23,14 +23,14 @@ _TABLES: dict[tuple[str, ...], str] = {
     ("image_name", "comment_number", "comment"): "|",
 }
 _CAPTIONS, _NAMES = "_caps.txt", "_filename.txt"
-# Flickr8k's own names of its lists of images.
-_LISTS = {"train": "trainImages", "val": "devImages", "test": "testImages"}
 
 Row = dict[str, Any]
 
 
-def text_rows(path: Path, text: str, split: str | None) -> list[Row] | None:
-    """`{"image": ..., "caption": ...}` of each caption; None if it is none of these forms.
+def text_rows(path: Path, text: str) -> tuple[str, list[Row]] | None:
+    """The form in words, and `{"image": ..., "caption": ...}` of each caption.
+
+    None if it is none of these forms.
 
     Captions without a word are left out, and so are images that Flickr8k's token file names and its
     archive lacks (`2258277193_586949ec62.jpg.1`).
@@ -38,30 +38,26 @@ def text_rows(path: Path, text: str, split: str | None) -> list[Row] | None:
     Args:
         path: of the file, beside which other files may lie.
         text: what it holds.
-        split: of token files: only images of the list `*trainImages.txt`, `*devImages.txt` or
-            `*testImages.txt` beside it. The other forms have a file a split.
 
     Raises:
-        ValueError: a line that does not go with the others, a split that is not there, or a file of
-            names that does not fit.
+        ValueError: a line that does not go with the others, or a file of names that does not fit.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         return None
     head = next((names for names, mark in _TABLES.items() if _cells(lines[0], mark) == names), None)
     if path.name.endswith(_CAPTIONS):
-        found = _precomputed(path, lines)
+        form, found = "RSICD's precomputed form", _precomputed(path, lines)
     elif head is not None:
-        found = _table(path, text, head)
+        form, found = f"a table of {', '.join(head)}", _table(path, text, head)
     elif _TOKEN.match(lines[0]):
-        found = _token_file(path, lines)
+        form, found = "Flickr's token file", _token_file(path, lines)
     elif len(lines) > 1 and all(_object(line) is not None for line in lines[:2]):
-        return _json_lines(path, lines)
+        return "JSON lines", _json_lines(path, lines)
     else:
         return None
     rows = [{"image": image, "caption": caption} for image, caption in found]
-    rows = [row for row in rows if clean_caption(row["caption"])]
-    return rows if split is None else _of_split(rows, path, split)
+    return form, [row for row in rows if clean_caption(row["caption"])]
 
 
 def _cells(line: str, mark: str) -> tuple[str, ...]:
@@ -140,18 +136,3 @@ def _precomputed(path: Path, lines: list[str]) -> Iterator[tuple[str, str]]:
         )
     for number, caption in enumerate(lines):
         yield names[number // each], caption
-
-
-def _of_split(rows: list[Row], path: Path, split: str) -> list[Row]:
-    """The rows whose image is in the list of a split that lies beside the file."""
-    there = sorted(path.parent.glob(f"*{_LISTS.get(split, split)}.txt"))
-    if len(there) != 1:
-        raise ValueError(
-            f"{str(path)!r} does not say which images are of the split {split!r}; expected one "
-            f"file *{_LISTS.get(split, split)}.txt beside it, with their names"
-        )
-    listed = {line.strip() for line in there[0].read_text(encoding="utf-8").splitlines()}
-    found = [row for row in rows if row["image"] in listed]
-    if not found:
-        raise ValueError(f"{there[0].name!r} names no image of {str(path)!r}")
-    return found

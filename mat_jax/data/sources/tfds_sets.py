@@ -83,6 +83,7 @@ def tfds_images(
     called = f"{builder.info.name}/{chosen}"
     return Labelled(
         name=called,
+        form="TensorFlow Datasets' records",
         images=Records(records, picture, called),
         labels=labels,
         classes=tuple(plain(one) for one in builder.info.features[label].names),

@@ -70,12 +70,11 @@ class Grounding(Task):
             )
 
     def source(self, evaluation: Evaluation) -> Source:
-        """The objects of the embedded world's scenes, or a file's phrases (`grounding_json`)."""
+        """The objects of the embedded world's scenes, or phrases in files of a public form."""
         if evaluation.data == "scenes":
             return evaluation.cut(data.Phrases(data.load_scenes("test")))
         if isinstance(evaluation.data, str | Path) and evaluation.images is not None:
-            path, images = evaluation.data, evaluation.images
-            return data.grounding_json(path, images, limit=evaluation.limit)
+            return _read(evaluation, Path(evaluation.data), Path(evaluation.images))
         return evaluation.source()
 
     def prepare(
@@ -155,6 +154,19 @@ class Grounding(Task):
             "chance": round(100 * float(np.mean(examples.right.sum(1) / count)), 4),
             "ties": "against the model",
         }
+
+
+def _read(evaluation: Evaluation, path: Path, images: Path) -> Source:
+    """Flickr30k Entities as published, REFER's folders, or a JSON file of phrases."""
+    given = {"detections": evaluation.detections, "limit": evaluation.limit}
+    if (path / "Sentences").is_dir():
+        listed = evaluation.split or ("test" if (path / "test.txt").is_file() else None)
+        return data.flickr30k_entities(path, images, listed, **given)
+    by = [file.name[5:-3] for file in sorted(path.glob("refs(*).p"))]
+    if by:
+        chosen = "unc" if "unc" in by else by[0]
+        return data.refcoco(path, images, evaluation.split or "val", by=chosen, **given)
+    return data.grounding_json(path, images, **given)
 
 
 def scores_of(

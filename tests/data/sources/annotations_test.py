@@ -129,7 +129,7 @@ def test_other_forms_are_named(root, text, looks):
         (
             COCO | {"annotations": [{"image_id": 7, "caption": "a"}]},
             None,
-            "annotation 0 is of the image 7, which is not among its images",
+            "has images but no caption of any of them; give COCO's captions file",
         ),
     ],
 )
@@ -148,3 +148,9 @@ def test_the_published_form(shared, tmp_path):
     found = [one for split in there for one in read(tmp_path, contents, split=split)]
     assert len(found) == len(contents["images"])
     assert found[0][1][0] == "A residential area with houses arranged neatly ."
+
+
+def test_captions_of_coco_images_that_are_not_listed_are_left_out(root):
+    more = [*COCO["annotations"], {"image_id": 7, "caption": "of another part"}]
+    found = read(root, COCO | {"annotations": more})
+    assert found == read(root, COCO)

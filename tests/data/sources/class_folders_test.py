@@ -86,6 +86,7 @@ def test_bad_names(train, tmp_path):
 def test_labels_that_are_none(change, sentence):
     given = {
         "name": "two",
+        "form": "any",
         "images": np.zeros((2, 4, 4, 3), np.uint8),
         "labels": np.array([0, 1]),
         "classes": ("cat", "dog"),

@@ -45,7 +45,9 @@ def test_prompts_of_the_names_that_tfds_has(name, monkeypatch, tmp_path):
         assert (tfds_name, split) == (row.tfds, row.split)
         classes = tuple(published_sets_plain(one) for one in told)
         nothing = np.zeros((0, 2, 2, 3), np.uint8)
-        return Labelled(name="x", images=nothing, labels=np.zeros(0, np.int32), classes=classes)
+        return Labelled(
+            name="x", form="made up", images=nothing, labels=np.zeros(0, np.int32), classes=classes
+        )
 
     monkeypatch.setattr(published_sets, "tfds_images", images)
     source = data.published_set(name)

@@ -1,0 +1,67 @@
+"""Which files an evaluation reads, and which part of them."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from mat_jax import Evaluation, data
+from mat_jax.evaluate.tasks.registry import task_named
+
+SPLITS = {"a.jpg": "train", "b.jpg": "test", "c.jpg": "val"}
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in SPLITS:
+        Image.new("RGB", (20, 10)).save(tmp_path / name)
+    return tmp_path
+
+
+def written(root, contents):
+    (root / "pairs.json").write_text(json.dumps(contents))
+    return root / "pairs.json"
+
+
+def test_the_held_out_split_is_measured_unless_another_is_named(root):
+    images = [
+        {"filename": name, "split": split, "sentences": [{"raw": f"a {split} picture"}]}
+        for name, split in SPLITS.items()
+    ]
+    file = written(root, {"images": images})
+    found = Evaluation(data=file, images=root).source()
+    assert isinstance(found, data.RetrievalJson)
+    assert found.captions(0) == ("a test picture",) and len(found) == 1
+    assert found.form == "Karpathy's form, split test, 1 captions"
+    other = Evaluation(data=file, images=root, split="val").source()
+    assert isinstance(other, data.RetrievalJson)
+    assert other.captions(0) == ("a val picture",)
+    with pytest.raises(ValueError, match="holds the splits train, test, val, and it has no split"):
+        Evaluation(data=file, images=root, split="testA").source()
+
+
+def test_a_file_of_one_split_is_read_whole_and_no_other_is_asked_of_it(root):
+    file = written(root, [{"image": name, "caption": ["a picture"]} for name in SPLITS])
+    assert len(Evaluation(data=file, images=root).source()) == 3
+    with pytest.raises(data.NoSplits, match="does not say which rows are of the split 'val'"):
+        Evaluation(data=file, images=root, split="val").source()
+
+
+def test_grounding_knows_the_folder_of_entities(root):
+    for folder in ("Sentences", "Annotations"):
+        (root / folder).mkdir()
+    (root / "Sentences" / "a.txt").write_text("[/EN#1/people A man] waits .")
+    (root / "Annotations" / "a.xml").write_text(
+        "<annotation><size><width>20</width><height>10</height></size><object><name>1</name>"
+        "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax></bndbox></object>"
+        "</annotation>"
+    )
+    asked = Evaluation(data=root, images=root, task="grounding")
+    found = task_named("grounding").source(asked)
+    assert isinstance(found, data.BoxedPhrases)
+    assert found.phrases == ("A man",) and found.form == "Flickr30k Entities"
+    (root / "dets.json").write_text('{"a": [[1, 2, 8, 6], [0, 0, 1, 1]]}')
+    asked = Evaluation(data=root, images=root, task="grounding", detections=root / "dets.json")
+    found = task_named("grounding").source(asked)
+    assert isinstance(found, data.BoxedPhrases)
+    assert found.right(0).tolist() == [True, False] and found.form.endswith("boxes of a detector")
