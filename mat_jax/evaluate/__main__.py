@@ -17,7 +17,7 @@ and DIR/index.html (one page with tables, pictures and neighbours). The table is
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +27,8 @@ from mat_jax.attacks import ATTACKS
 from mat_jax.attacks.ensembles import ENSEMBLES
 from mat_jax.evaluate.comparison import compare
 from mat_jax.evaluate.config import Evaluation, usual_attacks
+from mat_jax.evaluate.forecast import forecast_table
+from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.invariants import Broken
 from mat_jax.evaluate.results import Matrix
 from mat_jax.evaluate.runner import evaluate, prepare
@@ -40,6 +42,8 @@ from mat_jax.types.sources import TellsForm
 from mat_jax.utils.cache import keep_programs
 from mat_jax.utils.command_line import Parser
 from mat_jax.utils.files import writable
+
+LARGE = 1000  # examples from which on the cost is told before anything starts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> str:
-    out = writable(Path(given.out))
+    out = Path(given.out) if given.forecast is not None else writable(Path(given.out))
     asked = usual_attacks(given.task) if given.attacks is None else _list(given.attacks)
     attacks = tuple(dict.fromkeys(("none", *asked)))
     evaluation = Evaluation(
@@ -127,6 +131,11 @@ def _run(given: argparse.Namespace) -> str:
             f"{fusing[0]} reads image and text together, and attacks stop by the cosine: "
             "leave out --stop-beyond"
         )
+    if given.forecast is not None or len(source) >= LARGE:
+        told = _forecasts(evaluation, victims, [names[path] for path in surrogates], given)
+        if given.forecast is not None:
+            return told
+        print(told, file=sys.stderr)
     found: Matrix | None = None
     progress = out / "progress"
     if surrogates:
@@ -155,6 +164,25 @@ def _run(given: argparse.Namespace) -> str:
     if found is not None and len(every) > 1:
         tables = f"{tables}\n\n{format_matrix(found)}"
     return f"{format_cautions(every)}report: {path}\n\n{tables}"
+
+
+def _forecasts(
+    evaluation: Evaluation,
+    victims: Mapping[str, Victim],
+    surrogates: Sequence[str],
+    given: argparse.Namespace,
+) -> str:
+    """What each model's attacks will cost, measured on the targets, or on the model itself."""
+    task = task_named(evaluation.task)
+    targets = [one for name, one in victims.items() if name not in surrogates or not surrogates]
+    found = []
+    for name, victim in victims.items():
+        if surrogates and name not in surrogates:
+            continue
+        seen = tuple(targets) if surrogates else (victim,)
+        bench = Bench(evaluation=evaluation, task=task, crafter=victim, targets=seen)
+        found.append(f"{name}: {forecast_table(bench, given.forecast or None)}")
+    return "\n\n".join(found)
 
 
 def _suite(given: argparse.Namespace, attacks: Sequence[str]) -> str | None:
@@ -240,6 +268,14 @@ def _parser() -> argparse.ArgumentParser:
         "--stop-beyond",
         type=int,
         help="fast mode: leave images whose queries all have so many clean others before them",
+    )
+    add(
+        "--forecast",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="N",
+        help="only say what it would cost here, for N examples or those of the data",
     )
     add("--out", required=True, help="folder for results.json, ranks.npz and index.html")
     return parser

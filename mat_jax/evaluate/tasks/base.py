@@ -244,6 +244,12 @@ class Task:
         """The rank of every query's right answer, given the features that the model made."""
         raise TypeError(f"{type(self).__name__} does not say how answers are scored")
 
+    def reads_together(
+        self, victim: Victim, evaluation: Evaluation, *, examples: int, texts: int
+    ) -> int:
+        """How often a text is read together with a picture to score one row, for the forecast."""
+        return 0
+
     @property
     def headline(self) -> list[tuple[str, int]]:
         """The columns of the first table: the first depth of each kind of queries."""

@@ -126,6 +126,12 @@ class Captioning(Task):
             )
         return victim._replace(examples=described)
 
+    def reads_together(
+        self, victim: Victim, evaluation: Evaluation, *, examples: int, texts: int
+    ) -> int:
+        """Every id of every caption that the search holds; at most so many."""
+        return examples * evaluation.writing.beams * evaluation.writing.max_length
+
     def objective(self, model: SizedModel, batch: Batch) -> Float[Array, " batch"]:
         r"""The surprise $-\log p(t \mid x)$ at the first caption, in nats an id."""
         assert isinstance(model, BLIPCaptioner)

@@ -108,6 +108,12 @@ class Entailment(Task):
         )
         return victim._replace(examples=judged)
 
+    def reads_together(
+        self, victim: Victim, evaluation: Evaluation, *, examples: int, texts: int
+    ) -> int:
+        """Every sentence once."""
+        return examples
+
     def objective(self, model: SizedModel, batch: Batch) -> Float[Array, " batch"]:
         r"""The surprise $-\log p_y$ at the right verdict, in nats."""
         assert isinstance(model, JudgesPairs) and batch.labels is not None

@@ -107,6 +107,12 @@ class Grounding(Task):
         )
         return victim._replace(examples=phrased)
 
+    def reads_together(
+        self, victim: Victim, evaluation: Evaluation, *, examples: int, texts: int
+    ) -> int:
+        """Every phrase once, and back, which costs two."""
+        return 3 * examples
+
     def objective(self, model: SizedModel, batch: Batch) -> Float[Array, " batch"]:
         r"""$-\log p(\text{match})$ of each picture and its phrase, in nats."""
         assert isinstance(model, MatchesPairs)

@@ -158,6 +158,15 @@ class Retrieval(Task):
         corpus = data.attackable(corpus, substitutes, tokenizer, progress=not quiet)
         return Victim(model, tokenizer, Pairs(corpus))
 
+    def reads_together(
+        self, victim: Victim, evaluation: Evaluation, *, examples: int, texts: int
+    ) -> int:
+        """The shortlists of both directions, where the model matches pairs; at most so many."""
+        if not matches_pairs(victim.model):
+            return 0
+        listed = evaluation.shortlist
+        return examples * min(listed, texts) + texts * min(listed, examples)
+
     def objective(self, model: SizedModel, batch: Batch) -> Float[Array, " batch"]:
         """`-sum_i cos(f(x), g(t_i))` over the image's own captions."""
         present = batch.present.astype(jnp.float32)[..., None]

@@ -122,6 +122,12 @@ class VQA(Task):
         )
         return victim._replace(examples=asked)
 
+    def reads_together(
+        self, victim: Victim, evaluation: Evaluation, *, examples: int, texts: int
+    ) -> int:
+        """Every question once, and its answers, which read the question."""
+        return examples * (1 + min(K, len(_asked(victim).answer_list)))
+
     def objective(self, model: SizedModel, batch: Batch) -> Float[Array, " batch"]:
         r"""The surprise $-\sum_a w_a \log p(a \mid x, q)$ at people's answers, in nats."""
         assert isinstance(model, AnswersQuestions)

@@ -1,0 +1,205 @@
+"""What an evaluation will cost, before it starts: passes of the encoders, and the time here."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from mat_jax.attacks import ATTACKS, ThreatModel
+from mat_jax.attacks.cost import passes
+from mat_jax.evaluate.gallery import Bench
+from mat_jax.evaluate.results import eps_text
+from mat_jax.evaluate.tasks.base import Victim
+from mat_jax.evaluate.tasks.written_captions import written
+from mat_jax.evaluate.worst_case import members_for
+from mat_jax.models import BLIPCaptioner
+from mat_jax.models.features import encode_images, encode_texts, rows
+from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
+from mat_jax.types.protocols import EncodesPairs, FusesPairs
+from mat_jax.utils.progress import duration
+
+TIMED = 3  # calls of each program that are timed, after one that compiles
+
+
+class Speed(NamedTuple):
+    """Seconds of one pass on this machine, in batches of the evaluation's size."""
+
+    image_forward: float
+    image_backward: float
+    text_forward: float
+    read: float  # of a text together with its picture, by a model that fuses
+
+
+class Line(NamedTuple):
+    """What one row of the table costs for all examples.
+
+    Attributes:
+        name: of the attack, with its eps.
+        counts: [4] image forwards, image backwards, text forwards, and texts that are read
+            together with a picture: of the attack, and of the targets that look at the outcome.
+    """
+
+    name: str
+    counts: Float[np.ndarray, " 4"]
+
+
+def forecast_lines(bench: Bench, images: int | None = None) -> list[Line]:
+    """The passes of every attack that a bench will measure; of a suite at most so many.
+
+    Args:
+        bench: who attacks whom.
+        images: as if there were so many examples; None is as many as there are.
+    """
+    return [_line(bench, attack, threat, images) for attack, threat in _measured(bench)]
+
+
+def forecast_table(bench: Bench, images: int | None = None) -> str:
+    """The forecast as a few lines: passes of every attack, and the time that they take here."""
+    lines = forecast_lines(bench, images)
+    speed = measured_speed(bench)
+    count = images or len(bench.examples)
+    found = [
+        f"forecast for {count} examples with {_texts(bench):.1f} texts each, of which "
+        f"{bench.examples.open_words:.1f} words are open; thousands of passes, and time on "
+        f"{jax.devices()[0].device_kind}",
+        f"{'':24}{'image':>18}{'text':>10}{'read':>10}",
+        f"{'attack':24}{'forward':>9}{'backward':>9}{'forward':>10}{'together':>10}{'time':>13}",
+    ]
+    totals = np.zeros(4)
+    for line in lines:
+        totals += line.counts
+        found.append(_row(line.name, line.counts, speed))
+    return "\n".join([*found, _row("at most", totals, speed)])
+
+
+def seconds(counts: np.ndarray, speed: Speed) -> float:
+    """The time of so many image forwards, image backwards, text forwards and reads."""
+    return float(counts @ np.array(speed))
+
+
+def measured_speed(bench: Bench) -> Speed:
+    """How long a pass of the attacked model takes here, the compilation apart."""
+    model, tokenizer, examples = bench.crafter
+    here = np.arange(bench.batch_size) % len(examples)
+    pictures = np.asarray(examples.batch(here).images)
+    texts = [examples.texts[int(i)] for i in np.arange(256) % len(examples.texts)]
+    forward = _seconds(lambda: encode_images(model, pictures)) / len(here)
+    graph, state = nnx.split(model)
+    whole = _seconds(lambda: jax.block_until_ready(_ascent(graph, state, pictures))) / len(here)
+    text = read = 0.0
+    if isinstance(model, BLIPCaptioner):
+        read = _seconds_of_an_id(bench, pictures)
+        text = _seconds_of_a_caption(bench, here)
+    elif isinstance(model, EncodesPairs) and bench.task.reads:
+        text = _seconds(lambda: encode_texts(model, tokenizer, texts)) / len(texts)
+        read = _seconds_of_read(bench.crafter, pictures, texts)
+    return Speed(forward, max(whole - forward, forward), text, read)
+
+
+def _seconds_of_read(victim: Victim, pictures: np.ndarray, texts: list[str]) -> float:
+    if not isinstance(victim.model, FusesPairs):
+        return 0.0
+    graph, state = nnx.split(victim.model)
+    image = encode_images(victim.model, pictures).whole
+    several = [texts[i % len(texts)] for i in range(len(pictures))]
+    text = encode_texts(victim.model, victim.tokenizer, several).whole
+    here = np.arange(len(pictures))
+    arguments = rows(image, here), rows(text, here)
+    return _seconds(lambda: jax.block_until_ready(_fused(graph, state, *arguments))) / len(here)
+
+
+def _seconds_of_an_id(bench: Bench, pictures: np.ndarray) -> float:
+    """Of writing one id of one of the captions that the search holds."""
+    image, writing = encode_images(bench.crafter.model, pictures).whole, bench.evaluation.writing
+    ids = len(pictures) * writing.beams * writing.max_length
+    return _seconds(lambda: written(bench.crafter, image, writing)) / ids
+
+
+def _seconds_of_a_caption(bench: Bench, here: np.ndarray) -> float:
+    """Of reading a caption that is given, with its picture."""
+    model, batch = bench.crafter.model, bench.examples.batch(here)
+    image = encode_images(model, np.asarray(batch.images)).whole
+    arguments = *nnx.split(model), image, batch.first
+    return _seconds(lambda: jax.block_until_ready(_told(*arguments))) / len(here)
+
+
+@partial(jax.jit, static_argnums=0)
+def _told(graph: Any, state: Any, image: ImageFeatures, tokens: Tokens) -> Array:
+    return nnx.merge(graph, state).caption_logits(image, tokens)
+
+
+@partial(jax.jit, static_argnums=0)
+def _ascent(graph: Any, state: Any, images: Float[Array, "batch height width 3"]) -> Array:
+    model = nnx.merge(graph, state)
+    return jax.grad(lambda x: jnp.sum(model.encode_image(x).unit ** 3))(images)
+
+
+@partial(jax.jit, static_argnums=0)
+def _fused(graph: Any, state: Any, image: ImageFeatures, text: TextFeatures) -> Array:
+    return nnx.merge(graph, state).fuse(image, text)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    """The shortest of a few calls, after one that compiles."""
+    call()
+    found = []
+    for _ in range(TIMED):
+        start = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def _texts(bench: Bench) -> float:
+    """Texts of an example."""
+    return len(bench.owner) / len(bench.examples)
+
+
+def _measured(bench: Bench) -> Iterator[tuple[str, ThreatModel]]:
+    """Every attack with its threat, the members of a suite after the others."""
+    evaluation = bench.evaluation
+    for attack in evaluation.names:
+        threats = evaluation.threats if ATTACKS[attack].on_images else evaluation.threats[:1]
+        for threat in threats:
+            yield attack, threat
+    if evaluation.suite is not None:
+        for threat in evaluation.threats:
+            for member in members_for(bench, evaluation.suite, evaluation.norm):
+                yield member.attack, member.threat(threat)
+
+
+def _line(bench: Bench, attack: str, threat: ThreatModel, images: int | None) -> Line:
+    count = images or len(bench.examples)
+    each = passes(
+        attack,
+        threat,
+        preset=bench.evaluation.preset,
+        captions=_texts(bench),
+        open_words=bench.examples.open_words,
+    )
+    texts, targets = round(count * _texts(bench)), len(bench.targets)
+    of = ATTACKS[attack]
+    looks = 2 if of.on_images else 1  # pictures as they are, and rounded to 8 bits
+    read = looks * sum(
+        bench.task.reads_together(target, bench.evaluation, examples=count, texts=texts)
+        for target in bench.targets
+    )
+    if of.fuses:
+        # Every pass of a picture reads its texts, and back costs two; so does every text tried.
+        read += round(count * (_texts(bench) * each.weight + each.text_forwards))
+    seen = np.array([targets * looks * count, targets * texts if bench.task.reads else 0])
+    name = f"{attack} {eps_text(threat.eps)}" if of.on_images else attack
+    crafting = count * np.array([*each, 0.0])
+    return Line(name, crafting + np.array([seen[0], 0.0, seen[1], read]))
+
+
+def _row(name: str, counts: np.ndarray, speed: Speed) -> str:
+    forwards, backwards, texts, reads = counts / 1000
+    told = duration(seconds(counts, speed))
+    return f"{name:24}{forwards:9.1f}{backwards:9.1f}{texts:10.1f}{reads:10.1f}{told:>13}"
