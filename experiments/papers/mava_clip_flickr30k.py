@@ -30,6 +30,11 @@ def experiment(
     model: str = "openai/clip-vit-base-patch16",  # section 4.1: ViT-B/16
     mlm: str = "google-bert/bert-base-uncased",  # of the attacks it is measured under
     eps: float = 2 / 255,  # section 4.1: or 4/255
+    cms: float = 0.002,  # section 4.2, as the next two: a, b, c of equation 6; Table 4 has 0
+    vsse: float = 0.4,
+    sca: float = 0.6,
+    count: int = 3,  # section 4.2; Figures 3 and 4 have 0 to 4
+    texts: int = 5,  # appendix A.1; Figure 6 has 1 to 5
     lr: float = 1e-4,  # appendix A.1: of CLIP
     momentum: float = 0.9,  # its code
     weight_decay: float = 1e-4,  # appendix A.1
@@ -46,12 +51,12 @@ def experiment(
             eps=eps,
             steps=10,  # section 4.2
             step_size=1 / 255,  # appendix A.1: "1.0", in grey levels
-            cms=0.002,  # section 4.2, as the next two: a, b, c of equation 6
-            vsse=0.4,
-            sca=0.6,
-            count=3,  # section 4.2
+            cms=cms,
+            vsse=vsse,
+            sca=sca,
+            count=count,
             beta=1.5,  # not printed: its code
-            texts=5,  # appendix A.1
+            texts=texts,
         ),
         optimizer=optax.chain(
             optax.add_decayed_weights(weight_decay), optax.sgd(schedule, momentum=momentum)

@@ -1,0 +1,199 @@
+"""MAVA's tables and figures (Wang et al., ICLR-W 2025): figures copied from the paper's."""
+
+from experiments.tables.short_trainings import FARE, MAVA, TECOA
+from experiments.tables.table import Table
+
+DEFENDED = (TECOA, FARE, MAVA)
+MODELS = ",".join(["scenes-clip", *(one.model for one in DEFENDED)])
+SMALL = "--eps 2/255,4/255 --limit 100 --checks 0 --suite none"
+# A raised figure is the eps of the training in grey levels, as the paper writes it.
+TUNE = "python -m mat_jax.train --config experiments/papers/mava_clip_flickr30k.py --set root=data"
+STUDY = "python -m experiments.study --only mava --seeds 3"
+FARE_TUNE = TUNE.replace("mava_clip", "fare_clip")
+FLICKR = "--data data/flickr30k_test.json --images data/flickr30k --mlm bert-base-uncased"
+
+TABLES = (
+    Table(
+        name="mava_1",
+        title="MAVA, Table 1: retrieval on Flickr30k (CLIP), TR@1 / IR@1",
+        commands=(
+            TUNE,
+            FARE_TUNE,
+            "python -m mat_jax.evaluate --model openai/clip-vit-base-patch16,MAVA,FARE,TECOA \\",
+            f"    {FLICKR} \\",
+            "    --attacks co_attack,sga --eps 2/255,4/255 --preset official --suite none \\",
+            "    --out DIR",
+        ),
+        heads=("model", "clean", "Co-Attack 2", "Co-Attack 4", "SGA 2", "SGA 4"),
+        rows=(
+            ("Origin", "81.5 / 62.1", "8.3 / 4.2", "1.5 / 0.5", "0.7 / 0.6", "0.3 / 0.1"),
+            ("TeCoA²", "81.0 / 60.6", "22.3 / 11.6", "9.7 / 18.3", "5.0 / 3.8", "1.7 / 1.8"),
+            ("FARE²", "81.0 / 62.6", "30.0 / 16.9", "12.8 / 7.7", "7.8 / 5.0", "2.8 / 1.8"),
+            ("MAVA²", "81.0 / 66.2", "43.6 / 29.8", "31.0 / 20.7", "20.3 / 36.0", "10.2 / 7.2"),
+        ),
+        miniature=f"--model {MODELS} --attacks co_attack,sga {SMALL}",
+        trainings=DEFENDED,
+        note="The paper has ALBEF, TCL and BLIP too: `mava_albef_flickr30k.py`.",
+    ),
+    Table(
+        name="mava_2",
+        title="MAVA, Table 2: visual entailment on SNLI-VE (ALBEF), accuracy",
+        commands=(
+            "python -m mat_jax.evaluate --task entailment --model ve.pth \\",
+            "    --data snli_ve_test.jsonl --images data/flickr30k/flickr30k-images \\",
+            "    --attacks co_attack,sga --eps 2/255,4/255 --mlm google-bert/bert-base-uncased \\",
+            "    --preset official --suite none --out DIR",
+        ),
+        heads=("model", "clean", "Co-Attack 2", "Co-Attack 4", "SGA 2", "SGA 4"),
+        rows=(
+            ("Origin", "83.3", "21.9", "17.5", "54.2", "50.7"),
+            ("TeCoA²", "83.6", "25.2", "19.1", "56.8", "52.6"),
+            ("FARE²", "81.8", "35.1", "28.2", "59.1", "57.1"),
+            ("MAVA²", "83.7", "44.0", "42.9", "67.9", "68.4"),
+        ),
+        miniature="--task entailment --model scenes-entailment --attacks co_attack,co_attack_fused,"
+        "sga --constraint truthful --eps 2/255,4/255 --limit 300 --checks 0 --suite none",
+        note="The miniature has the undefended model alone.",
+    ),
+    Table(
+        name="mava_3",
+        title="MAVA, Table 3: transfer from ALBEF to BLIP, retrieval, TR@1 / IR@1",
+        commands=(
+            "python -m mat_jax.evaluate --surrogate ALBEF --model BLIP,BLIP_MAVA,BLIP_FARE \\",
+            f"    {FLICKR} \\",
+            "    --attacks sga --eps 2/255,4/255 --preset official --out DIR",
+        ),
+        heads=("BLIP", "clean", "SGA 2", "SGA 4"),
+        rows=(
+            ("Origin", "97.2 / 87.3", "70.8 / 50.6", "55.8 / 39.8"),
+            ("TeCoA²", "96.8 / 86.6", "72.0 / 52.3", "59.2 / 42.7"),
+            ("FARE²", "96.5 / 85.9", "70.9 / 52.2", "58.6 / 43.1"),
+            ("MAVA²", "96.2 / 86.4", "75.5 / 55.1", "65.9 / 47.7"),
+        ),
+        miniature="--surrogate scenes-albef --model scenes-blip,scenes-clip --attacks sga "
+        "--eps 2/255,4/255 --limit 60 --shortlist 16 --checks 0",
+        note="The miniature has undefended targets: BLIP, and CLIP beside it.",
+    ),
+    Table(
+        name="mava_4",
+        title="MAVA, Table 4: MAVA without one of its parts, TR@1 / IR@1 (CLIP, at 2/255)",
+        commands=(
+            f"{TUNE} cms=0",
+            f"{TUNE} vsse=0",
+            f"{TUNE} sca=0",
+            STUDY,
+        ),
+        heads=("left out", "clean", "Co-Attack 2", "SGA 2"),
+        rows=(
+            ("CMS", "81.5 / 66.8", "42.4 / 29.6", "19.3 / 12.7"),
+            ("VSSE", "80.5 / 65.9", "42.9 / 29.6", "19.3 / 12.9"),
+            ("SCA", "48.1 / 45.5", "25.6 / 26.6", "16.0 / 16.9"),
+            ("nothing", "81.0 / 66.2", "43.6 / 29.8", "20.3 / 36.0"),
+        ),
+        note="The study `mava` is it on `scenes`: [what it found](../study/README.md).",
+    ),
+    Table(
+        name="mava_5",
+        title="MAVA, Table 5: grounding on RefCOCO+ (TCL), val / testA / testB",
+        commands=(
+            "python -m mat_jax.evaluate --task grounding --model TCL --data refcoco+ \\",
+            "    --images data/coco --split testA --detections dets.json \\",
+            "    --attacks co_attack,sga --eps 2/255,4/255 --mlm google-bert/bert-base-uncased \\",
+            "    --preset official --suite none --out DIR",
+        ),
+        heads=("model", "clean", "Co-Attack 2", "SGA 2"),
+        rows=(
+            ("Origin", "58.4 / 65.9 / 46.2", "32.8 / 36.3 / 29.3", "39.9 / 45.2 / 33.9"),
+            ("TeCoA²", "57.4 / 64.9 / 45.8", "45.1 / 50.4 / 36.1", "46.2 / 51.0 / 37.8"),
+            ("FARE²", "56.7 / 63.3 / 46.0", "46.1 / 51.8 / 37.4", "47.2 / 52.8 / 38.5"),
+            ("MAVA²", "57.9 / 63.8 / 46.2", "47.0 / 52.7 / 39.0", "48.8 / 53.2 / 39.8"),
+        ),
+        miniature="--task grounding --model scenes-albef --attacks co_attack,sga "
+        "--eps 2/255,4/255 --limit 200 --checks 0 --suite none",
+        note="The miniature has the undefended model alone.",
+    ),
+    Table(
+        name="mava_6",
+        title="MAVA, Table 6: PGD and VLP-attack on Flickr30k (CLIP), TR@1 / IR@1",
+        commands=(
+            "python -m mat_jax.evaluate --model openai/clip-vit-base-patch16,MAVA,FARE,TECOA \\",
+            f"    {FLICKR} \\",
+            "    --attacks pgd,vlp_attack --eps 2/255,4/255 --preset official --suite none \\",
+            "    --out DIR",
+        ),
+        heads=("model", "clean", "PGD 2", "PGD 4", "VLP-attack 2", "VLP-attack 4"),
+        rows=(
+            ("Origin", "81.5 / 62.1", "27.5 / 16.4", "9.4 / 7.9", "9.1 / 5.4", "3.1 / 2.5"),
+            (
+                "TeCoA²",
+                "81.0 / 60.6",
+                "53.7 / 32.2",
+                "29.5 / 20.2",
+                "21.1 / 13.6",
+                "11.0 / 7.1",
+            ),
+            ("FARE²", "80.5 / 62.6", "52.9 / 31.3", "24.6 / 15.1", "21.1 / 12.5", "8.0 / 5.0"),
+            (
+                "MAVA²",
+                "81.0 / 66.2",
+                "76.0 / 59.4",
+                "66.3 / 49.2",
+                "44.1 / 31.1",
+                "29.1 / 19.5",
+            ),
+        ),
+        miniature=f"--model {MODELS} --attacks pgd,vlp_attack {SMALL}",
+        trainings=DEFENDED,
+    ),
+    Table(
+        name="mava_7",
+        title="MAVA, Table 7: transfer from ALBEF to TCL, visual entailment, accuracy",
+        commands=(
+            "python -m mat_jax.evaluate --task entailment --surrogate ve.pth --model TCL_VE \\",
+            "    --data snli_ve_test.jsonl --images data/flickr30k/flickr30k-images \\",
+            "    --attacks sga --eps 2/255,4/255 --mlm google-bert/bert-base-uncased --out DIR",
+        ),
+        heads=("TCL", "clean", "SGA 2", "SGA 4"),
+        rows=(
+            ("Origin", "83.3", "58.5", "46.4"),
+            ("TeCoA²", "78.9", "64.8", "65.5"),
+            ("FARE²", "79.5", "64.4", "65.0"),
+            ("MAVA²", "79.5", "65.4", "66.3"),
+        ),
+        miniature="--task entailment --surrogate scenes-albef --model scenes-entailment "
+        "--attacks sga --constraint truthful --eps 2/255,4/255 --limit 300 --checks 0",
+        note="The surrogate is the ALBEF for retrieval, and the target undefended.",
+    ),
+    Table(
+        name="mava_8",
+        title="MAVA, Table 8: from retrieval (ALBEF) to captioning (BLIP) on COCO, at 2/255",
+        commands=(
+            "python -m mat_jax.evaluate --task captioning --surrogate ALBEF \\",
+            "    --model Salesforce/blip-image-captioning-base,BLIP_MAVA \\",
+            '    --prompt "a picture of" --data coco_karpathy_test.json --images data/coco \\',
+            "    --attacks co_attack,sga --mlm google-bert/bert-base-uncased \\",
+            "    --meteor METEOR --spice SPICE --out DIR",
+        ),
+        heads=("encoder", "attack", "B@4", "METEOR", "ROUGE-L", "CIDEr", "SPICE"),
+        rows=(
+            ("Origin", "none", "39.7", "31.0", "60.0", "133.3", "23.8"),
+            ("Origin", "Co-Attack", "37.4", "29.8", "58.4", "125.5", "22.8"),
+            ("Origin", "SGA", "34.8", "28.4", "56.3", "116.0", "21.4"),
+            ("MAVA⁴", "Co-Attack", "38.2", "30.4", "59.0", "127.4", "23.4"),
+            ("MAVA⁴", "SGA", "36.4", "29.6", "57.4", "118.8", "22.8"),
+        ),
+        miniature="--task captioning --surrogate scenes-albef --model scenes-captioner "
+        "--attacks co_attack,sga --eps 2/255 --limit 100 --checks 0",
+        note="The miniature has the undefended model alone, judged by the world.",
+    ),
+    Table(
+        name="mava_figures",
+        title="MAVA, Figures 3, 4 and 6: neighbours, iterations and captions",
+        commands=(
+            f"{TUNE} count=0",
+            f"{TUNE} texts=1",
+            STUDY,
+        ),
+        note="The paper draws them without numbers. The study `mava` is them on `scenes`.",
+    ),
+)
