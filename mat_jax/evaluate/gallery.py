@@ -114,18 +114,18 @@ class Bench:
         measured = []
         for target, points in zip(self.targets, crafted.points, strict=True):
             start = time.perf_counter()
-            captions = tuple(points.captions)
+            captions, ranks = tuple(points.captions), self.ranks(target, points)
             row = Row(
                 attack=attack,
                 eps=threat.eps if on_images else None,
                 protocol=protocol_of(attack, threat, preset, len(self.examples), crafted.passes),
-                ranks=self.ranks(target, points),
+                ranks=ranks,
                 rounded=self.ranks(target, rounded(points)) if on_images else None,
                 captions=captions,
                 changed=self.changed(captions),
                 language=self.examples.language(captions, self.encoder),
                 checks=dict(crafted.checks),
-                sights=self.sights(points),
+                sights=self.sights(target, points, ranks),
                 seconds=made + time.perf_counter() - start,
                 depths=self.depths([attack]),
             )
@@ -263,17 +263,19 @@ class Bench:
         """The share of the texts that are not the clean ones."""
         return float(np.mean([a != b for a, b in zip(captions, self.clean, strict=True)]))
 
-    def sights(self, points: Points) -> Sights:
-        """What the report shows."""
+    def sights(self, target: Victim, points: Points, ranks: Ranks) -> Sights:
+        """What the report shows of a target."""
         images = np.stack([points.pictures[i] for i in self.places])
+        overlays = self.task.overlays(target, points, ranks, np.array(self.places))
         if not self.task.neighbours:
-            return Sights(images=images)
+            return Sights(images=images, overlays=overlays)
         table, spoken = points.images.unit, points.texts.unit
         firsts = np.searchsorted(self.owner, self.places)
         return Sights(
             images=images,
             texts=np.stack([nearest(table[i], spoken) for i in self.places]),
             pictures=np.stack([nearest(spoken[i], table) for i in firsts]),
+            overlays=overlays,
         )
 
     def _as_seen(

@@ -23,11 +23,14 @@ class Sights:
         images: [shown, height, width, 3] the attacked pictures, floats in [0, 1].
         texts: [shown, 5] captions (rows of the gallery) nearest to each picture, in retrieval.
         pictures: [shown, 5] images nearest to the first caption of each picture.
+        overlays: [shown, height, width, 3] what the model looks at, drawn over each picture as
+            bytes, by tasks that can tell.
     """
 
     images: np.ndarray
     texts: np.ndarray | None = None
     pictures: np.ndarray | None = None
+    overlays: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -145,7 +145,7 @@ def worst_of_suite(
         seconds=sum(row.seconds for row in measured) + time.perf_counter() - start,
         checks=checks,
         depths=tuple(k for k in depths if k in _common(measured) and k in after),
-        sights=bench.sights(state.points),
+        sights=bench.sights(bench.crafter, state.points, last),
     )
 
 

@@ -112,7 +112,7 @@ def _albef(base: Pretrained, seed: int, what: str) -> tuple[ALBEF, Tokenizer]:
     return old, tokenizer
 
 
-def _keep(model: Any, kept: dict[Any, Any]) -> None:
+def _keep(model: nnx.Module, kept: dict[Any, Any]) -> None:
     """Give a model the weights that it has at the same path and in the same shape."""
     leaves = []
     for path, leaf in nnx.to_flat_state(nnx.state(model)):

@@ -59,7 +59,7 @@ def flickr30k_entities(
     pictures: dict[str, _Picture] = {}
     for name in _names(folder, split):
         pictures[name] = picture = _picture(folder / ANNOTATIONS / f"{name}.xml")
-        text = (folder / SENTENCES / f"{name}.txt").read_text(encoding="utf-8-sig")
+        text = _text(folder / SENTENCES / f"{name}.txt")
         found += [
             (name, phrase, picture.boxes[chain])
             for chain, phrase in _PHRASE.findall(text)
@@ -108,12 +108,29 @@ def _names(folder: Path, split: str | None) -> list[str]:
             f"{str(folder)!r} has no {listed.name!r}, the list of the pictures of that split; put "
             "it there, or leave out the split"
         )
-    return listed.read_text(encoding="utf-8").split()
+    return _text(listed).split()
+
+
+def _text(file: Path) -> str:
+    """What a file holds.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: it is not UTF-8, in which Flickr30k Entities is published.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"no file {str(file)!r}, of a picture that is listed; unpack Flickr30k Entities again"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{str(file)!r} is no UTF-8 text ({error}); download it again") from None
 
 
 def _picture(file: Path) -> _Picture:
     """The size of a picture, and the box of each chain."""
-    text = file.read_text(encoding="utf-8-sig")
+    text = _text(file)
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError(f"{str(file)!r} declares entities, which Flickr30k Entities never does")
     try:

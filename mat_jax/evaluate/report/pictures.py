@@ -54,7 +54,7 @@ def attacked(results: Mapping[str, Result]) -> str:
         f"<section><h2>What the attack changes</h2><p>{safe(threat)}, {which}. "
         "The pictures are evenly spaced in the gallery, not chosen. A difference is shown around "
         "grey, times the factor under it; captions show the word <del>taken out</del> and the "
-        f"one <ins>put in</ins>.</p>{''.join(cards)}</section>"
+        f"one <ins>put in</ins>. {safe(first.task.looks)}</p>{''.join(cards)}</section>"
     )
 
 
@@ -80,6 +80,10 @@ def _card(results: Mapping[str, Result], row: Row, n: int, place: int) -> str:
                 f"</figure><figure>{png(difference, 'difference')}<figcaption>difference "
                 f"&times;{factor}</figcaption></figure>"
             )
+        for what, one in (("clean", result.clean), ("attacked", found)):
+            if one.sights is not None and one.sights.overlays is not None:
+                drawn = png(one.sights.overlays[n], f"what the model looks at, {what}")
+                images += f"<figure>{drawn}<figcaption>looks at, {what}</figcaption></figure>"
         lines += _answered(found, place, result)
         blocks.append(
             f'<div class="against"><h4><i class="s{j % 4}"></i>against {safe(name)}</h4>'

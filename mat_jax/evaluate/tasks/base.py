@@ -180,6 +180,7 @@ class Task:
         definitions: figure -> what it is, for the file of results.
         explained: a sentence or two on what the figures mean, for the page.
         neighbours: whether the page shows the texts and images nearest to some examples.
+        looks: what its `overlays` show, in a sentence for the page.
         reads: whether the model reads texts, so that attacked ones matter to it.
     """
 
@@ -190,6 +191,7 @@ class Task:
     explained: str = ""
     definitions: Mapping[str, str] = MappingProxyType({})
     neighbours: bool = False
+    looks: str = ""
     reads: bool = True
 
     def allows(self, attack: str) -> bool:
@@ -278,6 +280,12 @@ class Task:
     def per_class(self, victim: Victim, ranks: Ranks) -> Figures:
         """The first figure of each class, where the task has classes."""
         return {}
+
+    def overlays(
+        self, victim: Victim, seen: Points, ranks: Ranks, rows: Int[np.ndarray, " shown"]
+    ) -> UInt8[np.ndarray, "shown height width 3"] | None:
+        """What the model looks at in some examples, drawn over their pictures, for the page."""
+        return None
 
     def scores(self, victim: Victim, ranks: Ranks, evaluation: Evaluation) -> dict[str, float]:
         """Figures that only all answers together have, by name: BLEU of captions."""

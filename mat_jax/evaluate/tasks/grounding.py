@@ -13,14 +13,15 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from mat_jax import data
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.points import Points
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.tasks.base import Kind, Task, Victim
-from mat_jax.evaluate.tasks.heat_maps import box_scores, grad_cam
+from mat_jax.evaluate.tasks.heat_maps import box_scores, enlarged, grad_cam
+from mat_jax.evaluate.tasks.overlays import overlay
 from mat_jax.evaluate.tasks.retrieval import Pairs, Retrieval
 from mat_jax.models.features import matches_pairs, rows
 from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures
@@ -50,6 +51,10 @@ class Grounding(Task):
 
     name = "grounding"
     title = "Grounding under attack"
+    looks = (
+        "What the model looks at for the phrase is drawn warm; the right box is blue, and the one "
+        "that it chose is red."
+    )
     kinds = {"box": Kind("box", "phrases")}  # noqa: RUF012
     definitions = {  # noqa: RUF012
         "box@1": "share of phrases for which the box with most of the map, over the root of its "
@@ -145,6 +150,19 @@ class Grounding(Task):
             clusters={"box": examples.pictures},
         )
 
+    def overlays(
+        self, victim: Victim, seen: Points, ranks: Ranks, rows: Int[np.ndarray, " shown"]
+    ) -> UInt8[np.ndarray, "shown height width 3"]:
+        """The map of each phrase over its picture, with the right boxes and the one chosen."""
+        examples = _phrased(victim)
+        maps = maps_of(victim.model, seen, rows)
+        drawn = []
+        for heat, row in zip(maps, rows.tolist(), strict=True):
+            boxes, chosen = examples.boxes[row], int(ranks.answers["box"][row])
+            right = boxes[examples.right[row]]
+            drawn.append(overlay(seen.pictures[row], heat, right=right, chosen=boxes[chosen]))
+        return np.stack(drawn)
+
     def column(self, kind: str, k: int) -> str:
         """`box`."""
         return self.kinds[kind].label
@@ -173,6 +191,22 @@ def _read(evaluation: Evaluation, path: Path, images: Path) -> Source:
         chosen = "unc" if "unc" in by else by[0]
         return data.refcoco(path, images, evaluation.split or "val", by=chosen, **given)
     return data.grounding_json(path, images, **given)
+
+
+def maps_of(
+    model: SizedModel, seen: Points, chosen: Int[np.ndarray, " phrases"]
+) -> Float[np.ndarray, "phrases height width"]:
+    """The maps of some phrases at the size of the pictures."""
+    image, text = rows(seen.images.whole, chosen), rows(seen.texts.whole, chosen)
+    return np.asarray(_enlarged(*nnx.split(model), image, text))
+
+
+@partial(jax.jit, static_argnums=0)
+def _enlarged(graph: Any, state: Any, image: ImageFeatures, text: TextFeatures) -> Array:
+    model = nnx.merge(graph, state)
+    maps = grad_cam(model, image, text, layer=model.config.first_fusion)
+    size, patch = model.config.image_size, model.config.patch_size
+    return enlarged(maps, size=size, covered=size // patch * patch)
 
 
 def scores_of(

@@ -55,6 +55,14 @@ def grad_cam(
     return jnp.mean(cam, axis=(1, 2))[:, 1:].reshape(-1, grid, grid)
 
 
+def enlarged(
+    maps: Float[Array, "batch rows columns"], *, size: int, covered: int
+) -> Float[Array, "batch size size"]:
+    """Maps at the size of the picture, of which the patches cover so many pixels of a side."""
+    large = jax.image.resize(maps, (len(maps), covered, covered), "cubic")
+    return jnp.pad(large, ((0, 0), (0, size - covered), (0, size - covered)))
+
+
 def box_scores(
     maps: Float[Array, "batch rows columns"],
     boxes: Float[Array | np.ndarray, "batch boxes 4"],
@@ -78,9 +86,7 @@ def box_scores(
             fewer than `size` where it is no multiple of the patch: the model does not see the rest,
             and M is 0 there. None: all of them.
     """
-    covered = size if covered is None else covered
-    large = jax.image.resize(maps, (len(maps), covered, covered), "cubic")
-    large = jnp.pad(large, ((0, 0), (0, size - covered), (0, size - covered)))
+    large = enlarged(maps, size=size, covered=size if covered is None else covered)
     middles = ((jnp.arange(size, dtype=large.dtype) + 0.5) / size)[None, None, None]
     corner, sides = jnp.split(jnp.asarray(boxes)[..., None], 2, axis=2)
     inside = ((middles >= corner) & (middles < corner + sides)).astype(large.dtype)

@@ -1,5 +1,6 @@
 """Flickr30k Entities as published, in files made here, and the project's excerpt of it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,12 @@ def test_what_is_no_entities_is_refused_in_a_sentence(folder):
     file.write_text(xml()[:-5])
     with pytest.raises(ValueError, match="is no annotation of Flickr30k Entities"):
         data.flickr30k_entities(folder, folder / "images")
+    file.write_bytes(xml().encode("utf-16"))
+    with pytest.raises(ValueError, match="is no UTF-8 text"):
+        data.flickr30k_entities(folder, folder / "images")
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match="of a picture that is listed; unpack"):
+        data.flickr30k_entities(folder, folder / "images")
     file.write_text(xml())
     with pytest.raises(ValueError, match="has no phrase with a box"):
         data.flickr30k_entities(folder, folder / "images")
@@ -89,6 +96,10 @@ def test_the_excerpt_as_published_is_read(folder):
     Image.new("RGB", (500, 461)).save(folder / "images" / f"{name}.jpg")
     found = data.flickr30k_entities(folder, folder / "images", "val")
     assert found.phrases[:2] == ("The man", "pierced ears")
-    np.testing.assert_array_equal(found.meant[0], [55, 42, 399 - 55, 461 - 42])
+    # The other public form of the same picture has the same phrases and boxes.
+    rows = json.loads((SHARED.parent / "flickr8k/grounding_train.json").read_text())
+    rows = [row for row in rows if Path(row["image"]).name.startswith(name)]
+    assert found.phrases == tuple(row["text"] for row in rows)
+    np.testing.assert_array_equal(found.meant, [row["bbox"] for row in rows])
     # Chain 208 has no box.
     assert "something" not in found.phrases and "Blitz hat" not in found.phrases

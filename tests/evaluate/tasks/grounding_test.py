@@ -9,7 +9,9 @@ from mat_jax import Evaluation, data, evaluate, models
 from mat_jax.evaluate.__main__ import main
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.statistics import clustered_wilson
-from mat_jax.evaluate.tasks.grounding import Grounding, Phrased, scores_of
+from mat_jax.evaluate.tasks.grounding import Grounding, Phrased, maps_of, scores_of
+from mat_jax.evaluate.tasks.overlays import CHOSEN, RIGHT, SIDE, overlay
+from tests.tools.narrow import some
 
 SCENES = 6
 PHRASES = 4 * SCENES
@@ -137,6 +139,29 @@ def test_any_right_box_will_do_and_without_one_all_come_first(victim, seen, resu
     np.testing.assert_array_equal(wrong["box"], np.where(clean == 1, 2, 1))
 
 
+def test_the_page_draws_the_map_that_chose_the_box(result, victim, seen):
+    clean = some(result.clean.sights).overlays
+    assert clean.shape == (2, SIDE, SIDE, 3) and clean.dtype == np.uint8
+    for drawn, row in zip(clean, result.shown, strict=True):
+        (heat,) = maps_of(victim.model, seen, np.array([row]))
+        boxes = victim.examples.boxes[row]
+        # The map is the one that boxes are scored by, here counted box by box.
+        side = len(heat)
+        sums = []
+        for x, y, width, height in boxes[(boxes[:, 2:] > 0).all(1)]:
+            middles = (np.arange(side) + 0.5) / side
+            across = (middles >= x) & (middles < x + width)
+            down = (middles >= y) & (middles < y + height)
+            inside = heat[np.ix_(down, across)]
+            sums.append(inside.sum() / np.sqrt(inside.size))
+        assert np.argmax(sums) == result.clean.ranks.answers["box"][row]
+        # Warm is red above blue, most where the map is highest.
+        warm = drawn[..., 0].astype(int) - drawn[..., 2]
+        top = np.unravel_index(heat.argmax(), heat.shape)
+        y, x = (min(int((at + 0.5) / side * SIDE), SIDE - 1) for at in top)
+        assert warm[max(y - 4, 0) : y + 5, max(x - 4, 0) : x + 5].max() > 60
+
+
 def test_the_command_shows_the_phrases(tmp_path, capsys):
     said = "--task grounding --model scenes-albef --limit 4 --steps 1 --attacks pgd --checks 0"
     assert main([*said.split(), "--out", str(tmp_path)]) == 0
@@ -144,6 +169,19 @@ def test_the_command_shows_the_phrases(tmp_path, capsys):
     assert "Grounding under attack" in page and "scenes/test/phrases" in page
     phrase = data.Phrases(data.load_scenes("test", limit=1)).captions(0)[0]
     assert f"<li>{phrase}</li>" in page and "box" in capsys.readouterr().out
+
+
+def test_boxes_are_drawn_in_their_colours_and_what_is_not_looked_at_is_grey():
+    heat = np.zeros((8, 8))
+    heat[1, 1] = 2.0
+    picture = np.zeros((8, 8, 3)) + np.array((0.2, 0.4, 0.6))
+    right = np.array([[0.5, 0.5, 0.25, 0.25]])
+    drawn = overlay(picture, heat, right=right, chosen=np.array([0, 0, 0.25, 0.25]))
+    half, red = SIDE // 2, 3
+    assert tuple(drawn[half, half + 20]) == RIGHT and tuple(drawn[red, 20]) == CHOSEN
+    np.testing.assert_allclose(drawn[-20, 20], 255 * 0.4, atol=1)
+    absent = overlay(picture, heat, right=right[:0], chosen=np.zeros(4))
+    assert not (absent == np.array(CHOSEN)).all(-1).any()
 
 
 def test_what_cannot_ground_or_be_grounded_is_refused(albef):
