@@ -48,7 +48,8 @@ def numbers(result):
         rounded = row.rounded and {kind: row.rounded[kind].tolist() for kind in row.rounded.kinds}
         found[row.name] = ranks, rounded, row.captions, dict(row.checks), row.changed
         if row.sights is not None:
-            found[row.name] += tuple(part.tolist() for part in vars(row.sights).values())
+            parts = [part for part in vars(row.sights).values() if part is not None]
+            found[row.name] += tuple(part.tolist() for part in parts)
     return found
 
 
