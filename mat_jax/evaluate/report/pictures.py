@@ -173,5 +173,7 @@ def _answered(row: Row, place: int, result: Result) -> str:
             elif not isinstance(told, str):  # the number of a box says nothing here
                 continue
             side = _side(bool(one.ranks[kind][place] <= 1))
-            parts.append(f'<li class="{side}">{what}: {safe(told)}</li>')
+            # Of a text of its own the words that became others are marked.
+            before = told if names else str(result.clean.ranks.answers[kind][place])
+            parts.append(f'<li class="{side}">{what}: {marked(before, told)}</li>')
     return "".join(parts)

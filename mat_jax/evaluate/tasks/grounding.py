@@ -52,8 +52,8 @@ class Grounding(Task):
     name = "grounding"
     title = "Grounding under attack"
     looks = (
-        "What the model looks at for the phrase is drawn warm, each map on its own scale; the right "
-        "box is blue, and the one that it chose is red."
+        "What the model looks at for the phrase is drawn warm, each map on its own scale. The "
+        "right box is blue, and the one that it chose is red."
     )
     kinds = {"box": Kind("box", "phrases")}  # noqa: RUF012
     definitions = {  # noqa: RUF012

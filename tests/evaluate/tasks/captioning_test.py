@@ -125,7 +125,7 @@ def test_the_command_carries_an_attack_over_from_retrieval(tmp_path, capsys):
     )
     assert main([*said.split(), "--out", str(tmp_path)]) == 0
     page = (tmp_path / "index.html").read_text()
-    assert "Captioning under attack" in page and ">clean: a " in page and ">attacked: a " in page
+    assert "Captioning under attack" in page and ">clean: a " in page and ">attacked: " in page
     assert "agree" in capsys.readouterr().out
     # What was written, and how right it is, for whoever counts again: without a pickle.
     kept = np.load(tmp_path / "ranks.npz", allow_pickle=False)
