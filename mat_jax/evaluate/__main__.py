@@ -17,7 +17,7 @@ and DIR/index.html (one page with tables, pictures and neighbours). The table is
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -132,7 +132,12 @@ def _run(given: argparse.Namespace) -> str:
             "leave out --stop-beyond"
         )
     if given.forecast is not None or len(source) >= LARGE:
-        told = _forecasts(evaluation, victims, [names[path] for path in surrogates], given)
+        seen = [victims[names[path]] for path in targets]
+        crafters = {names[path]: victims[names[path]] for path in surrogates or targets}
+        told = "\n\n".join(
+            f"{name}: {_forecast(evaluation, one, seen if surrogates else [one], given.forecast)}"
+            for name, one in crafters.items()
+        )
         if given.forecast is not None:
             return told
         print(told, file=sys.stderr)
@@ -166,23 +171,13 @@ def _run(given: argparse.Namespace) -> str:
     return f"{format_cautions(every)}report: {path}\n\n{tables}"
 
 
-def _forecasts(
-    evaluation: Evaluation,
-    victims: Mapping[str, Victim],
-    surrogates: Sequence[str],
-    given: argparse.Namespace,
+def _forecast(
+    evaluation: Evaluation, crafter: Victim, targets: Sequence[Victim], examples: int | None
 ) -> str:
-    """What each model's attacks will cost, measured on the targets, or on the model itself."""
+    """What attacks made on a model will cost, with the targets that look at them."""
     task = task_named(evaluation.task)
-    targets = [one for name, one in victims.items() if name not in surrogates or not surrogates]
-    found = []
-    for name, victim in victims.items():
-        if surrogates and name not in surrogates:
-            continue
-        seen = tuple(targets) if surrogates else (victim,)
-        bench = Bench(evaluation=evaluation, task=task, crafter=victim, targets=seen)
-        found.append(f"{name}: {forecast_table(bench, given.forecast or None)}")
-    return "\n\n".join(found)
+    bench = Bench(evaluation=evaluation, task=task, crafter=crafter, targets=tuple(targets))
+    return forecast_table(bench, examples or None)
 
 
 def _suite(given: argparse.Namespace, attacks: Sequence[str]) -> str | None:

@@ -84,7 +84,11 @@ def seconds(counts: np.ndarray, speed: Speed) -> float:
 
 
 def measured_speed(bench: Bench) -> Speed:
-    """How long a pass of the attacked model takes here, the compilation apart."""
+    """How long passes take here, the compilation apart.
+
+    Those of the two encoders are of the model that attacks are made on. Of texts that are read
+    with a picture it is the first target that reads so.
+    """
     model, tokenizer, examples = bench.crafter
     here = np.arange(bench.batch_size) % len(examples)
     pictures = np.asarray(examples.batch(here).images)
@@ -92,33 +96,29 @@ def measured_speed(bench: Bench) -> Speed:
     forward = _seconds(lambda: encode_images(model, pictures)) / len(here)
     graph, state = nnx.split(model)
     whole = _seconds(lambda: jax.block_until_ready(_ascent(graph, state, pictures))) / len(here)
-    text = read = 0.0
+    text = 0.0
     if isinstance(model, BLIPCaptioner):
-        read = _seconds_of_an_id(bench, pictures)
         text = _seconds_of_a_caption(bench, here)
-    elif isinstance(model, EncodesPairs) and bench.task.reads:
+    elif isinstance(model, EncodesPairs) and (bench.task.reads or examples.has_words):
         text = _seconds(lambda: encode_texts(model, tokenizer, texts)) / len(texts)
-        read = _seconds_of_read(bench.crafter, pictures, texts)
-    return Speed(forward, max(whole - forward, forward), text, read)
+    reads = (_seconds_of_a_read(bench, one, here) for one in (*bench.targets, bench.crafter))
+    return Speed(forward, max(whole - forward, forward), text, next(filter(None, reads), 0.0))
 
 
-def _seconds_of_read(victim: Victim, pictures: np.ndarray, texts: list[str]) -> float:
-    if not isinstance(victim.model, FusesPairs):
+def _seconds_of_a_read(bench: Bench, victim: Victim, here: np.ndarray) -> float:
+    """Of a text together with a picture; of a captioner an id of a caption that it holds."""
+    model, writing = victim.model, bench.evaluation.writing
+    examples, count = victim.examples, len(here)
+    if not isinstance(model, FusesPairs | BLIPCaptioner):
         return 0.0
-    graph, state = nnx.split(victim.model)
-    image = encode_images(victim.model, pictures).whole
-    several = [texts[i % len(texts)] for i in range(len(pictures))]
-    text = encode_texts(victim.model, victim.tokenizer, several).whole
-    here = np.arange(len(pictures))
-    arguments = rows(image, here), rows(text, here)
-    return _seconds(lambda: jax.block_until_ready(_fused(graph, state, *arguments))) / len(here)
-
-
-def _seconds_of_an_id(bench: Bench, pictures: np.ndarray) -> float:
-    """Of writing one id of one of the captions that the search holds."""
-    image, writing = encode_images(bench.crafter.model, pictures).whole, bench.evaluation.writing
-    ids = len(pictures) * writing.beams * writing.max_length
-    return _seconds(lambda: written(bench.crafter, image, writing)) / ids
+    image = encode_images(model, np.asarray(examples.batch(here).images)).whole
+    if isinstance(model, BLIPCaptioner):
+        ids = count * writing.beams * writing.max_length
+        return _seconds(lambda: written(victim, image, writing)) / ids
+    several = [examples.texts[int(i) % len(examples.texts)] for i in here]
+    text = encode_texts(model, victim.tokenizer, several).whole
+    arguments = *nnx.split(model), rows(image, np.arange(count)), rows(text, np.arange(count))
+    return _seconds(lambda: jax.block_until_ready(_fused(*arguments))) / count
 
 
 def _seconds_of_a_caption(bench: Bench, here: np.ndarray) -> float:
