@@ -194,13 +194,20 @@ def _suite(given: argparse.Namespace, attacks: Sequence[str]) -> str | None:
 
 
 def _names(given: Sequence[str]) -> dict[str, str]:
-    """What models are called: the last part of their path, or all of it where two are alike."""
+    """What models are called: the last part of their path, or all of it where two are alike.
+
+    What a training wrote lies in `RUN/export`, and is called as the run.
+    """
     paths = dict.fromkeys(given)
-    short = [Path(path).name or path for path in paths]
+    short = [_last(Path(path)) or path for path in paths]
     return {
         path: name if short.count(name) == 1 else path
         for path, name in zip(paths, short, strict=True)
     }
+
+
+def _last(path: Path) -> str:
+    return path.parent.name if path.name == "export" else path.name
 
 
 def _victim(path: str, evaluation: Evaluation, dtype: str | None, *, measured: bool) -> Victim:

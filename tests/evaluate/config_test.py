@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from mat_jax import Evaluation, data
+from mat_jax.evaluate.__main__ import _names as names_of
 from mat_jax.evaluate.tasks.registry import task_named
 
 SPLITS = {"a.jpg": "train", "b.jpg": "test", "c.jpg": "val"}
@@ -45,6 +46,11 @@ def test_a_file_of_one_split_is_read_whole_and_no_other_is_asked_of_it(root):
     assert len(Evaluation(data=file, images=root).source()) == 3
     with pytest.raises(data.NoSplits, match="does not say which rows are of the split 'val'"):
         Evaluation(data=file, images=root, split="val").source()
+
+
+def test_models_of_one_run_name_are_told_apart():
+    found = names_of(["x/mat/export", "y/mat/export", "a/clip"])
+    assert list(found.values()) == ["x/mat/export", "y/mat/export", "clip"]
 
 
 def test_grounding_knows_the_folder_of_entities(root):

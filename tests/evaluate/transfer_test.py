@@ -150,11 +150,11 @@ def test_a_transfer_that_outdoes_the_white_box_is_flagged():
 
 def test_models_of_one_name_are_told_apart():
     assert command._names(["runs/a/export", "scenes-clip", "runs/b/export"]) == {
-        "runs/a/export": "runs/a/export",
+        "runs/a/export": "a",
         "scenes-clip": "scenes-clip",
-        "runs/b/export": "runs/b/export",
+        "runs/b/export": "b",
     }
-    assert command._names(["runs/a/export", "x"]) == {"runs/a/export": "export", "x": "x"}
+    assert command._names(["runs/a/export", "x"]) == {"runs/a/export": "a", "x": "x"}
 
 
 def test_several_models_stand_side_by_side(toys, tmp_path, capsys):
