@@ -1,6 +1,6 @@
 """The papers' tables: list them, or carry them out in miniature, on `scenes`.
 
-python -m experiments.tables
+python -m experiments.tables [--redraw]
 python -m experiments.tables --miniature --out runs/tables [--only mava_1,mava_8]
 
 A miniature has small models and the embedded world, and its figures say nothing of the real ones.
@@ -22,10 +22,11 @@ from mat_jax.utils.files import writing
 HERE = Path(__file__).parent
 HEAD = """# The papers' tables
 
-`python -m experiments.tables` writes this page. It has the command of every table and figure, and
-the paper's figures. The last column is for whoever has the real weights: we have not. Nothing of a
-miniature is ever put there. `python -m experiments.tables --miniature --out DIR` carries all
-miniatures out. Names in capitals are folders of models: a training wrote them, or their authors.
+`python -m experiments.tables --redraw` writes this page. It has the command of every table and
+figure, and the paper's figures. The last column is for whoever has the real weights: we have not.
+Nothing of a miniature is ever put there. `python -m experiments.tables --miniature --out DIR`
+carries all miniatures out. Names in capitals are folders of models: a training wrote them, or
+their authors. A raised figure is the eps of a training in grey levels.
 """
 
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; a mistake is one sentence and status 2."""
     line = Parser(prog="python -m experiments.tables", description=__doc__)
     line.add_argument("--miniature", action="store_true", help="carry them out on scenes")
+    line.add_argument("--redraw", action="store_true", help="write the page of all tables anew")
     line.add_argument("--only", help=f"of {', '.join(TABLES)}")
     line.add_argument("--out", type=Path, default=Path("runs/tables"), help="for miniatures")
     given = line.parse_args(arguments)
@@ -45,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"tables: {given.out / 'index.md'}")
         else:
             print("\n".join(f"{table.name:16}{table.title}" for table in chosen))
-            if given.only is None:
-                (HERE / "README.md").write_text(page())
+        if given.redraw:
+            (HERE / "README.md").write_text(page())
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from mat_jax.attacks.fused import attack_pairs
+from mat_jax.attacks.fused import attack_pairs, pair_encoder
 from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.attacks.words.substitution import Embed
-from mat_jax.types.arrays import Adversarial, Batch, GivenAnswers, Tokens
+from mat_jax.types.arrays import Adversarial, Batch, GivenAnswers, TextFeatures, Tokens
 from mat_jax.types.protocols import AnswersQuestions, EncodesPairs
 
 
@@ -44,8 +44,13 @@ def answer_attack(
         )
     answers = given_answers(batch)
 
+    def surprise(fused: Array, text: TextFeatures, images: Array) -> Float[Array, "questions 1"]:
+        """Of people's answers to questions about these images, as the one feature of a pair."""
+        right = jax.tree.map(lambda x: jnp.asarray(x)[images], answers)
+        return answer_surprise(model, fused, text.mask, right)[:, None]
+
     def encoder(images: Array) -> Embed:
-        return _surprise_encoder(model, images, answers, batch.present.shape[1])
+        return pair_encoder(model, images, batch.present.shape[1], read=surprise)
 
     return attack_pairs(
         model,
@@ -91,26 +96,3 @@ def answer_surprise(
     each = optax.softmax_cross_entropy_with_integer_labels(logits, flat.ids[:, 1:])
     losses = jnp.sum(each * flat.mask[:, 1:].astype(each.dtype), axis=1)
     return jnp.sum(answers.weights * losses.reshape(answers.weights.shape), axis=1)
-
-
-def _surprise_encoder(
-    model: AnswersQuestions, images: Array, answers: GivenAnswers, captions: int
-) -> Embed:
-    """Questions read with their images, as one number: the surprise at the right answers.
-
-    Question number c belongs to image `c // captions`, as in `pair_encoder`.
-    """
-    image = model.encode_image(images)
-    keys = model.image_keys(image)
-    every = jnp.arange(len(images) * captions)
-
-    def embed(tokens: Tokens, rows: Array | None) -> Array:
-        text = model.encode_text(tokens)
-        of = (every if rows is None else rows) // captions
-        own = keys if rows is None else jax.tree.map(lambda x: x[of], keys)
-        fused = model.fuse(image, text, own)
-        of = jnp.repeat(of, len(fused) // len(of))
-        right = jax.tree.map(lambda x: jnp.asarray(x)[of], answers)
-        return answer_surprise(model, fused, text.mask, right)[:, None]
-
-    return embed

@@ -63,11 +63,8 @@ def passes(
         if attack == "exhaustive":
             # A word is replaced once.
             each = 1 + sum(max(open_words - n, 0) for n in range(threat.words)) * threat.candidates
-        if attack in (
-            "match",
-            "verdict",
-            "answer",
-        ):  # scores depend on the image: both passes are whole
+        if attack in ("match", "verdict", "answer"):
+            # Scores depend on the image: both passes are whole.
             each = 2 * (1 + open_words + threat.candidates * max(threat.words, 1))
     return Passes(forwards, backwards, captions * each)
 

@@ -23,9 +23,13 @@ from mat_jax.attacks.sep import (
 from mat_jax.attacks.sga import step_size
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.substitution import Embed, kl
-from mat_jax.types.arrays import Adversarial, Batch, Tokens, unit
+from mat_jax.types.arrays import Adversarial, Batch, TextFeatures, Tokens, unit
 from mat_jax.types.protocols import EncodesPairs, FusesPairs, JudgesPairs, MatchesPairs
 from mat_jax.types.sources import VERDICTS
+
+# What an attack makes of texts read with their images: of the tokens after fusion, of what was
+# encoded before, and of the row of each text's image.
+Read = Callable[[Array, TextFeatures, Array], Float[Array, "texts features"]]
 
 
 def co_attack_fused(
@@ -112,7 +116,7 @@ def match_attack(
         return -logits.astype(jnp.float32).reshape(pair.shape[:-1]) - jnp.sum(image * text, -1)
 
     def encoder(images: Array) -> Embed:
-        return pair_encoder(reader, images, batch.present.shape[1], with_text=True)
+        return pair_encoder(reader, images, batch.present.shape[1], read=first_token_and_text)
 
     return attack_pairs(
         model, batch, key, threat, preset, objective=objective, asked=seen, encoder=encoder
@@ -237,26 +241,40 @@ def pair_encoder(
     images: Float[Array, "batch height width 3"],
     captions: int,
     *,
-    with_text: bool = False,
+    read: Read | None = None,
 ) -> Embed:
     """Texts read with the images of their captions: the first token after fusion, in float32.
 
     Args:
         captions: of an image; caption number c belongs to image `c // captions`.
-        with_text: append the text's embedding on the unit sphere.
+        read: what else stands for a text; None is `first_token`.
     """
+    read = first_token if read is None else read
     image = model.encode_image(images)
     keys = model.image_keys(image)
+    every = jnp.arange(len(images) * captions)
 
     def embed(tokens: Tokens, rows: Array | None) -> Array:
         text = model.encode_text(tokens)
-        own = keys if rows is None else jax.tree.map(lambda x: x[rows // captions], keys)
-        fused = model.fuse(image, text, own)[:, 0].astype(jnp.float32)
-        if not with_text:
-            return fused
-        return jnp.concatenate([fused, unit(text.embed.astype(jnp.float32))], axis=-1)
+        of = (every if rows is None else rows) // captions
+        own = keys if rows is None else jax.tree.map(lambda x: x[of], keys)
+        fused = model.fuse(image, text, own)
+        return read(fused, text, jnp.repeat(of, len(fused) // len(of)))
 
     return embed
+
+
+def first_token(fused: Array, text: TextFeatures, images: Array) -> Float[Array, "texts width"]:
+    """What a head reads, in float32."""
+    return fused[:, 0].astype(jnp.float32)
+
+
+def first_token_and_text(
+    fused: Array, text: TextFeatures, images: Array
+) -> Float[Array, "texts features"]:
+    """The same with the text's embedding on the unit sphere appended."""
+    embedded = unit(text.embed.astype(jnp.float32))
+    return jnp.concatenate([first_token(fused, text, images), embedded], axis=-1)
 
 
 def require_fusion(model: object) -> FusesPairs:

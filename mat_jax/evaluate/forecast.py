@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from mat_jax.attacks import ATTACKS, ThreatModel
-from mat_jax.attacks.cost import passes
+from mat_jax.attacks.cost import Passes, passes
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.results import eps_text
 from mat_jax.evaluate.tasks.base import Victim
@@ -81,6 +81,23 @@ def forecast_table(bench: Bench, images: int | None = None) -> str:
 def seconds(counts: np.ndarray, speed: Speed) -> float:
     """The time of so many image forwards, image backwards, text forwards and reads."""
     return float(counts @ np.array(speed))
+
+
+def suite_table(bench: Bench, suite: str, threat: ThreatModel) -> str:
+    """What a suite costs at most, as a few lines to be read before it starts."""
+    lines = [
+        f"suite {suite}, for each eps: passes for an image with its {_texts(bench):.1f} captions, "
+        f"of {bench.examples.open_words:.1f} open words each, while a query of it stands",
+        f"{'':16}{'image':>17}{'text':>9}",
+        f"{'attack':16}{'forward':>8}{'backward':>9}{'about':>9}",
+    ]
+    totals = np.zeros(3)
+    for member in members_for(bench, suite, threat.norm):
+        cost = _passes(bench, member.attack, member.threat(threat))
+        totals += cost
+        lines.append(f"{member.attack:16}{cost[0]:8d}{cost[1]:9d}{cost[2]:9.0f}")
+    lines.append(f"{'at most':16}{totals[0]:8.0f}{totals[1]:9.0f}{totals[2]:9.0f}")
+    return "\n".join(lines)
 
 
 def measured_speed(bench: Bench) -> Speed:
@@ -161,6 +178,17 @@ def _texts(bench: Bench) -> float:
     return len(bench.owner) / len(bench.examples)
 
 
+def _passes(bench: Bench, attack: str, threat: ThreatModel) -> Passes:
+    """Of an attack, for one example with its texts."""
+    return passes(
+        attack,
+        threat,
+        preset=bench.evaluation.preset,
+        captions=_texts(bench),
+        open_words=bench.examples.open_words,
+    )
+
+
 def _measured(bench: Bench) -> Iterator[tuple[str, ThreatModel]]:
     """Every attack with its threat, the members of a suite after the others."""
     evaluation = bench.evaluation
@@ -176,13 +204,7 @@ def _measured(bench: Bench) -> Iterator[tuple[str, ThreatModel]]:
 
 def _line(bench: Bench, attack: str, threat: ThreatModel, images: int | None) -> Line:
     count = images or len(bench.examples)
-    each = passes(
-        attack,
-        threat,
-        preset=bench.evaluation.preset,
-        captions=_texts(bench),
-        open_words=bench.examples.open_words,
-    )
+    each = _passes(bench, attack, threat)
     texts, targets = round(count * _texts(bench)), len(bench.targets)
     of = ATTACKS[attack]
     looks = 2 if of.on_images else 1  # pictures as they are, and rounded to 8 bits

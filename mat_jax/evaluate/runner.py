@@ -16,6 +16,7 @@ from mat_jax.evaluate.checks import after, before
 from mat_jax.evaluate.checks.preconditions import computes_in
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.flags import flags_and_notes
+from mat_jax.evaluate.forecast import suite_table
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.protocol import check_request, require_attacks, versions
 from mat_jax.evaluate.results import Check, Result, Row, eps_text
@@ -23,7 +24,7 @@ from mat_jax.evaluate.row_files import WorstCases, load_rows, save_rows
 from mat_jax.evaluate.store import Store, digest_of
 from mat_jax.evaluate.tasks.base import Task, Victim
 from mat_jax.evaluate.tasks.registry import task_named
-from mat_jax.evaluate.worst_case import forecast, members_for, with_row, worst_of, worst_of_suite
+from mat_jax.evaluate.worst_case import members_for, with_row, worst_of, worst_of_suite
 from mat_jax.types.protocols import FusesPairs, SizedModel, Tokenizer
 
 
@@ -183,7 +184,7 @@ def _looked(bench: Bench) -> tuple[Check, ...]:
     if evaluation.stop_beyond is not None:
         require_stopping(bench)
     if suite is not None and not bench.quiet:
-        print(forecast(bench, suite, threats[0]), file=sys.stderr)
+        print(suite_table(bench, suite, threats[0]), file=sys.stderr)
     saved = None if bench.store is None else bench.store.load("checks")
     if saved is not None:
         return tuple(Check(**one) for one in saved.facts["checks"])

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from mat_jax.attacks import ATTACKS, ThreatModel
-from mat_jax.attacks.cost import passes
 from mat_jax.attacks.ensembles import Member, Merge, State, in_turn, members, updated
 from mat_jax.attacks.threat import Preset
 from mat_jax.evaluate.gallery import Bench, rounded
@@ -153,32 +152,6 @@ def members_for(bench: Bench, suite: str, norm: str) -> tuple[Member, ...]:
     """The members of a suite for the task of a bench and the model that attacks are made on."""
     fuses = isinstance(bench.crafter.model, FusesPairs)
     return members(suite, norm=norm, fuses=fuses, allows=bench.task.allows)
-
-
-def forecast(bench: Bench, suite: str, threat: ThreatModel) -> str:
-    """What a suite costs at most, as a few lines to be read before it starts."""
-    open_words = bench.examples.open_words
-    captions = len(bench.owner) / len(bench.examples)
-    preset: Any = bench.evaluation.preset
-    lines = [
-        f"suite {suite}, for each eps: passes for an image with its {captions:.1f} captions, of "
-        f"{open_words:.1f} open words each, while a query of it stands",
-        f"{'':16}{'image':>17}{'text':>9}",
-        f"{'attack':16}{'forward':>8}{'backward':>9}{'about':>9}",
-    ]
-    totals = np.zeros(3)
-    for member in members_for(bench, suite, threat.norm):
-        cost = passes(
-            member.attack,
-            member.threat(threat),
-            preset=preset,
-            captions=captions,
-            open_words=open_words,
-        )
-        totals += cost
-        lines.append(f"{member.attack:16}{cost[0]:8d}{cost[1]:9d}{cost[2]:9.0f}")
-    lines.append(f"{'at most':16}{totals[0]:8.0f}{totals[1]:9.0f}{totals[2]:9.0f}")
-    return "\n".join(lines)
 
 
 def _merge(owner: np.ndarray) -> Merge:

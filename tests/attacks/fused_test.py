@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mat_jax.attacks.fused import pair_encoder, require_fusion
+from mat_jax.attacks.fused import first_token_and_text, pair_encoder, require_fusion
 from mat_jax.types.arrays import Tokens, unit
 from tests.attacks.toy import tiny, toy_batch
 
@@ -25,7 +25,7 @@ def test_each_text_is_read_with_its_own_image(family):
 
     @jax.jit
     def pairs(model, images):
-        embed = pair_encoder(model, images, CAPTIONS, with_text=True)
+        embed = pair_encoder(model, images, CAPTIONS, read=first_token_and_text)
         some = Tokens(*(x[texts] for x in flat))
         return embed(flat, None), embed(some, jnp.asarray(rows))
 

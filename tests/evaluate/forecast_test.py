@@ -71,4 +71,6 @@ def test_the_command_tells_the_cost_and_starts_nothing(toys, tmp_path, capsys):
     assert status == 0 and not out.exists()
     assert "forecast for 50000 examples" in printed
     (pgd,) = (line.split() for line in printed.splitlines() if line.startswith("pgd"))
+    assert command.main(f"--model x --forecast -5 --out {out}".split()) == 2
+    assert "--forecast -5: give 1 or more examples" in capsys.readouterr().err
     assert pgd[2:4] == ["300.0", "100.0"]  # 4 forwards and 2 looks, 2 backwards; in thousands

@@ -19,7 +19,7 @@ from mat_jax.evaluate.tasks.written_captions import coco_figures, written
 from mat_jax.models import BLIPCaptioner
 from mat_jax.types.arrays import Batch, Tokens
 from mat_jax.types.protocols import Captions, SizedModel, Tokenizer
-from mat_jax.types.sources import HasBoxes, HasLabels, JudgesCaptions, Source
+from mat_jax.types.sources import HasAnswers, HasBoxes, HasLabels, JudgesCaptions, Source
 
 HIGHEST = {"cider": 10.0}  # mark; others are at most 1
 
@@ -105,7 +105,7 @@ class Captioning(Task):
         Raises:
             ValueError: a source of other texts than captions; METEOR or SPICE without its program.
         """
-        if isinstance(source, HasBoxes | HasLabels):
+        if isinstance(source, HasAnswers | HasBoxes | HasLabels):
             raise ValueError(
                 f"captioning cannot use the data {source.name!r}, whose texts describe no whole "
                 "pictures: give pictures with captions (data.load_scenes, data.retrieval_json)"
