@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: argparse.Namespace) -> str:
     if given.forecast is not None and given.forecast < 0:
         raise ValueError(f"--forecast {given.forecast}: give 1 or more examples, or no number")
+    if given.detections is not None and given.task != "grounding":
+        raise ValueError(f"--detections says nothing to --task {given.task}: leave it out")
     out = Path(given.out) if given.forecast is not None else writable(Path(given.out))
     asked = usual_attacks(given.task) if given.attacks is None else _list(given.attacks)
     attacks = tuple(dict.fromkeys(("none", *asked)))

@@ -186,16 +186,30 @@ class Evaluation:
             found["similarity"] = self.similarity
         return found
 
+    @property
+    def held_out(self) -> str:
+        """The split that is measured."""
+        return self.split or "test"
+
+    def require_no_split(self) -> None:
+        """Refuse a split of data whose files do not say which part is which."""
+        if self.split is not None:
+            raise ValueError(
+                f"split is {self.split!r}, and {str(self.data)!r} has no splits: leave it out, and "
+                "give the data of that split"
+            )
+
     def source(self) -> Source:
         """The held-out source itself, cut to the limit.
 
         Raises:
-            ValueError: a file without its image root.
+            ValueError: a file without its image root, or a split of data that has none.
         """
         if isinstance(self.data, str | Path):
             if str(self.data) == "scenes":
-                return data.load_scenes("test", limit=self.limit)
+                return data.load_scenes(self.held_out, limit=self.limit)
             if str(self.data).endswith(".tar"):
+                self.require_no_split()
                 return data.webdataset(self.data, limit=self.limit)
             if self.images is None:
                 raise ValueError(
@@ -208,7 +222,7 @@ class Evaluation:
     def _pairs(self, path: str | Path, images: str | Path) -> Source:
         """Images with captions; the held-out ones of a file that says which these are."""
         try:
-            return data.retrieval_json(path, images, self.limit, split=self.split or "test")
+            return data.retrieval_json(path, images, self.limit, split=self.held_out)
         except data.NoSplits:
             if self.split is not None:
                 raise

@@ -7,6 +7,7 @@ from PIL import Image
 
 from mat_jax import Evaluation, data
 from mat_jax.evaluate.__main__ import _names as names_of
+from mat_jax.evaluate.__main__ import main
 from mat_jax.evaluate.tasks.registry import task_named
 
 SPLITS = {"a.jpg": "train", "b.jpg": "test", "c.jpg": "val"}
@@ -71,3 +72,24 @@ def test_grounding_knows_the_folder_of_entities(root):
     found = task_named("grounding").source(asked)
     assert isinstance(found, data.BoxedPhrases)
     assert found.right(0).tolist() == [True, False] and found.form.endswith("boxes of a detector")
+
+
+@pytest.mark.parametrize("task", ["retrieval", "zero_shot", "entailment", "vqa", "grounding"])
+def test_scenes_of_another_split_are_read_if_it_is_named(task):
+    names = [
+        task_named(task).source(Evaluation(data="scenes", task=task, split=split, limit=2)).name
+        for split in (None, "val")
+    ]
+    assert names[0].startswith("scenes/test") and names[1].startswith("scenes/val")
+
+
+@pytest.mark.parametrize("task", ["zero_shot", "entailment", "vqa", "grounding"])
+def test_a_split_of_data_without_splits_is_refused(root, task):
+    asked = Evaluation(data=root, images=root, task=task, split="val")
+    with pytest.raises(ValueError, match="split is 'val', and .* has no splits: leave it out"):
+        task_named(task).source(asked)
+
+
+def test_detections_are_for_grounding_alone(capsys):
+    assert main("--model x --task vqa --detections dets.json --out y".split()) == 2
+    assert "--detections says nothing to --task vqa" in capsys.readouterr().err

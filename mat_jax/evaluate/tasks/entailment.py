@@ -73,8 +73,9 @@ class Entailment(Task):
     def source(self, evaluation: Evaluation) -> Source:
         """Sentences on the embedded world's pictures, or a file's (`entailment_json`)."""
         if evaluation.data == "scenes":
-            return evaluation.cut(data.Verdicts(data.load_scenes("test")))
+            return evaluation.cut(data.Verdicts(data.load_scenes(evaluation.held_out)))
         if isinstance(evaluation.data, str | Path) and evaluation.images is not None:
+            evaluation.require_no_split()
             path, images = evaluation.data, evaluation.images
             return data.entailment_json(path, images, limit=evaluation.limit)
         return evaluation.source()

@@ -77,7 +77,7 @@ class Grounding(Task):
     def source(self, evaluation: Evaluation) -> Source:
         """The objects of the embedded world's scenes, or phrases in files of a public form."""
         if evaluation.data == "scenes":
-            return evaluation.cut(data.Phrases(data.load_scenes("test")))
+            return evaluation.cut(data.Phrases(data.load_scenes(evaluation.held_out)))
         if isinstance(evaluation.data, str | Path) and evaluation.images is not None:
             return _read(evaluation, Path(evaluation.data), Path(evaluation.images))
         return evaluation.source()
@@ -190,6 +190,7 @@ def _read(evaluation: Evaluation, path: Path, images: Path) -> Source:
     if by:
         chosen = "unc" if "unc" in by else by[0]
         return data.refcoco(path, images, evaluation.split or "val", by=chosen, **given)
+    evaluation.require_no_split()
     return data.grounding_json(path, images, **given)
 
 

@@ -80,8 +80,9 @@ class VQA(Task):
     def source(self, evaluation: Evaluation) -> Source:
         """Questions on the embedded world's pictures, or a file's (`vqa_json`)."""
         if evaluation.data == "scenes":
-            return evaluation.cut(data.Questions(data.load_scenes("test")))
+            return evaluation.cut(data.Questions(data.load_scenes(evaluation.held_out)))
         if isinstance(evaluation.data, str | Path) and evaluation.images is not None:
+            evaluation.require_no_split()
             return data.vqa_json(evaluation.data, evaluation.images, limit=evaluation.limit)
         return evaluation.source()
 

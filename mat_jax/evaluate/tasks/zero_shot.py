@@ -62,15 +62,18 @@ class ZeroShot(Task):
         if not isinstance(given, str | Path):
             return evaluation.cut(given() if callable(given) else given)
         if str(given) == "scenes":
-            return data.Kinds(data.load_scenes("test", limit=evaluation.limit))
+            return data.Kinds(data.load_scenes(evaluation.held_out, limit=evaluation.limit))
+        pickled = any((Path(given) / name).is_file() for name in ("meta", "batches.meta"))
+        if pickled:
+            return evaluation.cut(data.cifar(given, evaluation.held_out))
+        evaluation.require_no_split()
         if str(given).startswith(PUBLISHED):
             name, _, folder = str(given).removeprefix(PUBLISHED).partition("=")
             return evaluation.cut(data.published_set(name, folder or None))
         if str(given).startswith(TFDS):
             name, _, split = str(given).removeprefix(TFDS).partition("@")
             return evaluation.cut(data.tfds_images(name, split or None))
-        pickled = any((Path(given) / name).is_file() for name in ("meta", "batches.meta"))
-        return evaluation.cut(data.cifar(given, "test") if pickled else data.image_folder(given))
+        return evaluation.cut(data.image_folder(given))
 
     def prepare(
         self,
