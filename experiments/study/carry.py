@@ -24,15 +24,16 @@ from mat_jax.train import run as runs
 from mat_jax.utils.files import write_text
 
 # Settings of the evaluation alone: a model need not be trained again for another.
-MEASURING = ("limit", "split")
+MEASURING = ("limit", "split", "task")
 
 
 def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Path:
     """Train and evaluate one run, or go on where it was stopped; returns the result's file.
 
     Leaves in `out/STUDY/NAME-SEED` the run's folder, as `mat_jax.train` makes it, with the
-    evaluation (`report/`); the trainings of ingredients are in their own
-    folders. What is there already is not done again: neither steps nor a finished evaluation.
+    evaluation (`report/`, or `report-NAME/` in another run's folder). The trainings of
+    ingredients are in their own folders. What is there already is not done again: neither steps
+    nor a finished evaluation.
 
     Raises:
         ValueError, OSError, ArithmeticError, Broken: as `fit` and `evaluate`.
@@ -53,9 +54,11 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
     asked = runs.evaluation_of(experiment)
     start = time.perf_counter()
     measure, summary = _measures(run.task)
-    progress = workdir / "report" / "progress"
+    own = run.training in (None, run.name)
+    report = workdir / ("report" if own else f"report-{run.name}")
+    progress = report / "progress"
     result = measure(asked, model, tokenizer, name=run.title, progress=progress, quiet=quiet)
-    evaluate.compare({run.title: result}, workdir / "report")
+    evaluate.compare({run.title: result}, report)
     found = summary(result)
     seconds = time.perf_counter() - start
     content = {
@@ -88,6 +91,8 @@ def _measures(task: str) -> tuple[Callable[..., Result], Callable[[Result], dict
             return grounded.ground, grounded.summary
         case "captioning":
             return captioned.caption, captioned.summary
+        case "zero_shot":
+            return evaluate.evaluate, saved.summary_of_classes
     return evaluate.evaluate, saved.summary
 
 

@@ -4,9 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from experiments.study.saved import single_attacks, threat_of
+from experiments.study.saved import single_attacks, summary_of_answers
 from mat_jax import evaluate
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.results import Result
@@ -29,22 +27,4 @@ def ground(
 
 def summary(result: Result) -> dict[str, Any]:
     """What of a measurement is kept: as `saved.summary`, of each picture how many were right."""
-    rows = {row.attack: row for row in single_attacks(result)}
-    picture = result.clean.ranks.group("box")
-    own = {name: np.bincount(picture, row.ranks["box"] <= 1) for name, row in rows.items()}
-    return {
-        "attacks": {
-            attack: {"accuracy": round(100 * row.ranks.recall("box", 1), 4)}
-            for attack, row in rows.items()
-        },
-        "found": {
-            attack: {"right": " ".join(str(int(n)) for n in counts)}
-            for attack, counts in own.items()
-        },
-        "captions_changed": {name: round(100 * row.changed, 4) for name, row in rows.items()},
-        "protocol": {**result.protocol, "images": len(np.unique(picture))},
-        "threat": {name: threat_of(row) for name, row in rows.items()},
-        "flags": list(result.flags),
-        "checks": [],
-        "neighbours": [],
-    }
+    return summary_of_answers(result, single_attacks(result), "box")

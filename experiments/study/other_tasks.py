@@ -1,6 +1,6 @@
-"""Which findings on grounding and captioning the saved results confirm."""
+"""Which findings on grounding, captioning and aerial pictures the saved results confirm."""
 
-from experiments.study import studies
+from experiments.study import above, studies
 from experiments.study.captioned import WHITE_BOX
 from experiments.study.claims import JOINT, Claim, Side, compare, named
 from experiments.study.published import DEFENSES
@@ -46,4 +46,29 @@ def captioning(shelf: Shelf) -> list[Claim]:
             more, less = (Side(DEFENSES[name], (f"captioning/{name}",), attacks) for name in pair)
             text = f"blip describes scenes under {what}: {more.name} > {less.name}"
             found.append(compare(letter, text, shelf, more, less))
+    return found
+
+
+def aerial(shelf: Shelf) -> list[Claim]:
+    """L: of each kind of pairs MAT before plain training; drawn pairs before and behind real ones.
+
+    In retrieval by what SGA and the worst case leave, in classification by the worst case.
+    """
+    asked = (("none",), ("sga",), ("worst_case",))
+
+    def side(pairs: str, training: str, attacks: tuple[str, ...], *, classes: bool) -> Side:
+        key = f"aerial/{above.name_of(pairs, training, classes=classes)}"
+        return Side(f"{above.PAIRS[pairs][0]}, {above.TRAININGS[training]}", (key,), attacks)
+
+    comparisons = [((pairs, "mat"), (pairs, "fine_tune")) for pairs in above.PAIRS]
+    comparisons += [((pairs, "mat"), (pairs, "tecoa_itr")) for pairs in above.PAIRS]
+    comparisons += [(("real", "mat"), ("drawn", "mat")), (("mixed", "mat"), ("drawn", "mat"))]
+    comparisons += [(("drawn", "mat"), ("real", "fine_tune"))]
+    found = []
+    for classes, what in ((False, "retrieval"), (True, "30 classes")):
+        for attacks in asked if not classes else (("none",), ("worst_case",)):
+            for more, less in comparisons:
+                one, other = (side(*of, attacks, classes=classes) for of in (more, less))
+                text = f"{what}, {named(attacks)}: {one.name} > {other.name}"
+                found.append(compare("L", text, shelf, one, other))
     return found

@@ -32,7 +32,8 @@ class Run:
         manifest: arguments of `python -m mat_jax.augment` without `--out`, which make the data
             in `folder`; empty where the data are there anyway.
         folder: of that data.
-        task: what is measured, "retrieval", "grounding" (`grounded`) or "captioning" (`captioned`).
+        task: what is measured: "retrieval", "zero_shot", "grounding" (`grounded`) or "captioning"
+            (`captioned`).
         minutes: a first guess of what it takes, until one like it was run.
     """
 
@@ -47,7 +48,7 @@ class Run:
     ingredients: tuple["Run", ...] = ()
     manifest: tuple[str, ...] = ()
     folder: Path | None = None
-    task: Literal["retrieval", "grounding", "captioning"] = "retrieval"
+    task: Literal["retrieval", "zero_shot", "grounding", "captioning"] = "retrieval"
     minutes: float = 10.0
 
     @property

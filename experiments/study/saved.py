@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -220,6 +220,44 @@ def summary(result: Result) -> dict[str, Any]:
             for check in result.checks
         ],
         "neighbours": neighbours(result),
+    }
+
+
+def summary_of_classes(result: Result) -> dict[str, Any]:
+    """The same of zero-shot classification: top-1, and which images were right."""
+    return summary_of_answers(result, result.rows, "top")
+
+
+def summary_of_answers(result: Result, rows: Sequence[Row], kind: str) -> dict[str, Any]:
+    """The same of a task whose queries have one right answer: of each picture how many were right.
+
+    Args:
+        result: the measurement.
+        rows: of it, those that are kept.
+        kind: of the queries.
+    """
+    named = {row.attack: row for row in rows}
+    picture = result.clean.ranks.group(kind)
+    own = {name: np.bincount(picture, row.ranks[kind] <= 1) for name, row in named.items()}
+    return {
+        "attacks": {
+            attack: {"accuracy": _short(100 * row.ranks.recall(kind, 1))}
+            for attack, row in named.items()
+        },
+        "found": {
+            attack: {"right": " ".join(str(int(n)) for n in counts)}
+            for attack, counts in own.items()
+        },
+        "captions_changed": {name: _short(100 * row.changed) for name, row in named.items()},
+        "protocol": {
+            **result.protocol,
+            "images": len(np.unique(picture)),
+            "captions": len(picture),
+        },
+        "threat": {name: threat_of(row) for name, row in named.items()},
+        "flags": list(result.flags),
+        "checks": [],
+        "neighbours": [],
     }
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
 
+from experiments.study.above import aerial
 from experiments.study.augmented import KINDS, augmentations, augmented_runs
 from experiments.study.ours import beyond, on_albef
 from experiments.study.plan import RUNS, Run
@@ -258,6 +259,7 @@ def every() -> dict[str, tuple[Run, ...]]:
         "grounding": tuple(grounding()),
         "captioning": tuple(captioning()),
         "photographs": tuple(photographs()),
+        "aerial": tuple(aerial()),
     }
 
 

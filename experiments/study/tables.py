@@ -15,7 +15,7 @@ COLUMNS = (*ATTACKS, "worst_case")
 BRIEF = ("none", "pgd", "bert_attack", "co_attack", "sga", "vlp_attack", "worst_case")
 NAMES = {
     "mean": "mean of TR@1 and IR@1",
-    "accuracy": "phrases right in %",
+    "accuracy": "right in %",
     "agreement": "claims and things that agree, in %",
     "true": "captions wholly true, in %",
 }

@@ -1,5 +1,6 @@
 """Sources of images and captions, and the way from them to batches."""
 
+from mat_jax.data.aerial import write_aerial as write_aerial
 from mat_jax.data.clean import clean_blip_caption as clean_blip_caption
 from mat_jax.data.clean import clean_caption as clean_caption
 from mat_jax.data.corpus import Corpus as Corpus
@@ -19,6 +20,7 @@ from mat_jax.data.sources.captions import Texts as Texts
 from mat_jax.data.sources.captions import texts as texts
 from mat_jax.data.sources.cifar_pickles import cifar as cifar
 from mat_jax.data.sources.class_folders import image_folder as image_folder
+from mat_jax.data.sources.drawn_pairs import DrawnPairs as DrawnPairs
 from mat_jax.data.sources.entailment_rows import Entailments as Entailments
 from mat_jax.data.sources.entailment_rows import entailment_json as entailment_json
 from mat_jax.data.sources.entity_files import flickr30k_entities as flickr30k_entities
@@ -31,6 +33,8 @@ from mat_jax.data.sources.question_rows import vqa_json as vqa_json
 from mat_jax.data.sources.refer_files import refcoco as refcoco
 from mat_jax.data.sources.retrieval import RetrievalJson as RetrievalJson
 from mat_jax.data.sources.retrieval import retrieval_json as retrieval_json
+from mat_jax.data.sources.rsicd_files import is_rsicd as is_rsicd
+from mat_jax.data.sources.rsicd_files import rsicd as rsicd
 from mat_jax.data.sources.tar_shards import Shards as Shards
 from mat_jax.data.sources.tar_shards import webdataset as webdataset
 from mat_jax.data.sources.tfds_sets import tfds_images as tfds_images

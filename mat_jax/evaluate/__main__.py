@@ -7,7 +7,8 @@ python -m mat_jax.evaluate --surrogate scenes-clip,scenes-albef --model scenes-c
     --out DIR
 
 Several models stand side by side. With surrogates, each attack is crafted once on each surrogate
-and measured on every model: a matrix, white box where the two are the same. Then the attacks of
+and measured on every model: a matrix, white box where the two are the same; a surrogate may be an
+ensemble, scenes-clip+scenes-albef. Then the attacks of
 --suite run one after another, each on the images that still stand; its cost is printed first. The
 last row is the worst case of each query over everything that was measured.
 
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 from mat_jax import models
 from mat_jax.attacks import ATTACKS
@@ -37,6 +39,7 @@ from mat_jax.evaluate.tasks.base import Victim
 from mat_jax.evaluate.tasks.registry import TASKS, task_named
 from mat_jax.evaluate.transfer import cells, columns, measure_transfer
 from mat_jax.evaluate.writing import Writing
+from mat_jax.models.ensemble import Joint
 from mat_jax.types.protocols import FusesPairs
 from mat_jax.types.sources import TellsForm
 from mat_jax.utils.cache import keep_programs
@@ -117,6 +120,12 @@ def _run(given: argparse.Namespace) -> str:
             "what is lost on a surrogate need not be lost on the model: leave out --stop-beyond, "
             "or --surrogate"
         )
+    for path in targets:
+        if len(members(path)) > 1:
+            raise ValueError(
+                f"--model {path!r} is an ensemble, and attacks are measured on models: give it as "
+                "--surrogate"
+            )
     names = _names([*targets, *surrogates])
     attacked = surrogates or targets
     without = replace(evaluation, attacks=("none",))
@@ -124,7 +133,8 @@ def _run(given: argparse.Namespace) -> str:
         name: _victim(
             path,
             evaluation if path in attacked else without,
-            given.dtype,
+            dtype=given.dtype,
+            joint=given.joint,
             measured=path in targets,
         )
         for path, name in names.items()
@@ -203,7 +213,7 @@ def _names(given: Sequence[str]) -> dict[str, str]:
     What a training wrote lies in `RUN/export`, and is called as the run.
     """
     paths = dict.fromkeys(given)
-    short = [_last(Path(path)) or path for path in paths]
+    short = ["+".join(_last(Path(one)) or one for one in members(path)) for path in paths]
     return {
         path: name if short.count(name) == 1 else path
         for path, name in zip(paths, short, strict=True)
@@ -214,11 +224,21 @@ def _last(path: Path) -> str:
     return path.parent.name if path.name == "export" else path.name
 
 
-def _victim(path: str, evaluation: Evaluation, dtype: str | None, *, measured: bool) -> Victim:
-    """A model, loaded, with its examples."""
-    model, tokenizer = models.load(path, dtype=dtype)
-    task_named(evaluation.task).require(model, path, measured=measured)
-    return prepare(evaluation, model, tokenizer)
+def _victim(
+    path: str, evaluation: Evaluation, *, dtype: str | None, joint: Joint, measured: bool
+) -> Victim:
+    """A model, or an ensemble of several, loaded, with its examples."""
+    loaded = [models.load(one, dtype=dtype) for one in members(path)]
+    for one, (model, _) in zip(members(path), loaded, strict=True):
+        task_named(evaluation.task).require(model, one, measured=measured)
+    if len(loaded) == 1:
+        return prepare(evaluation, *loaded[0])
+    return prepare(evaluation, *models.ensemble_of(loaded, joint=joint))
+
+
+def members(path: str) -> list[str]:
+    """The models of an ensemble `a+b`, or the one model of a path."""
+    return [path] if Path(path).exists() else [one.strip() for one in path.split("+")]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -233,7 +253,17 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="folder in Hugging Face layout, shipped name or hub id; or several: a,b",
     )
-    add("--surrogate", help="craft the attacks on this model, or several, and measure on --model")
+    add(
+        "--surrogate",
+        help="craft the attacks on this model, on each of several (a,b) or on an ensemble (a+b), "
+        "and measure on --model",
+    )
+    add(
+        "--joint",
+        default="cosines",
+        choices=get_args(Joint),
+        help="what an ensemble's attacks climb the mean of",
+    )
     add("--task", choices=tuple(TASKS), default="retrieval")
     add("--attacks", help=f"comma-separated, of {', '.join(ATTACKS)}; default: the usual ones")
     add("--classes", help="zero-shot: a JSON list of the names of the classes")

@@ -23,6 +23,7 @@ from mat_jax.evaluate.results import Row, Sights, eps_text
 from mat_jax.evaluate.store import Store
 from mat_jax.evaluate.tasks.base import Examples, HasAims, Task, Victim
 from mat_jax.evaluate.tasks.cosine_ranks import nearest
+from mat_jax.models.ensemble import resized
 from mat_jax.models.features import encode_images, encode_texts, joined, rows
 from mat_jax.types.arrays import Adversarial
 from mat_jax.utils.progress import Progress
@@ -288,10 +289,7 @@ class Bench:
             mine = [target.examples.image(int(i)) for i in here]
             return np.stack(mine) / np.float32(255)
         size = target.examples.image_size
-        if size == self.examples.image_size:
-            return np.asarray(images)
-        shape = (len(images), size, size, 3)
-        return np.asarray(jnp.clip(jax.image.resize(images, shape, "cubic"), 0.0, 1.0))
+        return np.asarray(resized(jnp.asarray(images), size))
 
 
 def _file_name(label: str) -> str:

@@ -9,6 +9,8 @@ from mat_jax.models.bert import BertMLM as BertMLM
 from mat_jax.models.blip import BLIP as BLIP
 from mat_jax.models.blip import BLIPCaptioner as BLIPCaptioner
 from mat_jax.models.clip import CLIP as CLIP
+from mat_jax.models.ensemble import ModelEnsemble as ModelEnsemble
+from mat_jax.models.ensemble import ensemble_of as ensemble_of
 from mat_jax.models.files import load as load
 from mat_jax.models.files import located as located
 from mat_jax.models.files import save as save

@@ -98,6 +98,23 @@ def test_off_the_diagonal_a_model_reads_what_the_other_made(run, toys, clip):
     assert not any("image size" in note for note in matrix["other"]["other"].notes)
 
 
+def test_an_ensemble_is_a_surrogate(toys, tmp_path, capsys):
+    """Its attacks are measured on each model, and it is named after its members."""
+    asked = (
+        f"--data {toys.json} --images {toys.images} --mlm {toys.bert} --attacks pgd,bert_attack "
+        f"--eps 8/255 --steps 2 --batch-size 4 --checks 0 --out {tmp_path / 'out'}"
+    )
+    both = f"{toys.clip}+{toys.other}"
+    assert command.main(f"--surrogate {both} --model {toys.clip},{toys.other} {asked}".split()) == 0
+    content = json.loads((tmp_path / "out/results.json").read_text())
+    names = [model["model"] for model in content["models"]]
+    assert names == ["clip from clip+other", "other from clip+other"]
+    for model in content["models"]:
+        assert model["protocol"]["crafted_on"] == "a surrogate"
+    assert command.main(f"--model {both} {asked}".split()) == 2
+    assert "is an ensemble, and attacks are measured on models" in capsys.readouterr().err
+
+
 def test_every_cell_is_written_down(run):
     matrix, _, out = run
     content = json.loads((out / "results.json").read_text())

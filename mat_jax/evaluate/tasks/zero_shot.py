@@ -56,7 +56,8 @@ class ZeroShot(Task):
         """Classified images, by what `data` says.
 
         `scenes`; a published set (`set:dtd`, `set:caltech256=FOLDER`); a set of TFDS
-        (`tfds:cifar100`, `tfds:eurosat@train`); CIFAR's folder; or a folder of class folders.
+        (`tfds:cifar100`, `tfds:eurosat@train`); the folder of CIFAR or RSICD; or a folder of class
+        folders.
         """
         given = evaluation.data
         if not isinstance(given, str | Path):
@@ -66,6 +67,8 @@ class ZeroShot(Task):
         pickled = any((Path(given) / name).is_file() for name in ("meta", "batches.meta"))
         if pickled:
             return evaluation.cut(data.cifar(given, evaluation.held_out))
+        if data.is_rsicd(given):
+            return evaluation.cut(data.rsicd(given, evaluation.held_out))
         evaluation.require_no_split()
         if str(given).startswith(PUBLISHED):
             name, _, folder = str(given).removeprefix(PUBLISHED).partition("=")
