@@ -11,7 +11,8 @@ machine) has no numbers. The attack of the training is MAT's; all else is ours.
 Data: in `root`, `rsicd/dataset_rsicd.json` and `rsicd/RSICD_images/` (RSICD_optimal on GitHub):
 10,921 images with five sentences each, of which many are alike.
 
-Not run by us at full size.
+Not run by us at full size. In a miniature of it, with synthetic pairs beside real ones:
+`experiments/study/runs/aerial.py`.
 """
 
 import optax

@@ -263,6 +263,7 @@ def photographs(shelf: Shelf, results: Path) -> str:
 
 
 ABOVE = (
+    "A world of our own in RSICD's form, not RSICD. "
     "A model learns 3,000 pairs of one caption and one picture, real or drawn for the caption; it "
     "then learns 200 steps more, plainly or with a defence. Measured are real pictures: retrieval, "
     "and which of 30 classes a picture is of (by chance 3.3 %)."
