@@ -102,7 +102,7 @@ class ModelEnsemble(nnx.Module):
     def _scales(self) -> Float[Array, " members"]:
         return jnp.stack([jnp.asarray(one.scale, jnp.float32) for one in self.members])
 
-    def _joined(self, units: Sequence[Float[Array, "batch embed"]]) -> Float[Array, "batch all"]:
+    def _joined(self, units: Sequence[Float[Array, "batch _"]]) -> Float[Array, "batch all"]:
         weights = jnp.full(len(units), 1 / len(units))
         if self.joint == "logits":
             weights = self._scales / jnp.sum(self._scales)
