@@ -38,7 +38,7 @@ FINDINGS = {
     "H": "MAVA is ahead of FARE, that of TeCoA, that of none; clean is kept, by SCA",
     "I": "MAVA gains by neighbours up to three, by captions and by updates",
     "J": "In grounding and captioning too MAT and MAT+ are ahead",
-    "L": "MAT makes models of drawn pairs robust to real pictures' attacks (asked, not found)",
+    "L": "MAT makes models of drawn pairs robust on real pictures (a question of ours)",
 }
 RULE = (
     "R@1 left, mean of TR@1 and IR@1, in percent (J: phrases right, or claims and things that "

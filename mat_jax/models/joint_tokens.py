@@ -32,6 +32,7 @@ class JointTokenizer:
 
     def __init__(self, tokenizers: Sequence[Tokenizer]) -> None:
         self.tokenizers = tuple(tokenizers)
+        self._known: dict[str, list[int]] = {}
         # 0 is none of a tokenizer's ids, so id i is i + 1 in its place.
         self.bases = tuple(one.vocab_size + 1 for one in tokenizers)
         if prod(self.bases) >= 2**31:
@@ -61,11 +62,13 @@ class JointTokenizer:
             framed = [form.start, *own[: form.length - 2], form.end]
             ids[row, : len(framed)] = framed
             mask[row, : len(framed)] = True
-        return Tokens(jnp.asarray(ids), jnp.asarray(mask))
+        return Tokens(ids, mask)  # type: ignore[arg-type]  # numpy until it is sent to a device
 
     def parts(self, word: str, /) -> list[int]:
-        """The joint ids of one word."""
-        return self._columns([one.parts(word) for one in self.tokenizers])
+        """The joint ids of one word, looked up once: captions repeat their words."""
+        if word not in self._known:
+            self._known[word] = self._columns([one.parts(word) for one in self.tokenizers])
+        return self._known[word]
 
     def _columns(self, rows: Sequence[Sequence[int]]) -> list[int]:
         return [self._joint(column) for column in zip_longest(*rows, fillvalue=-1)]

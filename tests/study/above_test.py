@@ -54,6 +54,11 @@ def test_a_share_of_the_pictures_is_drawn_and_the_captions_are_the_same(world):
     assert ways == [0, 20, 40]
 
 
+def test_a_share_that_no_model_was_trained_with_is_refused(world):
+    with pytest.raises(ValueError, match=r"share=0.25 has no model to start from: choose 0.0, 0.5"):
+        built(above.aerial()[0], world, share=0.25)
+
+
 def test_every_defence_starts_from_the_plain_model_of_its_own_pairs_and_seed(world):
     for run in above.aerial():
         pairs, training = run.name.split("-")[:2]

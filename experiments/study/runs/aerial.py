@@ -30,12 +30,14 @@ from typing import Literal
 
 import optax
 
+from experiments.study.above import PAIRS
 from experiments.study.setting import measured
 from mat_jax import Evaluation, Experiment, data, defenses, models
 from mat_jax.data import DrawnPairs
 from mat_jax.train import optimizers
 
-NAMES = {0.0: "real", 0.5: "mixed", 1.0: "drawn"}  # share of drawn pictures: what runs are called
+# Share of drawn pictures -> what runs are called.
+NAMES = {share: name for name, (_, share) in PAIRS.items()}
 
 
 def experiment(
@@ -56,6 +58,11 @@ def experiment(
     seed: int = 0,
 ) -> Experiment:
     """`plain` makes the model that the other defences start from, from nothing or from `model`."""
+    if share not in NAMES:
+        raise ValueError(
+            f"share={share} has no model to start from: choose {', '.join(map(str, NAMES))}, or "
+            "name another in experiments/study/above.py"
+        )
     plain = defense == "plain"
     steps = steps or (600 if plain else 200)
     lr = lr or (1e-3 if plain else 6e-4)

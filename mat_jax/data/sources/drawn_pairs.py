@@ -53,10 +53,10 @@ class DrawnPairs:
         return len(self.pairs)
 
     def __getitem__(self, index: int, /) -> Example:
-        own = self.pairs[index]
-        if not self.drawn[own.image_id]:
-            return own
-        return own._replace(image=self.pairs.partner_images(own.image_id)[0])
+        place = range(len(self))[index]
+        if not self.drawn[place]:
+            return self.pairs[place]
+        return Example(self.pairs.partner_images(place)[0], self.captions(place), place)
 
     def captions(self, index: int) -> tuple[str, ...]:
         """The captions of one pair."""
