@@ -4,7 +4,7 @@ python -m mat_jax.train --config experiments/papers/mmcoa_cifar100.py --set root
 
 Paper: on 15 sets it withstands attacks on images, on texts and on both better than training on
 images alone, at some cost in clean accuracy where the shift is large (its summary; we have not seen
-its tables). We measure no zero-shot classification yet, only retrieval (`mat_jax.evaluate`).
+its tables). `python -m experiments.few_shot` trains by shots and measures all sets.
 
 Data: in `root`, `cifar-100-python/`, as cs.toronto.edu/~kriz/cifar-100-python.tar.gz unpacks.
 

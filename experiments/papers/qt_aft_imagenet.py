@@ -3,7 +3,7 @@
 python -m mat_jax.train --config experiments/papers/qt_aft_imagenet.py --set root=data
 
 Paper: guided by captions it withstands more, and keeps its clean accuracy (its README; we have not
-seen its tables). We measure no zero-shot classification yet, only retrieval (`mat_jax.evaluate`).
+seen its tables). `python -m mat_jax.evaluate --task zero_shot` measures that.
 
 Data: in `root`, `imagenet/train/` (image-net.org, ILSVRC 2012) and `imagenet_captions.json`, of the
 form `{"n01440764/n01440764_10026.JPEG": "A man holds up ...", ...}`. The authors' captions, at most

@@ -4,7 +4,7 @@ python -m mat_jax.train --config experiments/papers/tecoa_imagenet.py --set root
 
 Paper: mean top-1 in percent over the zero-shot sets, attacked by PGD / clean (the leaderboard of
 its README): TeCoA 38.18 / 55.97, CLIP 6.57 / 64.56, training without text 10.62 / 18.49.
-We measure no zero-shot classification yet, only retrieval (`mat_jax.evaluate`).
+`python -m mat_jax.evaluate --task zero_shot` measures that.
 
 Data: in `root`, `imagenet/train/`, a folder for each of the 1,000 classes (image-net.org, ILSVRC
 2012), and `imagenet/LOC_synset_mapping.txt`, their names (Kaggle's archive of the same).

@@ -4,7 +4,7 @@ python -m mat_jax.train --config experiments/papers/tga_zsr_tinyimagenet.py --se
 
 Paper: mean top-1 in percent over 16 zero-shot sets, attacked (PGD-100 at 1/255) / clean: TGA-ZSR
 42.09 / 56.44, FARE 18.25 / 59.85, PMG-AFT 32.51 / 46.60, TeCoA 28.06 / 45.81, CLIP 4.90 / 64.42.
-We measure no zero-shot classification yet, only retrieval (`mat_jax.evaluate`).
+`python -m mat_jax.evaluate --task zero_shot` measures that.
 
 Data: in `root`, `tiny-imagenet-200/`, as cs231n.stanford.edu/tiny-imagenet-200.zip unpacks; of it
 `train/` and `words.txt`.

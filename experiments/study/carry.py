@@ -24,7 +24,7 @@ from mat_jax.train import run as runs
 from mat_jax.utils.files import write_text
 
 # Settings of the evaluation alone: a model need not be trained again for another.
-MEASURING = ("limit", "split", "task")
+MEASURING = ("limit", "split", "task", "trait")
 
 
 def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Path:
@@ -93,6 +93,10 @@ def _measures(task: str) -> tuple[Callable[..., Result], Callable[[Result], dict
             return captioned.caption, captioned.summary
         case "zero_shot":
             return evaluate.evaluate, saved.summary_of_classes
+        case "entailment":
+            return evaluate.evaluate, saved.summary_of_verdicts
+        case "vqa":
+            return evaluate.evaluate, saved.summary_of_questions
     return evaluate.evaluate, saved.summary
 
 

@@ -12,6 +12,7 @@ from mat_jax.train import experiment as experiments
 STUDY = Path(__file__).resolve().parent
 RUNS = STUDY / "runs"
 RESULTS = STUDY / "results"
+Task = Literal["retrieval", "zero_shot", "grounding", "captioning", "entailment", "vqa"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,7 @@ class Run:
         manifest: arguments of `python -m mat_jax.augment` without `--out`, which make the data
             in `folder`; empty where the data are there anyway.
         folder: of that data.
-        task: what is measured: "retrieval", "zero_shot", "grounding" (`grounded`) or "captioning"
-            (`captioned`).
+        task: what is measured; grounding by `grounded`, captioning by `captioned`.
         minutes: a first guess of what it takes, until one like it was run.
     """
 
@@ -48,7 +48,7 @@ class Run:
     ingredients: tuple["Run", ...] = ()
     manifest: tuple[str, ...] = ()
     folder: Path | None = None
-    task: Literal["retrieval", "zero_shot", "grounding", "captioning"] = "retrieval"
+    task: Task = "retrieval"
     minutes: float = 10.0
 
     @property

@@ -228,6 +228,16 @@ def summary_of_classes(result: Result) -> dict[str, Any]:
     return summary_of_answers(result, result.rows, "top")
 
 
+def summary_of_verdicts(result: Result) -> dict[str, Any]:
+    """The same of entailment: accuracy, and of each picture how many sentences were right."""
+    return summary_of_answers(result, result.rows, "verdict")
+
+
+def summary_of_questions(result: Result) -> dict[str, Any]:
+    """The same of questions on scenes, whose people all give one answer: right or not."""
+    return summary_of_answers(result, result.rows, "answer")
+
+
 def summary_of_answers(result: Result, rows: Sequence[Row], kind: str) -> dict[str, Any]:
     """The same of a task whose queries have one right answer: of each picture how many were right.
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.tables import TABLES
+from experiments.tables.across import across_tasks
 from experiments.tables.table import Table
 from mat_jax.utils.command_line import Parser
 from mat_jax.utils.files import writing
@@ -76,19 +77,28 @@ def page() -> str:
 def miniature(table: Table, out: Path) -> None:
     """Train what a miniature measures, and measure it, unless that is done.
 
+    A table across tasks has a page for each of them, `TABLE/TASK/index.html`.
+
     Raises:
         ValueError: a command failed, whose output is in the folder.
     """
     folder = out / table.name
-    if not table.miniature or (folder / "table.txt").is_file():
+    if not (table.miniature or table.tasks) or (folder / "table.txt").is_file():
         return
     for training in table.trainings:
         if not Path(training.model.format(out=out)).is_dir():
             print(f"{table.name}: training {training.name}", file=sys.stderr, flush=True)
             _run("mat_jax.train", [one.format(out=out) for one in training.arguments])
     print(f"{table.name}: measuring", file=sys.stderr, flush=True)
-    arguments = table.miniature.format(out=out).split()
-    printed = _run("mat_jax.evaluate", [*arguments, "--out", str(folder)])
+    if table.tasks:
+        for task, asked in table.tasks.items():
+            if not (folder / task / "results.json").is_file():
+                arguments = ["--task", task, *asked.format(out=out).split()]
+                _run("mat_jax.evaluate", [*arguments, "--out", str(folder / task)])
+        printed = across_tasks([folder / task for task in table.tasks])
+    else:
+        arguments = table.miniature.format(out=out).split()
+        printed = _run(table.module, [*arguments, "--out", str(folder)])
     with writing(folder / "table.txt") as file:
         file.write(printed.encode())
 
@@ -99,7 +109,9 @@ def write_index(tables: Sequence[Table], out: Path) -> None:
     for table in tables:
         told = out / table.name / "table.txt"
         if told.is_file():
-            parts += [f"## {table.title}\n", f"[report]({table.name}/index.html)\n"]
+            parts += [f"## {table.title}\n"]
+            if (told.parent / "index.html").is_file():
+                parts += [f"[report]({table.name}/index.html)\n"]
             parts += [f"```\n{told.read_text().strip()}\n```\n"]
     with writing(out / "index.md") as file:
         file.write("\n".join(parts).encode())

@@ -1,7 +1,7 @@
 """What a table or figure of a paper is: its commands, its published figures, its miniature."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 MODELS = "{out}/models"  # where trainings of miniatures put their models
 
@@ -42,7 +42,10 @@ class Table:
         commands: that draw it from the real data and weights.
         heads: of the published figures.
         rows: the published figures, as text; empty where the paper's are not at hand.
-        miniature: arguments of `python -m mat_jax.evaluate` on `scenes`, without `--out`.
+        miniature: arguments of `module` on `scenes`, without `--out`.
+        module: what carries the miniature out, as after `python -m`.
+        tasks: of a table across tasks, task -> arguments of `mat_jax.evaluate`, without `--out`;
+            then there is no other miniature.
         trainings: that the miniature needs.
         note: what of the table the miniature leaves out.
     """
@@ -53,6 +56,8 @@ class Table:
     heads: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     miniature: str = ""
+    module: str = "mat_jax.evaluate"
+    tasks: Mapping[str, str] = field(default_factory=dict)
     trainings: Sequence[Training] = ()
     note: str = ""
 
@@ -65,7 +70,7 @@ class Table:
             lines += [_line([*row, ""]) for row in self.rows] + [""]
         else:
             lines += ["The published figures are not at hand.", ""]
-        if self.miniature:
+        if self.miniature or self.tasks:
             lines += [f"In miniature: `--only {self.name}`. {self.note}".strip(), ""]
         else:
             lines += [f"It has no miniature here. {self.note}".strip(), ""]

@@ -13,6 +13,7 @@ from mat_jax.data.scenes import Phrases as Phrases
 from mat_jax.data.scenes import Questions as Questions
 from mat_jax.data.scenes import Verdicts as Verdicts
 from mat_jax.data.scenes import load_scenes as load_scenes
+from mat_jax.data.scenes import scene_classes as scene_classes
 from mat_jax.data.sources.annotations import NoSplits as NoSplits
 from mat_jax.data.sources.arrow_rows import huggingface as huggingface
 from mat_jax.data.sources.boxed_phrases import BoxedPhrases as BoxedPhrases
@@ -35,6 +36,8 @@ from mat_jax.data.sources.retrieval import RetrievalJson as RetrievalJson
 from mat_jax.data.sources.retrieval import retrieval_json as retrieval_json
 from mat_jax.data.sources.rsicd_files import is_rsicd as is_rsicd
 from mat_jax.data.sources.rsicd_files import rsicd as rsicd
+from mat_jax.data.sources.shots import FewShots as FewShots
+from mat_jax.data.sources.shots import few_shots as few_shots
 from mat_jax.data.sources.tar_shards import Shards as Shards
 from mat_jax.data.sources.tar_shards import webdataset as webdataset
 from mat_jax.data.sources.tfds_sets import tfds_images as tfds_images

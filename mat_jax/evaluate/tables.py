@@ -9,6 +9,8 @@ import numpy as np
 from mat_jax.evaluate.results import Matrix, Result, Row, eps_text
 from mat_jax.evaluate.statistics import difference
 
+NAME = 40  # letters of a model's name that a column of the table has room for
+
 
 def format_table(results: Mapping[str, Result], eps: float | None = None) -> str:
     """A plain table for the terminal: attacks down, models across, one table for each eps.
@@ -23,21 +25,29 @@ def format_table(results: Mapping[str, Result], eps: float | None = None) -> str
 def _one_table(results: Mapping[str, Result], eps: float | None) -> str:
     first = next(iter(results.values()))
     columns = first.headline
-    heads = "".join(f"{first.task.column(kind, k):>7}" for kind, k in columns)
-    cell = len(heads) + 9
-    names = [name if len(name) < cell else name[: cell - 4] + "..." for name in results]
+    labels = [first.task.column(kind, k) for kind, k in columns]
+    widths = [max(7, len(label) + 2) for label in labels]
+    shown = max(map(len, results)) + 2
+    cell = max(sum(widths) + 9, min(shown, NAME))
+    widths[0] += cell - sum(widths) - 9
+    heads = "".join(f"{label:>{width}}" for label, width in zip(labels, widths, strict=True))
+    names = [name if len(name) < cell else name[: cell - 5] + "..." for name in results]
+    side = max(14, *(len(row.attack) + 1 for row in first.at(eps)))
     lines = [
         headline_protocol(first, eps),
-        " " * 14 + "".join(f"{name:>{cell}}" for name in names),
-        f"{'attack':14}" + (heads + f"{'lost':>9}") * len(results),
+        " " * side + "".join(f"{name:>{cell}}" for name in names),
+        f"{'attack':{side}}" + (heads + f"{'lost':>9}") * len(results),
     ]
     named = [f"{kind}@{k}" for kind, k in columns]
     widest = 0.0
     for row in first.at(eps):
-        line = f"{row.attack:14}"
+        line = f"{row.attack:{side}}"
         for result in results.values():
             numbers = result.figures(result.row(row.attack, eps))
-            line += "".join(f"{percent(numbers[name]['value']):>7}" for name in named)
+            line += "".join(
+                f"{percent(numbers[name]['value']):>{width}}"
+                for name, width in zip(named, widths, strict=True)
+            )
             nothing = {"value": float("nan")}
             lost = [numbers.get(f"{kind}_lost@1", nothing)["value"] for kind in first.kinds]
             parts = "/".join("-" if np.isnan(x) else f"{x:.0f}" for x in lost)

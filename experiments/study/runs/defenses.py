@@ -28,7 +28,7 @@ Defense = Literal[
 
 
 def experiment(
-    model: Literal["scenes-clip", "scenes-albef"] = "scenes-clip",
+    model: Literal["scenes-clip", "scenes-albef", "scenes-blip"] = "scenes-clip",
     defense: Defense = "mat",
     lr: float = 6e-4,
     steps: int = 200,

@@ -10,6 +10,7 @@ from mat_jax.data.scenes.grammar import caption as caption
 from mat_jax.data.scenes.imagining import imagine as imagine
 from mat_jax.data.scenes.imagining import reimagine as reimagine
 from mat_jax.data.scenes.kinds import Kinds as Kinds
+from mat_jax.data.scenes.kinds import scene_classes as scene_classes
 from mat_jax.data.scenes.oracle import is_true as is_true
 from mat_jax.data.scenes.phrases import Phrases as Phrases
 from mat_jax.data.scenes.questions import Questions as Questions

@@ -21,6 +21,7 @@ class PublishedSet(NamedTuple):
         tfds: its name in TensorFlow Datasets; None where it is not there.
         split: what is tested, as TFDS has it.
         template: of a class's prompt.
+        train: what is trained on, apart from `split`; None where TFDS has no such part.
         cut: characters that a class name of TFDS loses, at the front and at the end.
         classes: what the classes are called; None takes the set's own names.
     """
@@ -28,6 +29,7 @@ class PublishedSet(NamedTuple):
     tfds: str | None
     split: str = "test"
     template: str = TEMPLATE
+    train: str | None = "train"
     cut: tuple[int, int] = (0, 0)
     classes: tuple[str, ...] | None = None
 
@@ -53,22 +55,28 @@ PUBLISHED_SETS = {
     "tiny_imagenet": PublishedSet(None),
     "imagenet": PublishedSet("imagenet2012", "validation"),
     "stl10": PublishedSet("stl10"),
-    "caltech101": PublishedSet("caltech101", "train+test"),
+    "caltech101": PublishedSet("caltech101", "train+test", train=None),
     "caltech256": PublishedSet(None, template="A photo of a {}."),
     "food101": PublishedSet("food101", "validation", "A photo of {}, a type of food."),
     "flowers102": PublishedSet("oxford_flowers102", template="A photo of a {}, a type of flower."),
     "oxford_pets": PublishedSet("oxford_iiit_pet", template="A photo of a {}, a type of pet."),
     "stanford_cars": PublishedSet("cars196", template="A photo of a {}.", cut=(0, 5)),  # the year
     "fgvc_aircraft": PublishedSet(None, template="A photo of a {}, a type of aircraft."),
-    "sun397": PublishedSet("sun397", "train+validation+test", cut=(2, 0)),  # "a abbey"
+    "sun397": PublishedSet("sun397", "train+validation+test", train=None, cut=(2, 0)),  # "a abbey"
     "dtd": PublishedSet("dtd", template="A surface with a {} texture."),
-    "eurosat": PublishedSet("eurosat", "train", "A centered satellite photo of {}.", classes=_LAND),
+    "eurosat": PublishedSet(
+        "eurosat", "train", "A centered satellite photo of {}.", train=None, classes=_LAND
+    ),
     "country211": PublishedSet(None, template="A photo I took in {}."),
 }
 
 
 def published_set(
-    name: str, folder: str | Path | None = None, *, directory: str | Path | None = None
+    name: str,
+    folder: str | Path | None = None,
+    *,
+    training: bool = False,
+    directory: str | Path | None = None,
 ) -> Labelled:
     """A set of `PUBLISHED_SETS`, what of it is tested, with the prompt it is published with.
 
@@ -76,20 +84,29 @@ def published_set(
         name: its key there.
         folder: its files, where they are at hand: a folder of pictures for each class, or CIFAR's
             own; None takes them from TensorFlow Datasets.
+        training: read what is trained on instead; of a folder of class folders give its training
+            folder, which is read whole.
         directory: where TFDS keeps its sets, see `tfds_images`.
 
     Raises:
-        ValueError: no such set, or it is not in TFDS and no folder is given.
+        ValueError: no such set; it is not in TFDS and no folder is given; or all that TFDS has of
+            it is tested.
     """
     if name not in PUBLISHED_SETS:
         raise ValueError(f"no published set {name!r}; choose from {', '.join(PUBLISHED_SETS)}")
     row = PUBLISHED_SETS[name]
     if folder is not None:
         pickled = any((Path(folder) / facts).is_file() for facts in ("meta", "batches.meta"))
-        source = cifar(folder, "test") if pickled else image_folder(folder)
+        source = cifar(folder, "train" if training else "test") if pickled else image_folder(folder)
         front = end = 0
     elif row.tfds is not None:
-        source = tfds_images(row.tfds, row.split, directory=directory)
+        split = row.train if training else row.split
+        if split is None:
+            raise ValueError(
+                f"{name!r} is tested on {row.split!r} of TensorFlow Datasets, so nothing is left "
+                f"to train on: give a folder of other pictures, {name}=FOLDER"
+            )
+        source = tfds_images(row.tfds, split, directory=directory)
         front, end = row.cut
     else:
         raise ValueError(

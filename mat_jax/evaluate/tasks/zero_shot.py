@@ -55,15 +55,17 @@ class ZeroShot(Task):
     def source(self, evaluation: Evaluation) -> Source:
         """Classified images, by what `data` says.
 
-        `scenes`; a published set (`set:dtd`, `set:caltech256=FOLDER`); a set of TFDS
-        (`tfds:cifar100`, `tfds:eurosat@train`); the folder of CIFAR or RSICD; or a folder of class
-        folders.
+        `scenes`, by the kind of the main object, or `scenes:colour`, `scenes:ground`; a published
+        set (`set:dtd`, `set:caltech256=FOLDER`); a set of TFDS (`tfds:cifar100`,
+        `tfds:eurosat@train`); the folder of CIFAR or RSICD; or a folder of class folders.
         """
         given = evaluation.data
         if not isinstance(given, str | Path):
             return evaluation.cut(given() if callable(given) else given)
-        if str(given) == "scenes":
-            return data.Kinds(data.load_scenes(evaluation.held_out, limit=evaluation.limit))
+        world, _, trait = str(given).partition(":")
+        if world == "scenes":
+            scenes = data.load_scenes(evaluation.held_out, limit=evaluation.limit)
+            return data.scene_classes(scenes, trait or "kind")
         pickled = any((Path(given) / name).is_file() for name in ("meta", "batches.meta"))
         if pickled:
             return evaluation.cut(data.cifar(given, evaluation.held_out))

@@ -75,3 +75,25 @@ def test_a_folder_at_hand_has_the_prompt_too(tmp_path):
         data.published_set("eurosat", tmp_path)
     with pytest.raises(ValueError, match="no published set 'mnist'; choose from cifar10, cifar100"):
         data.published_set("mnist")
+
+
+def test_what_is_trained_on_is_not_what_is_tested(monkeypatch):
+    asked = []
+
+    def images(tfds_name, split, *, directory):
+        asked.append(split)
+        nothing = np.zeros((0, 2, 2, 3), np.uint8)
+        labels = np.zeros(0, np.int32)
+        return Labelled(name="x", form="", images=nothing, labels=labels, classes=("a", "b"))
+
+    monkeypatch.setattr(published_sets, "tfds_images", images)
+    for name, row in PUBLISHED_SETS.items():
+        if row.tfds is None:
+            continue
+        if row.train is None:
+            with pytest.raises(ValueError, match=f"'{name}' is tested on .* so nothing is left"):
+                data.published_set(name, training=True)
+        else:
+            data.published_set(name, training=True)
+            # No part of the sum of splits that is tested.
+            assert asked[-1] not in row.split.split("+")
