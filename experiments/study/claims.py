@@ -40,7 +40,7 @@ class Claim:
     """One comparison of a finding.
 
     Attributes:
-        letter: of the finding, A to J, or of the question L.
+        letter: of the finding, A to K, or of the question L.
         text: what is claimed.
         verdict: see above.
         figures: what it was decided by, in words.

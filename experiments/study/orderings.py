@@ -1,9 +1,8 @@
 """Which findings of the papers the saved results confirm, claim by claim.
 
-The findings A to J are those of the papers on MAT, MMCoA and MAVA that this project looks for; L
-is what `experiments/papers/align_rsicd.py` asks.
-Each is broken into comparisons of R@1 left, the mean of TR@1 and IR@1, or of what is
-still grounded or rightly said (`claims`).
+The findings A to K are those of the papers that this project looks for; L is what
+`experiments/papers/align_rsicd.py` asks. Each is broken into comparisons of R@1 left, the mean of
+TR@1 and IR@1, or of what is still right in other tasks (`claims`).
 """
 
 from collections.abc import Callable
@@ -21,12 +20,12 @@ from experiments.study.claims import (
     verdict,
 )
 from experiments.study.one_to_many import more_pairs, numbers, partners, properties
-from experiments.study.other_tasks import aerial, captioning, grounding
+from experiments.study.other_tasks import aerial, answers, captioning, classes, grounding
 from experiments.study.published import DEFENSES, MODELS, UNIMODAL
 from experiments.study.saved import Shelf
 from experiments.study.tables import table
 
-# What the papers on MAT (A to F, J), MMCoA (G) and MAVA (H, I) found.
+# What the papers on MAT (A to F, J), MMCoA (G), MAVA (H, I) and TGA-ZSR (K) found.
 FINDINGS = {
     "A": "Attacks on both modalities do more than attacks on one, and together more than apart",
     "B": "Defences of the image help against images, and little against both",
@@ -37,12 +36,14 @@ FINDINGS = {
     "G": "MMCoA, which trains both towers, is ahead of training one, and costs clean",
     "H": "MAVA is ahead of FARE, that of TeCoA, that of none; clean is kept, by SCA",
     "I": "MAVA gains by neighbours up to three, by captions and by updates",
-    "J": "In grounding and captioning too MAT and MAT+ are ahead",
+    "J": "In grounding, captioning, entailment and questions too MAT and MAT+ are ahead",
+    "K": "In classes TGA-ZSR is ahead of PMG-AFT, that of TeCoA, FARE, none; FARE keeps most clean",
     "L": "MAT makes models of drawn pairs robust on real pictures (a question of ours)",
 }
 RULE = (
-    "R@1 left, mean of TR@1 and IR@1, in percent (J: phrases right, or claims and things that "
-    "agree), and of several attacks or runs their mean. Of each side the standard deviation "
+    "R@1 left, mean of TR@1 and IR@1, in percent (J, K: phrases, verdicts, answers or classes "
+    "right, or claims and things that agree), and of several attacks or runs their mean. Of each "
+    "side the standard deviation "
     "over its seeds; after the colon the difference and its noise: the standard deviation it "
     "would have in other trainings and on other test images (`experiments/study/claims.py`). "
     "Confirmed is what is above twice its noise, likely what is above its noise; where a claim "
@@ -299,6 +300,8 @@ ONCE: tuple[Callable[[Shelf], list[Claim]], ...] = (
     mava_parts,
     grounding,
     captioning,
+    answers,
+    classes,
     aerial,
 )
 

@@ -1,6 +1,7 @@
-"""Which findings on grounding, captioning and aerial pictures the saved results confirm."""
+"""Which findings on tasks other than retrieval the saved results confirm."""
 
 from experiments.study import above, studies
+from experiments.study.answered import CLASSIFIED, TRAITS
 from experiments.study.captioned import WHITE_BOX
 from experiments.study.claims import JOINT, Claim, Side, compare, named
 from experiments.study.published import DEFENSES
@@ -46,6 +47,67 @@ def captioning(shelf: Shelf) -> list[Claim]:
             more, less = (Side(DEFENSES[name], (f"captioning/{name}",), attacks) for name in pair)
             text = f"blip describes scenes under {what}: {more.name} > {less.name}"
             found.append(compare(letter, text, shelf, more, less))
+    return found
+
+
+FUSED = ("co_attack", "sga", "co_attack_fused")
+# Task -> what is asked, and the attack on the answer itself.
+ANSWERED = {"entailment": ("judges sentences", "verdict"), "vqa": ("answers questions", "answer")}
+
+
+def answers(shelf: Shelf) -> list[Claim]:
+    """J: verdicts and answers, MAT before defences of the image. A: Co-Attack before SGA there."""
+    found = []
+    for task, (what, own) in ANSWERED.items():
+
+        def side(name: str, attacks: tuple[str, ...], task: str = task) -> Side:
+            title = DEFENSES[name] if len(attacks) > 1 else named(attacks)
+            return Side(title, (f"{task}/{name}",), attacks)
+
+        pairs = [("mat", other) for other in ("tecoa_itr", "fare", "none")]
+        pairs += [("tecoa_itr", "none"), ("fare", "none")]
+        for pair in pairs:
+            more, less = (side(name, FUSED) for name in pair)
+            text = f"albef {what}, {named(FUSED)}: {more.name} > {less.name}"
+            found.append(compare("J", text, shelf, more, less))
+        for other in ("tecoa_itr", "fare"):
+            more, less = (Side(DEFENSES[n], (f"{task}/{n}",), (own,)) for n in ("mat", other))
+            text = f"albef {what}, {named((own,))}: {more.name} > {less.name}"
+            found.append(compare("J", text, shelf, more, less))
+        for stronger in ("co_attack", "co_attack_fused"):
+            sides = side("none", ("sga",)), side("none", (stronger,))
+            text = f"albef, undefended, {what}: SGA leaves more than {named((stronger,))}"
+            found.append(compare("A", text, shelf, *sides))
+    return found
+
+
+IMAGES, PROMPTS, BOTH = ("pgd_ce", "apgd_ce"), ("mmcoa_text",), ("mmcoa", "mmcoa_joint")
+OTHERS = tuple(trait for trait in TRAITS if trait != "kind")
+
+
+def classes(shelf: Shelf) -> list[Claim]:
+    """G and H where they are about classes, and K: the order of defences in zero-shot accuracy."""
+    sets = {"kinds": ("kind",), "other sets": OTHERS}
+
+    def side(name: str, traits: tuple[str, ...], attacks: tuple[str, ...]) -> Side:
+        keys = tuple(f"classes/{name}-{trait}" for trait in traits)
+        return Side(CLASSIFIED[name], keys, attacks)
+
+    def claim(letter: str, where: str, attacks: tuple[str, ...], more: str, less: str) -> Claim:
+        sides = [side(name, sets[where], attacks) for name in (more, less)]
+        text = f"{where}, {named(attacks)}: {sides[0].name} > {sides[1].name}"
+        return compare(letter, text, shelf, *sides)
+
+    found = []
+    for where in sets:
+        found += [claim("G", where, of, "mmcoa", "tecoa") for of in (IMAGES, PROMPTS, BOTH)]
+        found.append(claim("G", where, ("none",), "none", "mmcoa"))
+        order = ("tga_zsr", "pmg_aft", "tecoa", "fare", "none")
+        found += [
+            claim("K", where, IMAGES, more, less)
+            for more, less in zip(order, order[1:], strict=False)
+        ]
+        found += [claim("K", where, ("none",), "fare", other) for other in order[:3]]
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.study import augmented, studies
+from experiments.study import answered_sections, augmented, studies
 from experiments.study.found import neighbours
 from experiments.study.front import section as beyond
 from experiments.study.orderings import section as orderings
@@ -294,6 +294,9 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "neighbours": ("What is found under attack", neighbours),
     "grounding": ("Phrases grounded under attack", grounding),
     "captioning": ("Captions under attack", captioning),
+    "entailment": ("Verdicts on sentences under attack", answered_sections.entailment),
+    "vqa": ("Answers to questions under attack", answered_sections.questions),
+    "classes": ("Classes in and out of distribution", answered_sections.classes),
     "photographs": ("On photographs", photographs),
     "aerial": ("Aerial pictures, real and drawn", above),
     "orderings": ("What the papers found, looked for here", orderings),

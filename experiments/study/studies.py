@@ -3,9 +3,9 @@
 from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
-from typing import Literal
 
 from experiments.study.above import aerial
+from experiments.study.answered import classes, judged
 from experiments.study.augmented import KINDS, augmentations, augmented_runs
 from experiments.study.ours import beyond, on_albef
 from experiments.study.plan import RUNS, Run
@@ -218,59 +218,6 @@ def captioning() -> list[Run]:
             minutes=8.0 if name != "none" else 2.0,
         )
         for name in CAPTIONERS
-    ]
-
-
-JUDGED = ("none", "fine_tune", "tecoa_itr", "fare", "mat")
-
-
-def judged(task: Literal["entailment", "vqa"]) -> list[Run]:
-    """Models of entailment or of answers, defended and not."""
-    return [
-        Run(
-            study=task,
-            name=name,
-            title=DEFENSES[name],
-            config=RUNS / "judged.py",
-            settings=(f"task={task}", *setting_of(name)),
-            trained=name != "none",
-            task=task,
-            minutes=3.0 if name != "none" else 1.0,
-        )
-        for name in JUDGED
-    ]
-
-
-CLASSIFIED = {
-    "none": "none",
-    "fine_tune": "fine-tuning",
-    "tecoa": "TeCoA",
-    "fare": "FARE",
-    "pmg_aft": "PMG-AFT",
-    "tga_zsr": "TGA-ZSR",
-    "mmcoa": "MMCoA",
-    "mat": "MAT",
-}
-# Trait -> what the tables call its set; all train on the first.
-TRAITS = {"kind": "kinds", "colour": "colours", "ground": "grounds"}
-
-
-def classes() -> list[Run]:
-    """Trained on kinds; measured on kinds, and on two other sets."""
-    return [
-        Run(
-            study="classes",
-            name=f"{defense}-{trait}",
-            title=title,
-            config=RUNS / "classes.py",
-            settings=(*setting_of(defense), f"trait={trait}"),
-            training=f"{defense}-kind",
-            trained=defense != "none",
-            task="zero_shot",
-            minutes=3.0 if trait == "kind" and defense != "none" else 1.0,
-        )
-        for trait in TRAITS
-        for defense, title in CLASSIFIED.items()
     ]
 
 

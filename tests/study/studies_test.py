@@ -5,12 +5,13 @@ from functools import cache
 from types import SimpleNamespace
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from experiments.study import augmented, carry, ours, studies
 from experiments.study.setting import ATTACKS
 from experiments.study.tables import unique
-from mat_jax import data
+from mat_jax import data, defenses
 from mat_jax.data.scenes import Scenes
 from mat_jax.defenses.cost import passes
 from mat_jax.train import experiment as experiments
@@ -28,6 +29,8 @@ STEPS = {
     "fast_vision_longer": 484,
     "still_longer": 1300,
 }
+
+ANSWERED = ("entailment/", "vqa/", "classes/")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,10 @@ def test_all_are_measured_alike(built):
         if key.startswith(("grounding/", "captioning/")):
             assert (asked.eps, asked.steps, asked.words, asked.seed) == (6 / 255, 10, 1, 0), key
             continue
+        if key.startswith(ANSWERED):
+            assert (asked.eps, asked.steps, asked.words, asked.seed) == (2 / 255, 10, 1, 0), key
+            assert asked.suite is None and asked.task in (key.split("/")[0], "zero_shot"), key
+            continue
         assert asked.attacks == ATTACKS and asked.suite == "quick", key
         assert (asked.limit, asked.steps, asked.words, asked.seed) == (100, 10, 1, 0), key
         assert asked.eps == (2 / 255 if key.startswith("photographs") else 6 / 255), key
@@ -71,6 +78,9 @@ def test_what_a_run_asks_for_reaches_its_defence_and_its_schedule(built):
             if name in asked:
                 assert str(getattr(mat, field)) == asked[name], (run.key, name)
         updates = one.steps * getattr(one.defense, "replays", 1)
+        if run.study == "classes":  # one rate, as MMCoA's program has it
+            assert float(one.schedule(0)) == float(one.schedule(updates)) == np.float32(1e-4)
+            continue
         last = float(one.schedule(updates)) / 6e-4
         assert (last > 0.5) if asked.get("horizon") == "3" else (last < 1e-3), (run.key, last)
 
@@ -274,3 +284,18 @@ def test_partners_are_made_by_a_command_that_names_its_folder():
     make, train = run.command.split(" && ")
     assert make == f"python -m mat_jax.augment {line} --out {run.folder}"
     assert train.startswith("python -m mat_jax.train --config") and f"folder={run.folder}" in train
+
+
+@pytest.mark.parametrize("study", ["entailment", "vqa", "classes"])
+def test_models_of_answers_train_alike_and_are_measured_on_the_same(built, study):
+    own = {run.name: built[run.key] for run in studies.every()[study]}
+    assert len({(one.model.name, one.steps, one.batch_size) for one in own.values()}) == 1
+    for name, one in own.items():
+        attack = one.defense
+        if not isinstance(attack, defenses.FineTune):
+            assert (attack.eps, attack.steps) == (2 / 255, 2), name
+        read = {"entailment": "verdicts", "vqa": "questions"}.get(study)
+        read = read or f"{name.partition('-')[2]}s"
+        assert one.evaluation.data.name == f"scenes/test:300/{read}", name
+    if study != "classes":
+        assert {one.evaluation.constraint for one in own.values()} == {"truthful"}
