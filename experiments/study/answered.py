@@ -5,7 +5,10 @@ from typing import Literal
 from experiments.study.plan import RUNS, Run
 from experiments.study.published import DEFENSES, setting_of
 
-JUDGED = ("none", "fine_tune", "tecoa_itr", "fare", "mat")
+JUDGED = {
+    **{name: DEFENSES[name] for name in ("none", "fine_tune", "tecoa_itr", "fare", "mat")},
+    "mat_truthful": "MAT, words that keep the answer",
+}
 
 
 def judged(task: Literal["entailment", "vqa"]) -> list[Run]:
@@ -14,14 +17,14 @@ def judged(task: Literal["entailment", "vqa"]) -> list[Run]:
         Run(
             study=task,
             name=name,
-            title=DEFENSES[name],
+            title=title,
             config=RUNS / "judged.py",
             settings=(f"task={task}", *setting_of(name)),
             trained=name != "none",
             task=task,
             minutes=3.0 if name != "none" else 1.0,
         )
-        for name in JUDGED
+        for name, title in JUDGED.items()
     ]
 
 

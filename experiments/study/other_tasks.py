@@ -1,7 +1,7 @@
 """Which findings on tasks other than retrieval the saved results confirm."""
 
 from experiments.study import above, studies
-from experiments.study.answered import CLASSIFIED, TRAITS
+from experiments.study.answered import CLASSIFIED, JUDGED, TRAITS
 from experiments.study.captioned import WHITE_BOX
 from experiments.study.claims import JOINT, Claim, Side, compare, named
 from experiments.study.published import DEFENSES
@@ -61,17 +61,19 @@ def answers(shelf: Shelf) -> list[Claim]:
     for task, (what, own) in ANSWERED.items():
 
         def side(name: str, attacks: tuple[str, ...], task: str = task) -> Side:
-            title = DEFENSES[name] if len(attacks) > 1 else named(attacks)
+            title = JUDGED[name] if len(attacks) > 1 else named(attacks)
             return Side(title, (f"{task}/{name}",), attacks)
 
-        pairs = [("mat", other) for other in ("tecoa_itr", "fare", "none")]
-        pairs += [("tecoa_itr", "none"), ("fare", "none")]
+        image = ("tecoa_itr", "fare")
+        pairs = [("mat", other) for other in (*image, "none")]
+        pairs += [("mat_truthful", other) for other in (*image, "mat", "none")]
+        pairs += [(other, "none") for other in image]
         for pair in pairs:
             more, less = (side(name, FUSED) for name in pair)
             text = f"albef {what}, {named(FUSED)}: {more.name} > {less.name}"
             found.append(compare("J", text, shelf, more, less))
-        for other in ("tecoa_itr", "fare"):
-            more, less = (Side(DEFENSES[n], (f"{task}/{n}",), (own,)) for n in ("mat", other))
+        for pair in ((name, other) for name in ("mat", "mat_truthful") for other in image):
+            more, less = (Side(JUDGED[n], (f"{task}/{n}",), (own,)) for n in pair)
             text = f"albef {what}, {named((own,))}: {more.name} > {less.name}"
             found.append(compare("J", text, shelf, more, less))
         for stronger in ("co_attack", "co_attack_fused"):

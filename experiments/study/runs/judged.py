@@ -25,7 +25,7 @@ ATTACKS = ("none", "pgd", "bert_attack", "co_attack", "sga", "co_attack_fused")
 
 def experiment(
     task: Literal["entailment", "vqa"] = "entailment",
-    defense: Literal["fine_tune", "tecoa_itr", "fare", "mat"] = "mat",
+    defense: Literal["fine_tune", "tecoa_itr", "fare", "mat", "mat_truthful"] = "mat",
     lr: float = 3e-4,
     steps: int = 150,
     batch_size: int = 48,
@@ -38,15 +38,20 @@ def experiment(
     model, own = MODELS[task]
     train, test = data.load_scenes("train", limit=4_000), data.load_scenes("test", limit=limit)
     read = data.Verdicts if task == "entailment" else data.Questions
+    mat = defenses.MAT(eps=eps, steps=2, words=words)
     found = on_scenes(
         {
             "fine_tune": defenses.FineTune(),
             "tecoa_itr": defenses.TeCoAITR(eps=eps, steps=2),
             "fare": defenses.FARE(eps=eps, steps=2),
-            "mat": defenses.MAT(eps=eps, steps=2, words=words),
+            "mat": mat,
+            "mat_truthful": mat,
         }[defense],
         model=model,
         source=read(train),
+        substitutes=data.Substitutes(
+            candidates=10, constraint="truthful" if defense == "mat_truthful" else "none"
+        ),
         lr=lr,
         steps=steps,
         batch_size=batch_size,
