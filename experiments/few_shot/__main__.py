@@ -51,7 +51,11 @@ def parser() -> Parser:
     add("--model", default="openai/clip-vit-base-patch32", help="where all trainings start from")
     add("--mlm", default="google-bert/bert-base-uncased", help="proposes the words of prompts")
     add("--train", default="cifar100", help="the set that is trained on, NAME or NAME=FOLDER")
-    add("--test", help="sets that are measured, by comma; all published ones if not given")
+    add(
+        "--test",
+        default="mmcoa",
+        help=f"sets that are measured, by comma, or a list: {', '.join(data.SET_LISTS)}",
+    )
     add("--shots", default="1,2,4,8,16,full", help="images of each class")
     add("--defenses", default="tecoa,fare,mmcoa", help=f"of {', '.join(get_args(Defense))}")
     add("--seeds", type=int, default=1, help="trainings of each")
@@ -87,7 +91,7 @@ def _study(given: argparse.Namespace) -> Study:
     Raises:
         ValueError: a set, a defence or a number of shots that there is not.
     """
-    tests = _list(given.test) if given.test else [given.train, *_others(given.train)]
+    tests = _tests(given.train, given.test)
     for name in [given.train, *tests]:
         if short(name).partition(":")[0] not in ("scenes", *data.PUBLISHED_SETS):
             raise ValueError(
@@ -114,10 +118,12 @@ def _study(given: argparse.Namespace) -> Study:
     )
 
 
-def _others(train: str) -> list[str]:
-    """The sets that TensorFlow Datasets has, but for the one that is trained on."""
-    there = (name for name, one in data.PUBLISHED_SETS.items() if one.tfds is not None)
-    return [name for name in there if name != short(train)]
+def _tests(train: str, asked: str) -> list[str]:
+    """The sets asked for; of a list, those that TensorFlow Datasets has, the trained one first."""
+    if asked not in data.SET_LISTS:
+        return _list(asked)
+    there = [name for name in data.SET_LISTS[asked] if data.PUBLISHED_SETS[name].tfds is not None]
+    return [train, *(name for name in there if name != short(train))]
 
 
 def _shots(text: str) -> int:

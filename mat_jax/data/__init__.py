@@ -28,6 +28,7 @@ from mat_jax.data.sources.entity_files import flickr30k_entities as flickr30k_en
 from mat_jax.data.sources.labelled import Labelled as Labelled
 from mat_jax.data.sources.phrase_rows import grounding_json as grounding_json
 from mat_jax.data.sources.published_sets import PUBLISHED_SETS as PUBLISHED_SETS
+from mat_jax.data.sources.published_sets import SET_LISTS as SET_LISTS
 from mat_jax.data.sources.published_sets import published_set as published_set
 from mat_jax.data.sources.question_rows import AnsweredQuestions as AnsweredQuestions
 from mat_jax.data.sources.question_rows import vqa_json as vqa_json

@@ -1,7 +1,8 @@
 """The sets that zero-shot robustness is published on: where each is, what is tested, its prompt.
 
 Sixteen names of MMCoA (arXiv:2404.19287). Prompts and splits are those of its released program,
-whose sets TeCoA's and FARE's lists share.
+whose sets TeCoA's and FARE's lists share. Four more are in those lists alone (`SET_LISTS`); the
+prompts of PCAM and HatefulMemes are those that CLIP was published with.
 """
 
 import dataclasses
@@ -46,7 +47,8 @@ _LAND = (
     "a river",
     "a sea or a lake",
 )
-# TFDS has ImageNet's classes by their numbers: give --classes. Caltech101 has one more class there,
+# TFDS has the classes of ImageNet, ImageNet-R and ImageNet-Sketch by their numbers: give --classes.
+# ImageNet-R has images of 200 of the 1,000. Caltech101 has one more class there,
 # of backgrounds, which the program leaves out. Country211's classes are codes of countries.
 
 PUBLISHED_SETS = {
@@ -68,6 +70,30 @@ PUBLISHED_SETS = {
         "eurosat", "train", "A centered satellite photo of {}.", train=None, classes=_LAND
     ),
     "country211": PublishedSet(None, template="A photo I took in {}."),
+    "pcam": PublishedSet(
+        "patch_camelyon",
+        template="This is a photo of {}",
+        classes=("lymph node", "lymph node containing metastatic tumor tissue"),
+    ),
+    "hateful_memes": PublishedSet(None, template="a {}.", classes=("meme", "hatespeech meme")),
+    "imagenet_r": PublishedSet("imagenet_r", train=None),
+    "imagenet_sketch": PublishedSet("imagenet_sketch", train=None),
+}
+
+_SIXTEEN = tuple(PUBLISHED_SETS)[:16]
+_FINE = ("stanford_cars", "oxford_pets", "flowers102", "dtd", "eurosat", "fgvc_aircraft")
+# Paper -> the sets that it measures, of the fact sheet (TeCoA, with HatefulMemes, which its code
+# leaves out) and of FARE's Table 4 (ImageNet apart), which is from memory.
+SET_LISTS = {
+    "mmcoa": _SIXTEEN,
+    "tecoa": (
+        *("cifar10", "cifar100", "stl10", "sun397", "food101", *_FINE, "country211", "pcam"),
+        *("hateful_memes", "caltech101", "caltech256", "imagenet"),
+    ),
+    "fare": (
+        *("imagenet", "caltech101", "cifar10", "cifar100", "stl10", *_FINE, "pcam"),
+        *("imagenet_r", "imagenet_sketch"),
+    ),
 }
 
 

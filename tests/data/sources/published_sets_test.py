@@ -23,12 +23,23 @@ PROMPTS = {
     "oxford_pets": "A photo of a american bulldog, a type of pet.",
     "stanford_cars": "A photo of a acura rl sedan.",
     "sun397": "This is a photo of a airplane cabin",
+    "pcam": "This is a photo of lymph node containing metastatic tumor tissue",  # CLIP's prompts
     "stl10": "This is a photo of a 1",  # TFDS names them when it has the files
 }
 
 
 def test_all_sixteen_are_there():
-    assert set(PUBLISHED_SETS) == set(NAMES.split())
+    assert set(data.SET_LISTS["mmcoa"]) == set(NAMES.split())
+
+
+def test_the_lists_of_tecoa_and_fare_are_of_sets_that_there_are():
+    """Names as in the fact sheet, section 2.6; FARE has thirteen sets beside ImageNet."""
+    tecoa = "cifar10 cifar100 stl10 sun397 stanford_cars food101 oxford_pets flowers102 dtd eurosat"
+    tecoa += " fgvc_aircraft country211 pcam hateful_memes caltech101 caltech256 imagenet"
+    assert set(data.SET_LISTS["tecoa"]) == set(tecoa.split())
+    assert len(set(data.SET_LISTS["fare"]) - {"imagenet"}) == 13
+    for names in data.SET_LISTS.values():
+        assert len(set(names)) == len(names) and set(names) <= set(PUBLISHED_SETS)
 
 
 @pytest.mark.parametrize("name", PUBLISHED_SETS)
