@@ -20,7 +20,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import get_args
 
@@ -43,23 +42,20 @@ from mat_jax.models.ensemble import Joint
 from mat_jax.types.protocols import FusesPairs
 from mat_jax.types.sources import TellsForm
 from mat_jax.utils.cache import keep_programs
-from mat_jax.utils.command_line import Parser
+from mat_jax.utils.command_line import Parser, answered, number
 from mat_jax.utils.files import writable
 
+PROG = "python -m mat_jax.evaluate"
 LARGE = 1000  # examples from which on the cost is told before anything starts
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """The command line. Returns the exit status; a mistake is one sentence and status 2."""
-    try:
-        print(_run(_parser().parse_args(arguments)))
-    except (ValueError, OSError, Broken) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        return 130
-    return 0
+    return answered(
+        lambda: _run(command_line(prog).parse_args(arguments)),
+        stopped="the same command goes on where it was",
+        failures=(Broken,),
+    )
 
 
 def _run(given: argparse.Namespace) -> str:
@@ -80,10 +76,10 @@ def _run(given: argparse.Namespace) -> str:
         classes=given.classes,
         templates=given.templates,
         suite=_suite(given, attacks),
-        eps=tuple(_number("--eps", text) for text in _list(given.eps)),
+        eps=tuple(number("--eps", text) for text in _list(given.eps)),
         norm=given.norm,
         steps=given.steps,
-        step_size=None if given.step_size is None else _number("--step-size", given.step_size),
+        step_size=None if given.step_size is None else number("--step-size", given.step_size),
         words=given.words,
         candidates=given.candidates,
         mlm=given.mlm,
@@ -241,9 +237,10 @@ def members(path: str) -> list[str]:
     return [path] if Path(path).exists() else [one.strip() for one in path.split("+")]
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line(prog: str = PROG) -> Parser:
+    """Every option, under this name of the command."""
     parser = Parser(
-        prog="python -m mat_jax.evaluate",
+        prog=prog,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -319,13 +316,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        return float(Fraction(text))
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{name} must be a number, 4/255 for example, got {text!r}") from None
 
 
 if __name__ == "__main__":
