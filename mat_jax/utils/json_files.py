@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mat_jax.utils.text_files import read_text
+from mat_jax.utils.text_files import form_of_line, read_text
 
 
 def json_contents(path: Path, what: str) -> Any:
@@ -63,7 +63,10 @@ def _parsed(text: str, path: Path, what: str, place: str = "") -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
+        form = form_of_line(text.lstrip().partition("\n")[0])
         begins = "" if text.lstrip()[:1] in ("[", "{") else f"; it begins with {text[:40]!r}"
+        if form is not None and form != "JSON" and not place:
+            begins = f"; it looks like {form}"
         raise ValueError(
             f"{str(path)!r}{place} is not valid JSON ({error}){begins}; expected {what}; download "
             "it again"

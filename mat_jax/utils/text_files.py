@@ -1,6 +1,7 @@
 """Text that somebody else wrote, and one sentence where a file is something else."""
 
 import codecs
+import re
 import reprlib
 from pathlib import Path
 
@@ -86,6 +87,21 @@ def other_than_text(start: bytes) -> str | None:
     if b"\0" in start and encoding_of(start) in ("utf-8", "utf-8-sig"):
         return "a binary file, or UTF-16 without its mark: save it as UTF-8"
     return None
+
+
+def form_of_line(line: str) -> str | None:
+    """What the first line of an annotation file tells of its form; None for words alone."""
+    if re.match(r"\S+\.\w+#\d+\s*\t", line):
+        return "Flickr's token file"
+    if re.match(r"image(_name)?\s*[,|]", line):
+        return "a table of pictures and captions"
+    if "[/EN#" in line:
+        return "a file of Flickr30k Entities"
+    if re.fullmatch(r"\s*\{.+\}\s*", line):
+        return "JSON lines, an object a line"
+    if re.fullmatch(r"\s*[\[{]\s*|\s*[\[{]\s*[\"{\[].*", line):
+        return "JSON"
+    return "XML" if re.match(r"\s*<(\?xml|annotation)", line) else None
 
 
 def short(value: object) -> str:

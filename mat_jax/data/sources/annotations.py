@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.sources.forms import but_looks_like
 from mat_jax.data.sources.text_annotations import text_rows
-from mat_jax.utils.text_files import read_text, short
+from mat_jax.utils.text_files import form_of_line, read_text, short
 
 # COCO's images that Karpathy put into no split; the field trains on them too.
 SPLITS = {"train": ("train", "restval")}
@@ -103,6 +103,9 @@ def _contents(path: Path, text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         start = text.lstrip()[:1]
+        form = form_of_line(text.lstrip().partition("\n")[0])
+        if form is not None and "JSON" not in form:
+            raise ValueError(f"{str(path)!r} looks like {form}; expected {FORMS}") from None
         if start in ("[", "{"):
             raise ValueError(
                 f"{str(path)!r} is not valid JSON ({error}); repair it or download it again"

@@ -1,6 +1,5 @@
 """Captions without pictures: what defences of the text tower alone train on."""
 
-import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.types.arrays import Example
-from mat_jax.utils.text_files import START, encoding_of, other_than_text
+from mat_jax.utils.text_files import START, encoding_of, form_of_line, other_than_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,24 +75,11 @@ def _of_file(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         start = file.read(START)
     lines = start.decode(encoding_of(start), "replace").lstrip("\ufeff").split("\n")
-    looks = other_than_text(start) or next((one for one in map(_other_form, lines) if one), None)
+    looks = other_than_text(start) or next(filter(None, map(form_of_line, lines)), None)
     if looks is not None:
         raise ValueError(f"{str(path)!r} looks like {looks}; expected captions, one a line")
     with path.open(encoding=encoding_of(start), errors="replace") as file:
         yield from (line.strip() for line in file)
-
-
-def _other_form(line: str) -> str | None:
-    """What a line is, where it is no caption."""
-    if re.match(r"\S+\.\w+#\d+\s*\t", line):
-        return "Flickr's token file"
-    if re.match(r"image(_name)?\s*[,|]", line):
-        return "a table of pictures and captions"
-    if "[/EN#" in line:
-        return "a file of Flickr30k Entities"
-    if re.fullmatch(r"\s*[\[{]\s*|\s*[\[{]\s*[\"{\[].*", line):
-        return "JSON"
-    return "XML" if re.match(r"\s*<(\?xml|annotation)", line) else None
 
 
 def _of_shard(path: Path) -> Iterator[str]:
