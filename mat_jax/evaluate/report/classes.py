@@ -52,6 +52,10 @@ def _instead(answers: np.ndarray | None, here: np.ndarray, names: tuple[str, ...
     """The class that some images are most often taken for, other than their own."""
     if answers is None:
         return "–"
+    if answers.dtype.kind == "U":  # the model's own words
+        texts, counts = np.unique(answers[here], return_counts=True)
+        counts = np.where(texts == own, 0, counts)
+        return f"{texts[counts.argmax()]} ({counts.max()})" if counts.any() else "–"
     counts = np.bincount(answers[here], minlength=len(names))
     counts[names.index(own)] = 0
     return f"{names[int(counts.argmax())]} ({counts.max()})" if counts.max() else "–"
