@@ -21,6 +21,7 @@ from mat_jax.data.sources.captions import texts as texts
 from mat_jax.data.sources.cifar_pickles import cifar as cifar
 from mat_jax.data.sources.class_folders import image_folder as image_folder
 from mat_jax.data.sources.drawn_pairs import DrawnPairs as DrawnPairs
+from mat_jax.data.sources.entailed_sets import entailed_sets as entailed_sets
 from mat_jax.data.sources.entailment_rows import Entailments as Entailments
 from mat_jax.data.sources.entailment_rows import entailment_json as entailment_json
 from mat_jax.data.sources.entity_files import flickr30k_entities as flickr30k_entities

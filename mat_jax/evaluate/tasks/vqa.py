@@ -274,7 +274,7 @@ def readable(seen: Points) -> Bool[np.ndarray, " questions"]:
     image, text = seen.images.whole, seen.texts.whole
     assert isinstance(image, ImageFeatures) and isinstance(text, TextFeatures)
     first, second = (np.isfinite(np.asarray(one.tokens)).all(axis=(1, 2)) for one in (image, text))
-    return first & second
+    return np.asarray(first & second)
 
 
 def _commonest(examples: Asked) -> str:
