@@ -21,7 +21,6 @@ from mat_jax.data.sources.captions import texts as texts
 from mat_jax.data.sources.cifar_pickles import cifar as cifar
 from mat_jax.data.sources.class_folders import image_folder as image_folder
 from mat_jax.data.sources.drawn_pairs import DrawnPairs as DrawnPairs
-from mat_jax.data.sources.entailed_sets import entailed_sets as entailed_sets
 from mat_jax.data.sources.entailment_rows import Entailments as Entailments
 from mat_jax.data.sources.entailment_rows import entailment_json as entailment_json
 from mat_jax.data.sources.entity_files import flickr30k_entities as flickr30k_entities
@@ -36,6 +35,7 @@ from mat_jax.data.sources.retrieval import RetrievalJson as RetrievalJson
 from mat_jax.data.sources.retrieval import retrieval_json as retrieval_json
 from mat_jax.data.sources.rsicd_files import is_rsicd as is_rsicd
 from mat_jax.data.sources.rsicd_files import rsicd as rsicd
+from mat_jax.data.sources.sentence_sets import entailed_sets as entailed_sets
 from mat_jax.data.sources.tar_shards import Shards as Shards
 from mat_jax.data.sources.tar_shards import webdataset as webdataset
 from mat_jax.data.sources.tfds_sets import tfds_images as tfds_images
