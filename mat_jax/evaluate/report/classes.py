@@ -1,7 +1,7 @@
 """Classes on the page: accuracy of each, and what images are taken for under attack."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -34,7 +34,12 @@ def _pairs(results: Mapping[str, Result], featured_row: Row, threat: str) -> str
     tables = []
     for name, result in results.items():
         row = result.row(featured_row.attack, featured_row.eps)
-        before, after = (confused(result, one) for one in (result.clean, row))
+        assert result.answers is not None
+        names, labels = result.answers
+        kind = next(iter(result.kinds))
+        before, after = (
+            confused(one.ranks.answers.get(kind), labels, names) for one in (result.clean, row)
+        )
         rows = "".join(
             f"<tr><td>{safe(own)}</td><td>{safe(other)}</td><td>{before.get((own, other), 0)}</td>"
             f"<td>{after.get((own, other), 0)}</td></tr>"
@@ -55,11 +60,16 @@ def _pairs(results: Mapping[str, Result], featured_row: Row, threat: str) -> str
     )
 
 
-def confused(result: Result, row: Row) -> dict[tuple[str, str], int]:
-    """How often each class is taken for each other one: (truth, answer) -> count."""
-    assert result.answers is not None
-    names, labels = result.answers
-    answers = row.ranks.answers.get(next(iter(result.kinds)))
+def confused(
+    answers: np.ndarray | None, labels: np.ndarray, names: Sequence[str]
+) -> dict[tuple[str, str], int]:
+    """How often each class is taken for each other one: (truth, answer) -> count.
+
+    Args:
+        answers: rows of `names`, or texts of the model's own; None where there are none.
+        labels: the right row of each.
+        names: of the classes.
+    """
     if answers is None:
         return {}
     texts = [str(one) if answers.dtype.kind == "U" else names[int(one)] for one in answers]
