@@ -37,6 +37,7 @@ from mat_jax.data.sources.retrieval import RetrievalJson as RetrievalJson
 from mat_jax.data.sources.retrieval import retrieval_json as retrieval_json
 from mat_jax.data.sources.rsicd_files import is_rsicd as is_rsicd
 from mat_jax.data.sources.rsicd_files import rsicd as rsicd
+from mat_jax.data.sources.sentence_sets import entailed_sets as entailed_sets
 from mat_jax.data.sources.shots import FewShots as FewShots
 from mat_jax.data.sources.shots import few_shots as few_shots
 from mat_jax.data.sources.tar_shards import Shards as Shards

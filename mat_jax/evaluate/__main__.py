@@ -28,7 +28,7 @@ from mat_jax import models
 from mat_jax.attacks import ATTACKS
 from mat_jax.attacks.ensembles import ENSEMBLES
 from mat_jax.evaluate.comparison import compare
-from mat_jax.evaluate.config import Evaluation, usual_attacks
+from mat_jax.evaluate.config import ANSWERS, Evaluation, usual_attacks
 from mat_jax.evaluate.forecast import forecast_table
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.invariants import Broken
@@ -67,6 +67,8 @@ def _run(given: argparse.Namespace) -> str:
         raise ValueError(f"--forecast {given.forecast}: give 1 or more examples, or no number")
     if given.detections is not None and given.task != "grounding":
         raise ValueError(f"--detections says nothing to --task {given.task}: leave it out")
+    if given.answers != "rank" and given.task != "vqa":
+        raise ValueError(f"--answers says nothing to --task {given.task}: leave it out")
     out = Path(given.out) if given.forecast is not None else writable(Path(given.out))
     asked = usual_attacks(given.task) if given.attacks is None else _list(given.attacks)
     attacks = tuple(dict.fromkeys(("none", *asked)))
@@ -97,6 +99,7 @@ def _run(given: argparse.Namespace) -> str:
         seed=given.seed,
         checks=given.checks,
         stop_beyond=given.stop_beyond,
+        answers=given.answers,
         writing=Writing(
             beams=given.beams,
             prompt=given.prompt,
@@ -293,6 +296,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--limit", type=int, help="only the first so many images")
     add("--shortlist", type=int, default=128, help="how many ALBEF, TCL and BLIP put in order")
     add("--beams", type=int, default=3, help="captioning: width of the search; 1 is greedy")
+    add(
+        "--answers",
+        default="rank",
+        choices=ANSWERS,
+        help="vqa: rank a list, or let the model write its answer (beam 3, at most 10 ids)",
+    )
     add("--prompt", default="", help="captioning: what captions start with: 'a picture of'")
     add("--meteor", help="captioning: the folder of meteor-1.5.jar")
     add("--spice", help="captioning: the folder of spice-1.0.jar")

@@ -116,6 +116,25 @@ def test_marks_are_the_published_accuracy(victim, seen):
         assert vqa_accuracy(said[0], people[0]) == pytest.approx(mark)
 
 
+def test_written_answers_are_bound_to_no_list(victim, seen):
+    """The shipped model has learned the list, so it nearly always writes what it ranks first."""
+    writing = victim._replace(examples=replace(victim.examples, written=True))
+    ranks = TASK.score(writing, seen, ASKED)
+    first, _ = answered(victim, seen)
+    ranked = np.array([victim.examples.answer_list[row] for row in first])
+    assert (ranks.answers["answer"] == ranked).mean() > 0.9
+    people = victim.examples.people
+    said = map(str, ranks.answers["answer"])
+    marks = [vqa_accuracy(text, own) for text, own in zip(said, people, strict=True)]
+    np.testing.assert_allclose(ranks.marks["answer"], marks)
+    assert "bound to no list" in str(TASK.protocol(writing, ASKED)["score"])
+    tokens = np.array(seen.images.whole.tokens)
+    tokens[3] = np.nan
+    images = Encoded(seen.images.unit, seen.images.whole._replace(tokens=tokens))
+    ranks = TASK.score(writing, seen._replace(images=images), ASKED)
+    assert ranks.errors == 1 and ranks.marks["answer"][3] == 0
+
+
 def test_what_is_no_number_is_lost(victim, seen):
     tokens = np.array(seen.images.whole.tokens)
     tokens[3] = np.nan
@@ -226,7 +245,7 @@ def test_the_command_reads_vqas_files(tmp_path, victim):
     )
     out = tmp_path / "report"
     told = f"--model scenes-vqa --task vqa --data {path} --images {tmp_path} --attacks pgd "
-    told += "--steps 2 --checks 0 --mlm scenes-bert"
+    told += "--steps 2 --checks 0 --mlm scenes-bert --answers generate"
     main([*told.split(), "--out", str(out)])
     found = json.loads((out / "results.json").read_text())
     assert "answer@1" in json.dumps(found)
