@@ -43,6 +43,7 @@ def training_batches(
     images: int = 0,
     threads: int = 2,
     ahead: int = 4,
+    rows: Sequence[int] | None = None,
 ) -> Batches:
     """Endless batches of a corpus: every image once an epoch, in a new order each epoch.
 
@@ -63,6 +64,8 @@ def training_batches(
         images: partner pictures drawn of an image at each visit, without repetition.
         threads: threads that prepare batches.
         ahead: batches prepared before they are asked for.
+        rows: which rows of every batch are read here, where several processes read a part each;
+            None for all. The batches are the same ones, and so are positions in the stream.
 
     Returns:
         A grain iterator of `Batch`, of numpy arrays with `captions` captions an image and
@@ -99,6 +102,7 @@ def training_batches(
         return Draw(index, slots, _filled(rng.permutation(there), images))
 
     def assemble(drawn: Sequence[Draw]) -> Batch:
+        drawn = drawn if rows is None else [drawn[row] for row in rows]
         return corpus.batch(
             [one.index for one in drawn],
             np.stack([one.slots for one in drawn]),

@@ -30,6 +30,7 @@ class Recorder:
         batch_size: images a step, for the rate.
         every: steps between two lines.
         quiet: write the file only.
+        writes: whether this process writes the file; all look at the figures.
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class Recorder:
         batch_size: int,
         every: int,
         quiet: bool = False,
+        writes: bool = True,
     ) -> None:
-        truncate(path, start)
-        self._file = path.open("a", encoding="utf-8")
+        if writes:
+            truncate(path, start)
+        self._file = path.open("a", encoding="utf-8") if writes else None
         self._steps, self._batch_size, self._every = steps, batch_size, every
         self._quiet = quiet
         self._terminal = sys.stderr.isatty()
@@ -75,8 +78,9 @@ class Recorder:
             self._rate = (step - before) * self._batch_size / (self._last[1] - then)
         line: dict[str, Any] = {"step": step, "loss": values["loss"], **values}
         line |= {"images_per_second": round(self._rate, 2), "time": round(time.time(), 3)}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        if self._file is not None:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
         if not self._quiet:
             self._show(step, values)
 
@@ -98,9 +102,10 @@ class Recorder:
     def close(self) -> None:
         """Write what is pending and end the progress line."""
         self.flush()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
         if self._terminal and not self._quiet and self._last[0] not in (0, self._steps):
             sys.stderr.write("\n")
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
 from flax import nnx
 from jax.sharding import Mesh
 
@@ -20,9 +19,11 @@ from mat_jax.train.experiment import Experiment
 from mat_jax.train.logging import Recorder, require_finite
 from mat_jax.train.lora import Merging
 from mat_jax.train.optimizers import average_of
+from mat_jax.train.placing import BatchRows, placed, whole
 from mat_jax.train.state import Layout, State, Weights
-from mat_jax.train.step import clamp_scale, compile_step
+from mat_jax.train.step import Step, clamp_scale, compile_step
 from mat_jax.types.arrays import Batch
+from mat_jax.utils import processes
 
 
 class Stopped(Exception):
@@ -43,17 +44,19 @@ class Prefetch:
     this one. The state that goes into a checkpoint is that of the last batch *used*, not drawn.
     """
 
-    def __init__(self, batches: Iterator[Batch], mesh: Mesh, depth: int = 2) -> None:
+    def __init__(
+        self, batches: Iterator[Batch], mesh: Mesh, batch_size: int, depth: int = 2
+    ) -> None:
         self._queue: queue.Queue = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
-        self._sharding = meshes.batch_sharding(mesh)
+        self._rows = BatchRows(mesh, batch_size)
         self._thread = threading.Thread(target=self._fill, args=(batches,), daemon=True)
         self._thread.start()
 
     def _fill(self, batches: Iterator[Batch]) -> None:
         try:
             while not self._stop.is_set():
-                batch = jax.device_put(next(batches), self._sharding)
+                batch = self._rows.placed(next(batches))
                 self._put((batch, _iterator_state(batches)))
         except BaseException as error:  # handed to the loop, which raises it
             self._put(error)
@@ -107,6 +110,8 @@ def _signals() -> Iterator[list[int]]:
 
     def note(number: int, frame: Any) -> None:
         caught.append(number)
+        if (watch := processes.watch()) is not None:
+            watch.ask_to_stop(number)
         signal.signal(number, before[number])
         sys.stderr.write("\nstopping after this step; once more to stop at once\n")
 
@@ -120,6 +125,14 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _stopping(step: int, caught: list[int]) -> int | None:
+    """The signal for which the run stops after this step, the same on all processes."""
+    watch = processes.watch()
+    if watch is not None:
+        return watch.stops_at(step)
+    return caught[0] if caught else None
 
 
 def train(
@@ -146,6 +159,7 @@ def train(
     Raises:
         Stopped: on SIGTERM or SIGINT, after saving.
     """
+    quiet = quiet or not processes.first()
     layout, state = begin(experiment, model)
     shardings = meshes.state_shardings(mesh, state)
     reference = _reference(experiment, model, mesh)
@@ -160,8 +174,8 @@ def train(
             if not quiet:
                 print(f"going on from step {step} of {workdir}", file=sys.stderr)
         else:
-            state = jax.device_put(state, shardings)
-        run = compile_step(
+            state = placed(state, shardings)
+        run: Step = compile_step(
             layout, experiment.defense, experiment.optimizer, mesh, state, experiment.schedule
         )
         if step < experiment.steps:
@@ -172,25 +186,43 @@ def train(
                 batch_size=experiment.batch_size,
                 every=experiment.log_every,
                 quiet=quiet,
+                writes=processes.first(),
             )
-            prefetch = Prefetch(batches, mesh)
+            prefetch = Prefetch(batches, mesh, experiment.batch_size)
             with contextlib.closing(recorder), contextlib.closing(prefetch), _signals() as caught:
+                ready: Step | None = None
                 while step < experiment.steps:
                     batch, iterator = prefetch.next()
+                    if ready is None:
+                        ready = run = _compiled(run, state, reference, batch)
                     state, metrics = run(state, reference, batch)
                     step += 1
                     recorder.record(step, metrics)
-                    if checkpoints.due(step) or step == experiment.steps or caught:
+                    stopping = _stopping(step, caught)
+                    if checkpoints.due(step) or step == experiment.steps or stopping:
                         # Lines up to a checkpoint are on disk before it is.
                         recorder.flush()
                         require_finite(step, metrics)
                         checkpoints.save(step, state, iterator)
-                    if caught and step < experiment.steps:
+                    if stopping and step < experiment.steps:
                         checkpoints.wait()
-                        raise Stopped(caught[0], step, workdir)
+                        raise Stopped(stopping, step, workdir)
     average = average_of(state.optimizer)
-    trained = state.trained if average is None else clamp_scale(average)
-    return layout.model({**trained, **state.frozen})
+    trained = state.trained if average is None else average
+    weights = whole({**trained, **state.frozen})
+    return layout.model(weights if average is None else clamp_scale(weights))
+
+
+def _compiled(step: Step, state: State, reference: Weights | None, batch: Batch) -> Step:
+    """The step; of several processes compiled on all of them before any goes on.
+
+    Else one that compiles faster waits in a collective, whose patience is short.
+    """
+    if processes.count() == 1:
+        return step
+    compiled = step.lower(state, reference, batch).compile()  # type: ignore[attr-defined]
+    processes.barrier()
+    return compiled
 
 
 def begin(experiment: Experiment, model: nnx.Module) -> tuple[Layout | Merging, State]:
@@ -207,4 +239,4 @@ def _reference(experiment: Experiment, model: nnx.Module, mesh: Mesh) -> Weights
     if not experiment.defense.needs_reference:
         return None
     weights = states.flatten(model)[1]
-    return jax.device_put(weights, meshes.state_shardings(mesh, weights))
+    return placed(weights, meshes.state_shardings(mesh, weights))
