@@ -38,7 +38,9 @@ def parser() -> Parser:
         help="auto: go on with the run in workdir, if its settings are these; never: start over; "
         "anyway: go on with changed settings",
     )
-    processes.add_options(line)
+    line.add_argument("--hosts", metavar="N|auto", help=processes.HOSTS)
+    line.add_argument("--coordinator", metavar="HOST:PORT", help=processes.COORDINATOR)
+    line.add_argument("--process", type=int, metavar="I", help=processes.PROCESS)
     line.add_argument("--help", action="store_true", help="this, and the experiment's settings")
     return line
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mat_jax.train import mesh as meshes
 from mat_jax.types.arrays import Batch
@@ -37,7 +37,8 @@ def whole(tree: Any) -> Any:
         if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable:
             return leaf
         if not leaf.is_fully_replicated:
-            everywhere = meshes.replicated(leaf.sharding.mesh)
+            assert isinstance(leaf.sharding, NamedSharding)
+            everywhere = NamedSharding(leaf.sharding.mesh, PartitionSpec())
             leaf = jax.jit(_same, out_shardings=everywhere)(leaf)
         return np.asarray(leaf.addressable_data(0))
 
@@ -76,7 +77,8 @@ class BatchRows:
         return jax.tree.map(self._leaf, batch)
 
     def _leaf(self, leaf: Any) -> jax.Array:
-        def shard(index: tuple[slice, ...]) -> np.ndarray:
+        def shard(index: tuple[slice, ...] | None) -> np.ndarray:
+            assert index is not None
             return leaf[[self._places[row] for row in range(self._size)[index[0]]]]
 
         return jax.make_array_from_callback((self._size, *leaf.shape[1:]), self._sharding, shard)

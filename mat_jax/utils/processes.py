@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 import traceback
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,17 +25,12 @@ PIECE = 1 << 20  # bytes of a message; the service takes no longer ones than 4 M
 # A variable that a launcher sets, of more than one process: how many there are.
 LAUNCHERS = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
 
+HOSTS = "processes of this run; auto: as SLURM, Open MPI or the TPU slice says"
+COORDINATOR = "host and port of process 0, with --hosts N"
+PROCESS = "which process this is, from 0, with --hosts N"
+
 _watch: Watch | None = None
 _calls = 0  # of `broadcast`, `barrier` and `total`: all processes make the same ones in one order
-
-
-def add_options(line: ArgumentParser) -> None:
-    """`--hosts`, `--coordinator` and `--process`."""
-    line.add_argument(
-        "--hosts", metavar="N|auto", help="processes of this run; auto: as SLURM or a TPU slice has"
-    )
-    line.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 can be reached")
-    line.add_argument("--process", type=int, metavar="I", help="which process this is, from 0")
 
 
 def begin(hosts: str | None, coordinator: str | None = None, process: int | None = None) -> None:
@@ -76,8 +70,9 @@ def begin(hosts: str | None, coordinator: str | None = None, process: int | None
             f"the processes of this run did not find each other ({reason}): start all of them "
             "with the same --hosts and --coordinator, each with its own --process"
         ) from error
-    if (many := _many()) > 1:
-        _watch = Watch(distributed.global_state.client, index(), many)
+    client, many = distributed.global_state.client, _many()
+    if client is not None and many > 1:
+        _watch = Watch(client, index(), many)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _terminated)
 
@@ -243,7 +238,7 @@ def _require_shared(folder: Path) -> None:
 
 
 def fail(text: str, code: int) -> int:
-    """Say why this process ends, and end all others with it; of one process the code is returned."""
+    """Say why this process ends, and end all others with it; one alone returns the code."""
     if _watch is not None:
         _watch.fail(text, code)
     print(text, file=sys.stderr)

@@ -23,9 +23,13 @@ NEWS, BEATS, HEARD = "mat_jax/news/", "mat_jax/beats/", "mat_jax/heard/"
 class Keys(Protocol):
     """What is asked of JAX's client of the coordination service."""
 
-    def key_value_set(self, key: str, value: str, allow_overwrite: bool = False) -> None: ...
+    def key_value_set(self, key: str, value: str, allow_overwrite: bool = False) -> None:
+        """Write under a key; an error if it is there already, unless that is allowed."""
+        ...
 
-    def key_value_dir_get(self, key: str) -> list[tuple[str, str]]: ...
+    def key_value_dir_get(self, key: str) -> list[tuple[str, str]]:
+        """All keys that begin so, with their values."""
+        ...
 
 
 class Watch:
