@@ -12,11 +12,13 @@ from typing import Any
 from flax import nnx
 from jax.sharding import Mesh
 
+from mat_jax.data.pipeline import Replaces
 from mat_jax.train import mesh as meshes
 from mat_jax.train import state as states
 from mat_jax.train.checkpoint import Checkpoints
 from mat_jax.train.experiment import Experiment
-from mat_jax.train.logging import Recorder, require_finite
+from mat_jax.train.faults import Broke, Faults
+from mat_jax.train.logging import Recorder
 from mat_jax.train.lora import Merging
 from mat_jax.train.optimizers import average_of
 from mat_jax.train.placing import BatchRows, placed, whole
@@ -57,7 +59,8 @@ class Prefetch:
         try:
             while not self._stop.is_set():
                 batch = self._rows.placed(next(batches))
-                self._put((batch, _iterator_state(batches)))
+                replaced = batches.replaced if isinstance(batches, Replaces) else 0
+                self._put((batch, _iterator_state(batches), replaced))
         except BaseException as error:  # handed to the loop, which raises it
             self._put(error)
 
@@ -67,8 +70,8 @@ class Prefetch:
                 self._queue.put(item, timeout=0.1)
                 return
 
-    def next(self) -> tuple[Batch, Any]:
-        """The next batch, on the devices, and the iterator's state after it."""
+    def next(self) -> tuple[Batch, Any, int]:
+        """The next batch, on the devices; the iterator's state after it; examples replaced."""
         item = self._queue.get()
         if isinstance(item, StopIteration):
             raise ValueError("the training data came to an end: a pipeline must repeat its corpus")
@@ -166,17 +169,24 @@ def train(
     checkpoints = Checkpoints(
         workdir / "checkpoints", every=experiment.checkpoint_every, keep=experiment.keep
     )
+    faults = Faults(experiment.on_nan, experiment.on_bad_data, quiet=quiet)
     with contextlib.closing(checkpoints):
         step = checkpoints.latest() or 0
         if step:
             state, iterator = checkpoints.restore(state, shardings)
-            _set_iterator_state(batches, iterator)
+            _set_iterator_state(batches, faults.loaded(iterator))
             if not quiet:
                 print(f"going on from step {step} of {workdir}", file=sys.stderr)
         else:
             state = placed(state, shardings)
         run: Step = compile_step(
-            layout, experiment.defense, experiment.optimizer, mesh, state, experiment.schedule
+            layout,
+            experiment.defense,
+            experiment.optimizer,
+            mesh,
+            state,
+            experiment.schedule,
+            guarded=experiment.on_nan != "stop",
         )
         if step < experiment.steps:
             recorder = Recorder(
@@ -187,23 +197,37 @@ def train(
                 every=experiment.log_every,
                 quiet=quiet,
                 writes=processes.first(),
+                check=faults.check,
             )
             prefetch = Prefetch(batches, mesh, experiment.batch_size)
             with contextlib.closing(recorder), contextlib.closing(prefetch), _signals() as caught:
                 ready: Step | None = None
                 while step < experiment.steps:
-                    batch, iterator = prefetch.next()
+                    batch, iterator, replaced = prefetch.next()
                     if ready is None:
                         ready = run = _compiled(run, state, reference, batch)
                     state, metrics = run(state, reference, batch)
                     step += 1
-                    recorder.record(step, metrics)
+                    metrics = faults.noted(metrics)
+                    if recorder.due(step):
+                        metrics |= faults.extra(replaced)
                     stopping = _stopping(step, caught)
-                    if checkpoints.due(step) or step == experiment.steps or stopping:
-                        # Lines up to a checkpoint are on disk before it is.
-                        recorder.flush()
-                        require_finite(step, metrics)
-                        checkpoints.save(step, state, iterator)
+                    try:
+                        recorder.record(step, metrics)
+                        if checkpoints.due(step) or step == experiment.steps or stopping:
+                            # Lines up to a checkpoint are on disk before it is.
+                            recorder.flush()
+                            faults.check(step, metrics)
+                            checkpoints.save(step, state, faults.saved(iterator, replaced))
+                    except Broke as why:
+                        checkpoints.wait()
+                        step = checkpoints.latest() or 0
+                        faults.goes_back(why, step)
+                        if step:
+                            state, _ = checkpoints.restore(state, shardings)
+                        else:
+                            state = placed(begin(experiment, model)[1], shardings)
+                        recorder.go_back(step)
                     if stopping and step < experiment.steps:
                         checkpoints.wait()
                         raise Stopped(stopping, step, workdir)

@@ -108,6 +108,7 @@ def fit(
         captions=experiment.defense.texts,
         images=experiment.defense.images,
         rows=rows_here(devices, experiment.batch_size),
+        skip_bad=experiment.on_bad_data == "skip",
     )
     with processes.together(workdir):
         changes = _changes(workdir, policy, facts)  # another run may have begun there meanwhile
