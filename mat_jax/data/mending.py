@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,7 +104,7 @@ class Mended:
         self._pairs = pairs
         self.replaced = 0
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> "Mended":
         return self
 
     def __next__(self) -> Batch:

@@ -73,8 +73,8 @@ class Experiment:
     log_every: int = 10
     checkpoint_every: int = 200
     keep: int = 2
-    on_nan: OnNaN = "stop"
-    on_bad_data: OnBadData = "stop"
+    on_nan: str = "stop"
+    on_bad_data: str = "stop"
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "log_every", "checkpoint_every", "keep"):

@@ -42,7 +42,7 @@ class Faults:
         quiet: say nothing.
     """
 
-    def __init__(self, on_nan: OnNaN, on_bad_data: OnBadData, *, quiet: bool) -> None:
+    def __init__(self, on_nan: str, on_bad_data: str, *, quiet: bool) -> None:
         self._on_nan, self._on_bad_data, self._quiet = on_nan, on_bad_data, quiet
         self._counts: Any = np.zeros(2, np.int32)  # skipped steps: all, and the last ones in a row
         self._said = 0

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 LOOK = 0.2  # seconds between two looks at what the others tell
 BEAT = 2.0  # seconds between two signs of life
@@ -20,6 +20,7 @@ ROOM = 5.0  # seconds that process 0 waits for the others to hear of its own end
 NEWS, BEATS, HEARD = "mat_jax/news/", "mat_jax/beats/", "mat_jax/heard/"
 
 
+@runtime_checkable
 class Keys(Protocol):
     """What is asked of JAX's client of the coordination service."""
 
