@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mat_jax.data import Corpus, Example, training_batches
+from mat_jax.data.pipeline import Replaces
 from tests.data.pipeline_test import Numbers, Tokenizer, take
 
 
@@ -41,6 +42,7 @@ def test_the_next_readable_image_stands_for_a_bad_one(capfd):
         np.testing.assert_array_equal(np.round(one.images[:, 0, 0, 0] * 255), ids)
         # Captions are those of the image that is shown: 100 + 10 i + j.
         np.testing.assert_array_equal((one.tokens.ids[:, 0, 1] - 100) // 10, ids)
+    assert isinstance(stream, Replaces)
     assert stream.replaced == 8  # two of ten images, four epochs
     said = capfd.readouterr().err
     assert said.count("4.png") == said.count("5.png") == 1

@@ -98,6 +98,7 @@ def test_one_s_failure_is_everybody_s_with_its_sentence_and_code(monkeypatch, ca
 def test_a_process_that_falls_silent_ends_the_run(monkeypatch, capsys):
     store = Store()
     monkeypatch.setattr(watching, "BEAT", 0.1)
+    monkeypatch.setattr(watching, "ROOM", 0.5)
     with exits(monkeypatch) as codes:
         silent = Watch(store, 1, 2)
         time.sleep(0.5)
