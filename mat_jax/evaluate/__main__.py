@@ -42,6 +42,7 @@ from mat_jax.evaluate.writing import Writing
 from mat_jax.models.ensemble import Joint
 from mat_jax.types.protocols import FusesPairs
 from mat_jax.types.sources import TellsForm
+from mat_jax.utils import processes
 from mat_jax.utils.cache import keep_programs
 from mat_jax.utils.command_line import Parser
 from mat_jax.utils.files import writable
@@ -52,17 +53,19 @@ LARGE = 1000  # examples from which on the cost is told before anything starts
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit status; a mistake is one sentence and status 2."""
     try:
-        print(_run(_parser().parse_args(arguments)))
+        given = _parser().parse_args(arguments)
+        processes.begin(given.hosts, given.coordinator, given.process)
+        said = _run(given, quiet=not processes.first())
+        if processes.first():
+            print(said)
     except (ValueError, OSError, Broken) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return processes.fail(f"error: {error}", 2)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        return 130
-    return 0
+        return processes.fail("stopped; the same command goes on where it was", 130)
+    return processes.finish(0)
 
 
-def _run(given: argparse.Namespace) -> str:
+def _run(given: argparse.Namespace, *, quiet: bool) -> str:
     if given.forecast is not None and given.forecast < 0:
         raise ValueError(f"--forecast {given.forecast}: give 1 or more examples, or no number")
     if given.detections is not None and given.task != "grounding":
@@ -109,7 +112,7 @@ def _run(given: argparse.Namespace) -> str:
     )
     # Opened once: files are looked through before any model is loaded.
     source = task_named(given.task).source(evaluation)
-    if isinstance(source, TellsForm):
+    if isinstance(source, TellsForm) and not quiet:
         print(f"data: {source.name}, {source.form}, {len(source)} examples", file=sys.stderr)
     evaluation = replace(evaluation, data=source)
     targets, surrogates = _list(given.model), _list(given.surrogate or "")
@@ -139,6 +142,7 @@ def _run(given: argparse.Namespace) -> str:
             dtype=given.dtype,
             joint=given.joint,
             measured=path in targets,
+            quiet=quiet,
         )
         for path, name in names.items()
     }
@@ -157,7 +161,8 @@ def _run(given: argparse.Namespace) -> str:
         )
         if given.forecast is not None:
             return told
-        print(told, file=sys.stderr)
+        if not quiet:
+            print(told, file=sys.stderr)
     found: Matrix | None = None
     progress = out / "progress"
     if surrogates:
@@ -166,6 +171,7 @@ def _run(given: argparse.Namespace) -> str:
             {names[path]: victims[names[path]] for path in surrogates},
             {names[path]: victims[names[path]] for path in targets},
             progress=progress,
+            quiet=quiet,
         )
         results = columns(found)
     else:
@@ -177,10 +183,11 @@ def _run(given: argparse.Namespace) -> str:
                 name=name,
                 victim=victim,
                 progress=progress / str(number),
+                quiet=quiet,
             )
             for number, (name, victim) in enumerate(victims.items())
         }
-    path = compare(results, out, matrix=found)
+    path = compare(results, out, matrix=found) if processes.first() else out
     every = results if found is None else cells(found)
     tables = format_table(results)
     if found is not None and len(every) > 1:
@@ -228,15 +235,21 @@ def _last(path: Path) -> str:
 
 
 def _victim(
-    path: str, evaluation: Evaluation, *, dtype: str | None, joint: Joint, measured: bool
+    path: str,
+    evaluation: Evaluation,
+    *,
+    dtype: str | None,
+    joint: Joint,
+    measured: bool,
+    quiet: bool,
 ) -> Victim:
     """A model, or an ensemble of several, loaded, with its examples."""
     loaded = [models.load(one, dtype=dtype) for one in members(path)]
     for one, (model, _) in zip(members(path), loaded, strict=True):
         task_named(evaluation.task).require(model, one, measured=measured)
     if len(loaded) == 1:
-        return prepare(evaluation, *loaded[0])
-    return prepare(evaluation, *models.ensemble_of(loaded, joint=joint))
+        return prepare(evaluation, *loaded[0], quiet=quiet)
+    return prepare(evaluation, *models.ensemble_of(loaded, joint=joint), quiet=quiet)
 
 
 def members(path: str) -> list[str]:
@@ -322,6 +335,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="only say what it would cost here, for N examples or those of the data",
     )
+    add("--hosts", metavar="N|auto", help=processes.HOSTS)
+    add("--coordinator", metavar="HOST:PORT", help=processes.COORDINATOR)
+    add("--process", type=int, metavar="I", help=processes.PROCESS)
     add("--out", required=True, help="folder for results.json, ranks.npz and index.html")
     return parser
 
@@ -339,4 +355,4 @@ def _number(name: str, text: str) -> float:
 
 if __name__ == "__main__":
     keep_programs()
-    sys.exit(main())
+    sys.exit(processes.run(main))

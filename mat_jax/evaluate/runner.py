@@ -185,7 +185,7 @@ def _looked(bench: Bench) -> tuple[Check, ...]:
         require_stopping(bench)
     if suite is not None and not bench.quiet:
         print(suite_table(bench, suite, threats[0]), file=sys.stderr)
-    saved = None if bench.store is None else bench.store.load("checks")
+    saved = None if bench.store is None else bench.store.load_row("checks")
     if saved is not None:
         return tuple(Check(**one) for one in saved.facts["checks"])
     first = bench.targets[0]
@@ -199,7 +199,7 @@ def _looked(bench: Bench) -> tuple[Check, ...]:
         quiet=bench.quiet,
     )
     if bench.store is not None:
-        bench.store.save("checks", {}, {"checks": [vars(check) for check in looked]})
+        bench.store.save_row("checks", {}, {"checks": [vars(check) for check in looked]})
     return looked
 
 

@@ -22,6 +22,7 @@ from mat_jax.data.substitutes.candidates import Substitutes
 from mat_jax.data.substitutes.characters import Typos
 from mat_jax.defenses.base import Defense
 from mat_jax.evaluate.config import Evaluation
+from mat_jax.train.faults import OnBadData, OnNaN
 from mat_jax.train.lora import LoRA
 
 __all__ = ["Evaluation", "Experiment", "bind", "describe", "load", "parse"]
@@ -51,6 +52,11 @@ class Experiment:
         log_every: steps between two lines of `train.logging.jsonl`.
         checkpoint_every: steps between two checkpoints.
         keep: how many checkpoints stay on disk.
+        on_nan: of a step whose loss or gradient is not a number: "stop" ends the run; "skip" leaves
+            the step out and counts it as `skipped`; "restore" goes back to the last checkpoint, on
+            with the data that follow, and counts that as `restored`.
+        on_bad_data: of a file that cannot be read: "stop" ends the run; "skip" says its name once,
+            takes the next readable image in its place and counts that as `replaced`.
     """
 
     model: Any
@@ -67,11 +73,19 @@ class Experiment:
     log_every: int = 10
     checkpoint_every: int = 200
     keep: int = 2
+    on_nan: str = "stop"
+    on_bad_data: str = "stop"
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "log_every", "checkpoint_every", "keep"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        for name, choices in (("on_nan", OnNaN), ("on_bad_data", OnBadData)):
+            if getattr(self, name) not in typing.get_args(choices):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}: it must be one of "
+                    f"{', '.join(typing.get_args(choices))}"
+                )
         self._check_substitutes()
 
     def _check_substitutes(self) -> None:

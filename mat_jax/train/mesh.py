@@ -13,6 +13,8 @@ from typing import Any
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from mat_jax.utils import processes
+
 DATA, MODEL = "data", "model"
 
 
@@ -44,8 +46,10 @@ def make(spec: str | int | Mapping[str, int] | Mesh = "auto") -> Mesh:
         return spec
     axes = parse(spec) if isinstance(spec, str | int) else dict(spec)
     wanted = math.prod(axes.values()) if axes else None
-    virtual = wanted is not None and wanted > 1 and _offer_virtual_devices(wanted)
+    each = -(-(wanted or 1) // processes.count())
+    virtual = each > 1 and _offer_virtual_devices(each)
     devices = jax.devices()
+    _require_joined(len(devices), wanted)
     kind = devices[0].device_kind if devices[0].platform != "cpu" else "CPU"
     if axes is None or wanted is None:
         axes = {DATA: len(devices)}
@@ -61,7 +65,7 @@ def make(spec: str | int | Mapping[str, int] | Mesh = "auto") -> Mesh:
             f"--mesh wants {wanted} devices and this machine has {has}: use --mesh {len(devices)} "
             "or --mesh auto"
         )
-    elif virtual and devices[0].platform == "cpu":
+    elif virtual and devices[0].platform == "cpu" and processes.first():
         print(f"made {wanted} virtual devices on this CPU: a rehearsal of the mesh, not a speed-up")
     used = devices[: math.prod(axes.values())]
     return jax.make_mesh(
@@ -70,6 +74,19 @@ def make(spec: str | int | Mapping[str, int] | Mesh = "auto") -> Mesh:
         axis_types=(jax.sharding.AxisType.Auto,) * len(axes),
         devices=used,
     )
+
+
+def _require_joined(there: int, wanted: int | None) -> None:
+    """Refuse a mesh that leaves out processes, or one of processes that do not know each other."""
+    if jax.process_count() != processes.count():
+        raise ValueError(
+            f"this machine is one of {jax.process_count()} of a slice: add --hosts auto"
+        )
+    if processes.count() > 1 and wanted is not None and wanted < there:
+        raise ValueError(
+            f"--mesh wants {wanted} devices and {processes.count()} processes have {there}: every "
+            f"process computes, so use --mesh {there} or --mesh auto"
+        )
 
 
 def _offer_virtual_devices(count: int) -> bool:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import hashlib
 import json
 import re
 import shutil
@@ -13,6 +14,7 @@ from typing import Any, Literal, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
@@ -24,6 +26,7 @@ from mat_jax.train import loop
 from mat_jax.train import mesh as meshes
 from mat_jax.train.checkpoint import OtherModel
 from mat_jax.train.experiment import Evaluation, Experiment, differences
+from mat_jax.train.placing import rows_here
 from mat_jax.types.protocols import (
     AnswersQuestions,
     Captions,
@@ -33,7 +36,8 @@ from mat_jax.types.protocols import (
     Tokenizer,
 )
 from mat_jax.types.sources import Source
-from mat_jax.utils.files import alone, there, writable, write_text
+from mat_jax.utils import processes
+from mat_jax.utils.files import there, writable, write_text
 
 PACKAGES = ("mat-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 Resume = Literal["auto", "never", "anyway"]
@@ -76,6 +80,7 @@ def fit(
         loop.Stopped: on SIGTERM or SIGINT, after saving.
     """
     workdir = Path(workdir)
+    quiet = quiet or not processes.first()
     policy: str = {True: "auto", False: "never"}.get(resume, resume)  # type: ignore[call-overload]
     devices = meshes.make(mesh)
     meshes.check_batch_size(devices, experiment.batch_size)
@@ -83,6 +88,8 @@ def fit(
     facts = json.loads(
         json.dumps({**(settings or {}), **_facts(experiment, source)}, default=_text)
     )
+    for name, value in facts.items():
+        processes.require_same(f"the setting {name}", json.dumps(value))
     # All that may fail comes before anything is written.
     _changes(workdir, policy, facts)
     writable(workdir)
@@ -91,17 +98,24 @@ def fit(
     _check_kind(experiment, model)
     _check_room(workdir, experiment, model)
     corpus = _corpus(experiment, source, model, tokenizer, quiet)
+    if processes.count() > 1:
+        processes.require_same("the captions", _digest(*map("\n".join, corpus.texts)))
+        processes.require_same("the initial weights", _digest(*jax.tree.leaves(model)))
     batches = data.training_batches(
         corpus,
         batch_size=experiment.batch_size,
         seed=experiment.seed,
         captions=experiment.defense.texts,
         images=experiment.defense.images,
+        rows=rows_here(devices, experiment.batch_size),
+        skip_bad=experiment.on_bad_data == "skip",
     )
-    with alone(workdir):
+    with processes.together(workdir):
         changes = _changes(workdir, policy, facts)  # another run may have begun there meanwhile
-        if policy == "never":
+        processes.barrier()
+        if policy == "never" and processes.first():
             _remove_run(workdir)
+        processes.barrier()
         if changes and not quiet:
             print(f"going on with other settings: {'; '.join(changes)}", file=sys.stderr)
 
@@ -116,14 +130,17 @@ def fit(
         file = workdir / "settings.json"
         earlier = file.read_text() if file.exists() else None
         try:
-            _begin(workdir, policy, facts, config, quiet)
+            if processes.first():
+                _begin(workdir, policy, facts, config, quiet)
+            processes.barrier()
             trained = loop.train(experiment, model, batches, workdir, devices, quiet=quiet)
             # As a loaded model is: whole, and bound to no device of the mesh. The programs that
             # were compiled to measure it before then serve it as well.
             trained = jax.tree.map(jnp.array, jax.device_get(trained))
-            models.save(trained, tokenizer, workdir / "export")
+            if processes.first():
+                models.save(trained, tokenizer, workdir / "export")
         except OtherModel:  # this run never began, so the folder is still the other one's
-            if earlier is not None:
+            if earlier is not None and processes.first():
                 write_text(file, earlier)
             raise
         except OSError as error:
@@ -134,7 +151,7 @@ def fit(
             print(f"the trained model is in {workdir / 'export'}", file=sys.stderr)
         if experiment.evaluation is not None:
             measured["after"] = measure("after", trained)
-            page = compare(measured, workdir / "report")
+            page = compare(measured, workdir / "report") if processes.first() else None
             if not quiet:
                 cautions = format_cautions(measured)
                 print(f"{cautions}report: {page}\n\n{format_table(measured)}")
@@ -312,6 +329,14 @@ def _text(thing: Any) -> Any:
     if dataclasses.is_dataclass(thing) or isinstance(thing, Path | tuple):
         return re.sub(r" at 0x[0-9a-f]+", "", str(thing))  # an address is no setting
     return thing if thing is None or isinstance(thing, str) else type(thing).__name__
+
+
+def _digest(*parts: Any) -> str:
+    """A short text that differs where texts or arrays do."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part.encode() if isinstance(part, str) else np.asarray(part).tobytes())
+    return found.hexdigest()[:16]
 
 
 def commit() -> str | None:

@@ -30,6 +30,8 @@ def compile_step(
     mesh: Mesh,
     state: State,
     schedule: Callable[[Any], Any] | None = None,
+    *,
+    guarded: bool = False,
 ) -> Step:
     """One update, compiled once: `step(state, reference, batch) -> (state, metrics)`.
 
@@ -47,6 +49,9 @@ def compile_step(
 
     Metrics are those of the defence plus `loss`, `grad_norm` and, with a schedule, `lr`; of
     several updates, the last one's.
+
+    A guarded step whose loss, gradient or new weights are not all finite changes nothing but the
+    step's number; then the metric `skipped` is 1, else 0.
     """
     replays = defense.replays
 
@@ -104,6 +109,8 @@ def compile_step(
         else:
             (trained, memory, _), each = jax.lax.scan(replay, start, jnp.arange(replays))
             metrics = jax.tree.map(lambda x: x[-1], each)
+        if guarded:
+            (trained, memory), metrics = _kept(start[:2], (trained, memory), metrics)
         return State(state.step + 1, state.key, trained, state.frozen, memory), metrics
 
     return jax.jit(
@@ -111,6 +118,14 @@ def compile_step(
         donate_argnums=0,
         out_shardings=(meshes.state_shardings(mesh, state), meshes.replicated(mesh)),
     )
+
+
+def _kept(before: Any, after: Any, metrics: Metrics) -> tuple[Any, Metrics]:
+    """Weights and optimizer after a step, or before it where the step is not a number."""
+    looked = [metrics["loss"], metrics["grad_norm"], *jax.tree.leaves(after[0])]
+    finite = jnp.stack([jnp.isfinite(one).all() for one in looked]).all()
+    chosen = jax.tree.map(lambda old, new: jnp.where(finite, new, old), before, after)
+    return chosen, metrics | {"skipped": 1 - finite.astype(jnp.int32)}
 
 
 def clamp_scale(weights: Weights) -> Weights:
