@@ -9,17 +9,22 @@ is too coarse for: normalisations, softmax and the sums inside products are floa
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Bool, Float
 
 from mat_jax.models.formats.sizes import BertConfig, ViTConfig
+from mat_jax.utils.devices import BATCH, FSDP, TENSOR, parts, placed, split_over
 
 Activation = Callable[[Array], Array]
 Style = Literal["clip", "vit", "bert"]
+Side = Literal["inputs", "outputs"] | None  # of a dense layer, which devices of `tensor` share
+Remat = Literal["none", "dots", "blocks"]
 Sizes = ViTConfig | BertConfig
 Hidden = Float[Array, "batch tokens width"]
 Pooled = Float[Array, "batch width"]
@@ -30,6 +35,8 @@ ImageMask = Bool[Array, "images 1 read"] | None  # the same of what another towe
 # Keys and values of tokens that are read, each [batch, heads, tokens, head].
 Keys = tuple[Float[Array, "_ _ _ _"], Float[Array, "_ _ _ _"]]
 Only, Read = Queries | None, Keys | None
+
+GATHERED = "gathered weight"
 
 
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -47,19 +54,56 @@ def normal(rngs: nnx.Rngs, shape: tuple[int, ...], std: float) -> nnx.Param:
     return nnx.Param(std * jax.random.normal(rngs.params(), shape, jnp.float32))
 
 
-class Dense(nnx.Module):
-    """`x kernel + bias` along the last axis, for arrays of any rank."""
+def gathered(weight: nnx.Param, *cut: str | None) -> Array:
+    """A weight as a layer computes with it: whole, or cut over `tensor` where `cut` says.
 
-    def __init__(self, inputs: int, outputs: int, *, std: float, rngs: nnx.Rngs, bias: bool = True):
+    Where it is stored in parts, XLA gathers them here. Its name lets `remembering` forget it.
+    """
+    if not split_over(FSDP, TENSOR):
+        return weight[...]
+    return checkpoint_name(placed(weight[...], *cut), GATHERED)
+
+
+def split_batch(x: Array, last: str | None = None) -> Array:
+    """Activations, their first axis split as the batch is, and their last over `tensor` perhaps.
+
+    Without it, XLA may as well split the work as the weights are stored.
+    """
+    if not split_over(FSDP, TENSOR) or len(x) % parts(*BATCH):
+        return x
+    return placed(x, BATCH, *[None] * (x.ndim - 2), last)
+
+
+class Dense(nnx.Module):
+    """`x kernel + bias` along the last axis, for arrays of any rank.
+
+    Devices of the mesh's axis `tensor` share its `cut` side. Those that share the outputs each
+    compute some of them. Those that share the inputs each compute a part of a sum.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        std: float,
+        rngs: nnx.Rngs,
+        bias: bool = True,
+        cut: Side = None,
+    ):
         self.kernel = normal(rngs, (inputs, outputs), std)
         self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32)) if bias else None
+        self.cut = cut
 
     def __call__(self, x: Float[Array, "*lead inputs"]) -> Float[Array, "*lead outputs"]:
         """Project the last axis."""
-        y = x.reshape(-1, x.shape[-1]) @ self.kernel[...].astype(x.dtype)
+        inputs = TENSOR if self.cut == "inputs" else None
+        outputs = TENSOR if self.cut == "outputs" else None
+        kernel = gathered(self.kernel, inputs, outputs)
+        y = x.reshape(-1, x.shape[-1]) @ kernel.astype(x.dtype)
         if self.bias is not None:
-            y = y + self.bias[...].astype(x.dtype)[None, :]
-        return y.reshape(*x.shape[:-1], y.shape[-1])
+            y = y + gathered(self.bias, outputs).astype(x.dtype)[None, :]
+        return split_batch(y.reshape(*x.shape[:-1], y.shape[-1]), outputs)
 
 
 class LayerNorm(nnx.Module):
@@ -92,10 +136,10 @@ class Attention(nnx.Module):
     ):
         std, out_std = stds
         self.heads = heads
-        self.q = Dense(width, width, std=std, rngs=rngs)
-        self.k = Dense(kv_width or width, width, std=std, rngs=rngs)
-        self.v = Dense(kv_width or width, width, std=std, rngs=rngs)
-        self.o = Dense(width, width, std=out_std, rngs=rngs)
+        self.q = Dense(width, width, std=std, rngs=rngs, cut="outputs")
+        self.k = Dense(kv_width or width, width, std=std, rngs=rngs, cut="outputs")
+        self.v = Dense(kv_width or width, width, std=std, rngs=rngs, cut="outputs")
+        self.o = Dense(width, width, std=out_std, rngs=rngs, cut="inputs")
 
     def keys(self, source: Float[Array, "batch tokens kv_width"]) -> Keys:
         """What queries need to know of the tokens of `source`."""
@@ -129,6 +173,8 @@ class Attention(nnx.Module):
 
 def _product(x: Array, y: Array, dtype: Any = None) -> Array:
     """`x y`, head by head of [batch, heads, ...]."""
+    if split_over(TENSOR):  # two axes that are split apart stay apart
+        return jnp.matmul(x, y, preferred_element_type=dtype)
     merged = (z.reshape(-1, *z.shape[2:]) for z in (x, y))
     product = jnp.matmul(*merged, preferred_element_type=dtype)
     return product.reshape(*x.shape[:2], *product.shape[1:])
@@ -197,8 +243,8 @@ class Mlp(nnx.Module):
 
     def __init__(self, sizes: Sizes, act: Activation, rngs: nnx.Rngs, stds: tuple[float, float]):
         self.act = act
-        self.fc1 = Dense(sizes.width, sizes.hidden, std=stds[0], rngs=rngs)
-        self.fc2 = Dense(sizes.hidden, sizes.width, std=stds[1], rngs=rngs)
+        self.fc1 = Dense(sizes.width, sizes.hidden, std=stds[0], rngs=rngs, cut="outputs")
+        self.fc2 = Dense(sizes.hidden, sizes.width, std=stds[1], rngs=rngs, cut="inputs")
 
     def __call__(self, x: Float[Array, "*lead width"]) -> Float[Array, "*lead width"]:
         """Transform each token."""
@@ -260,6 +306,27 @@ class Block(nnx.Module):
     def feed(self, x: Queries) -> Queries:
         """The last part of the block: each token by itself."""
         return x + self.mlp(self.ln2(x)) if self.pre_norm else self.ln2(x + self.mlp(x))
+
+
+def through(block: Block, remat: Remat, x: Hidden, mask: Mask = None, only: Only = None) -> Queries:
+    """`block(x, mask, only)`, of which so much is kept for the way back as `remat` says.
+
+    "none" keeps all, save weights that were gathered from other devices: they are gathered again.
+    "dots" keeps what dense layers return, "blocks" only `x`. The rest is computed a second time
+    (Chen et al. 2016, arXiv:1604.06174). The numbers are the same.
+    """
+    policies = jax.checkpoint_policies
+    if remat == "none" and not split_over(FSDP):
+        return block(x, mask, only)
+    if split_over(FSDP):
+        # Not before `x` is there: XLA would gather the weights of all layers before a loop.
+        block, x = jax.lax.optimization_barrier((block, x))
+    policy = {
+        "none": policies.save_anything_except_these_names(GATHERED),
+        "dots": policies.dots_with_no_batch_dims_saveable,
+        "blocks": policies.nothing_saveable,
+    }[remat]
+    return jax.checkpoint(Block.__call__, policy=policy)(block, x, mask, only)
 
 
 def compute_in(model: nnx.Module, dtype: str) -> None:

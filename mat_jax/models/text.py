@@ -9,7 +9,17 @@ from jaxtyping import Array, Bool, Float, Int
 
 from mat_jax.models import layers
 from mat_jax.models.formats.sizes import BertConfig
-from mat_jax.models.layers import Hidden, Keys, LayerNorm, Pooled
+from mat_jax.models.layers import (
+    Hidden,
+    Keys,
+    LayerNorm,
+    Pooled,
+    Remat,
+    gathered,
+    split_batch,
+    through,
+)
+from mat_jax.utils.devices import TENSOR
 
 Ids = Int[Array, "batch length"]
 
@@ -36,6 +46,7 @@ class TextTower(nnx.Module):
         clip, width, eps = style == "clip", sizes.width, sizes.eps
         self.style = style
         self.dtype = jnp.dtype("float32")
+        self.remat: Remat = "none"
         self.tok = layers.normal(rngs, (sizes.vocab_size, width), 0.02)
         self.pos = layers.normal(rngs, (sizes.length, width), 0.01 if clip else 0.02)
         segments = 0 if clip else sizes.segments
@@ -70,9 +81,10 @@ class TextTower(nnx.Module):
             readable = readable_at = mask[:, None]
         *blocks, last = self.blocks[:layers]
         for block in blocks:
-            x = block(x, readable)
+            x = through(block, self.remat, x, readable)
         only = jnp.take_along_axis(x, at[:, None, None], axis=1)
-        tokens, pooled = last(x, readable), last(x, readable_at, only)[:, 0].astype(jnp.float32)
+        tokens = through(last, self.remat, x, readable)
+        pooled = through(last, self.remat, x, readable_at, only)[:, 0].astype(jnp.float32)
         if self.ln_post is not None:
             tokens, pooled = self.ln_post(tokens), self.ln_post(pooled)
         return tokens, pooled
@@ -86,13 +98,13 @@ class TextTower(nnx.Module):
             raise ValueError(
                 f"got texts of {length} ids, but this model has {positions} positions; cut them"
             )
-        pos = self.pos[...]
+        pos = gathered(self.pos, None, None)
         pos = pos[:length] if first is None else jax.lax.dynamic_slice_in_dim(pos, first, length)
-        x = self.tok[...][ids] + pos[None]
+        x = split_batch(gathered(self.tok, TENSOR, None)[ids]) + pos[None]
         if shift is not None:
             x = x + shift.astype(x.dtype)
         if self.type is not None:
-            x = x + self.type[...][None, :1]
+            x = x + gathered(self.type, None, None)[None, :1]
         return (x if self.ln_emb is None else self.ln_emb(x)).astype(self.dtype)
 
     def image_keys(self, tokens: Float[Array, "images tokens width"]) -> list[Keys]:

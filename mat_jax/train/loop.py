@@ -14,6 +14,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from mat_jax.train import mesh as meshes
+from mat_jax.train import sharding
 from mat_jax.train import state as states
 from mat_jax.train.checkpoint import Checkpoints
 from mat_jax.train.experiment import Experiment
@@ -147,7 +148,7 @@ def train(
         Stopped: on SIGTERM or SIGINT, after saving.
     """
     layout, state = begin(experiment, model)
-    shardings = meshes.state_shardings(mesh, state)
+    shardings = sharding.state_shardings(mesh, state)
     reference = _reference(experiment, model, mesh)
     checkpoints = Checkpoints(
         workdir / "checkpoints", every=experiment.checkpoint_every, keep=experiment.keep
@@ -207,4 +208,4 @@ def _reference(experiment: Experiment, model: nnx.Module, mesh: Mesh) -> Weights
     if not experiment.defense.needs_reference:
         return None
     weights = states.flatten(model)[1]
-    return jax.device_put(weights, meshes.state_shardings(mesh, weights))
+    return jax.device_put(weights, sharding.state_shardings(mesh, weights))

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from mat_jax.defenses.base import Defense
 from mat_jax.defenses.one_to_many import all_images, with_images
 from mat_jax.train import mesh as meshes
+from mat_jax.train import sharding
 from mat_jax.train.lora import Merging
 from mat_jax.train.state import Layout, State, Weights
 from mat_jax.types.arrays import Batch
@@ -109,7 +110,7 @@ def compile_step(
     return jax.jit(
         step,
         donate_argnums=0,
-        out_shardings=(meshes.state_shardings(mesh, state), meshes.replicated(mesh)),
+        out_shardings=(sharding.state_shardings(mesh, state), meshes.replicated(mesh)),
     )
 
 

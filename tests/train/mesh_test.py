@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import PartitionSpec
 
-from mat_jax.train import mesh
+from mat_jax.train import mesh, sharding
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_batch_that_does_not_divide():
 
 
 def test_the_largest_divisible_dimension_is_split():
-    spec = mesh.state_shardings(
+    spec = sharding.state_shardings(
         mesh.make("data=2,model=4"),
         {"tall": jnp.ones((12, 8)), "wide": jnp.ones((3, 8)), "odd": jnp.ones((3, 5))},
     )

@@ -12,7 +12,7 @@ import pytest
 
 from mat_jax import data
 from mat_jax.defenses.base import Defense
-from mat_jax.train import mesh, state
+from mat_jax.train import mesh, sharding, state
 from mat_jax.train.experiment import load
 from mat_jax.train.step import clamp_scale, compile_step
 from tests.defenses import linear
@@ -29,10 +29,10 @@ def prepare(devices, **settings):
     batches = data.training_batches(corpus, batch_size=experiment.batch_size, seed=0)
     layout, weights = state.flatten(model)
     start = state.create(weights, experiment.optimizer, experiment.defense.trains, 0)
-    start = jax.device_put(start, mesh.state_shardings(devices, start))
+    start = jax.device_put(start, sharding.state_shardings(devices, start))
     reference = None
     if experiment.defense.needs_reference:
-        reference = jax.device_put(weights, mesh.state_shardings(devices, weights))
+        reference = jax.device_put(weights, sharding.state_shardings(devices, weights))
     step = compile_step(layout, experiment.defense, experiment.optimizer, devices, start)
     return step, start, reference, batches
 

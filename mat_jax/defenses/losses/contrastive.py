@@ -1,13 +1,79 @@
-"""Contrastive losses with several right answers, and figures to watch.
+"""Contrastive losses over a batch that devices share, and figures to watch.
 
-The loss with one right answer, CLIP's, is `attacks.objectives.info_nce`: PGD climbs it too.
+With one right answer it is CLIP's loss, `attacks.objectives.info_nce`: PGD climbs it too.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
+from mat_jax.attacks.objectives import info_nce
 from mat_jax.types.arrays import Batch, unit
+from mat_jax.utils.devices import BATCH, parts, placed, split_over
+
+
+class Everyone(NamedTuple):
+    """The texts of the whole batch on every device, gathered before a loop that asks for them."""
+
+    texts: Float[Array, "batch embed"]  # on the unit sphere
+    ids: Int[Array, " batch"]
+
+
+def everyone(text_embed: Float[Array, "batch embed"], ids: Int[Array, " batch"]) -> Everyone:
+    """Gather the texts of a batch."""
+    if not split_over(*BATCH):
+        return Everyone(unit(text_embed), ids)
+    return Everyone(placed(unit(text_embed), None, None), placed(ids, None))
+
+
+def info_nce_of_devices(
+    image_embed: Float[Array, "batch embed"],
+    text_embed: Float[Array, "batch embed"],
+    scale: Float[Array, ""],
+    ids: Int[Array, " batch"],
+    known: Everyone | None = None,
+) -> Float[Array, " batch"]:
+    """`info_nce` where devices share the batch: each has the rows and the columns of its pairs.
+
+    All images and all texts are gathered on every device, and the gradients by them are added up
+    where they came from. Logits stay where they are. On one device it is `info_nce` itself.
+
+    Args:
+        image_embed, text_embed, scale, ids: as `info_nce` has them.
+        known: the batch's texts, where they have been gathered already; they get no gradient.
+    """
+    axes = split_over(*BATCH)
+    if not axes or len(ids) % parts(*axes):
+        return info_nce(image_embed, text_embed, scale, ids)
+
+    def part(image: Array, text: Array, scale: Array, ids: Array, known: Everyone | None) -> Array:
+        if known is None:
+            known = Everyone(*(jax.lax.all_gather(x, axes, tiled=True) for x in (text, ids)))
+        images = jax.lax.all_gather(image, axes, tiled=True)
+        own = jax.lax.axis_index(axes) * len(ids) + jnp.arange(len(ids))
+        other = ids[:, None] == known.ids[None, :]
+        other &= own[:, None] != jnp.arange(len(images))[None, :]
+
+        def surprise(mine: Array, all_others: Array) -> Array:
+            logits = scale * (mine @ all_others.T)
+            logits = jnp.where(other, jnp.asarray(-jnp.inf, logits.dtype), logits)
+            right = jnp.take_along_axis(logits, own[:, None], axis=1)[:, 0]
+            return jax.nn.logsumexp(logits, axis=1) - right
+
+        return 0.5 * (surprise(image, known.texts) + surprise(text, images))
+
+    split, whole = PartitionSpec(axes), PartitionSpec()
+    apart = jax.shard_map(
+        part,
+        in_specs=(split, split, whole, split, whole),
+        out_specs=split,
+        axis_names=set(axes),
+        check_vma=False,
+    )
+    return apart(unit(image_embed), unit(text_embed), scale, ids, known)
 
 
 def multi_positive(
