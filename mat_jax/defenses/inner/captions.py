@@ -13,7 +13,7 @@ from mat_jax.attacks.words.all_words import best_of_all, standing
 from mat_jax.attacks.words.substitution import Objective, away, kl, plan, shuffled_plan, substitute
 from mat_jax.types.arrays import Batch, Tokens, Words
 from mat_jax.types.protocols import Model
-from mat_jax.utils.devices import BATCH, TENSOR, parts, split_over
+from mat_jax.utils.devices import BATCH, TENSOR, parts, placed, split_over
 
 TextObjective = Literal["away", "kl"]
 Search = Literal["important", "random", "promising", "every"]
@@ -143,4 +143,4 @@ def device_by_device(
         return function(given, model)
     split, whole = PartitionSpec(axes), PartitionSpec()
     apart = jax.shard_map(function, in_specs=(split, whole), out_specs=split, check_vma=False)
-    return apart(given, model)
+    return jax.tree.map(lambda x: placed(x, BATCH, *[None] * (x.ndim - 1)), apart(given, model))
