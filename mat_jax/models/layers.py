@@ -15,7 +15,6 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Bool, Float
 
 from mat_jax.models.formats.sizes import BertConfig, ViTConfig
@@ -36,8 +35,6 @@ ImageMask = Bool[Array, "images 1 read"] | None  # the same of what another towe
 Keys = tuple[Float[Array, "_ _ _ _"], Float[Array, "_ _ _ _"]]
 Only, Read = Queries | None, Keys | None
 
-GATHERED = "gathered weight"
-
 
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """`x Phi(x)` with the exact normal distribution function (Hendrycks and Gimpel, 2016)."""
@@ -57,11 +54,21 @@ def normal(rngs: nnx.Rngs, shape: tuple[int, ...], std: float) -> nnx.Param:
 def gathered(weight: nnx.Param, *cut: str | None) -> Array:
     """A weight as a layer computes with it: whole, or cut over `tensor` where `cut` says.
 
-    Where it is stored in parts, XLA gathers them here. Its name lets `remembering` forget it.
+    Where it is stored in parts, XLA gathers them here.
     """
-    if not split_over(FSDP, TENSOR):
-        return weight[...]
-    return checkpoint_name(placed(weight[...], *cut), GATHERED)
+    return placed(weight[...], *cut) if split_over(FSDP, TENSOR) else weight[...]
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _of_a_product(kernel: Array, cut: tuple[str | None, ...]) -> Array:
+    """`placed`, with no wish about the slope: a product's is added up where the kernel is stored.
+
+    Left to itself, JAX would ask for it as the layer has the kernel, whole on each device.
+    """
+    return placed(kernel, *cut)
+
+
+_of_a_product.defvjp(lambda x, cut: (placed(x, *cut), None), lambda cut, _, slope: (slope,))
 
 
 def split_batch(x: Array, last: str | None = None) -> Array:
@@ -99,8 +106,10 @@ class Dense(nnx.Module):
         """Project the last axis."""
         inputs = TENSOR if self.cut == "inputs" else None
         outputs = TENSOR if self.cut == "outputs" else None
-        kernel = gathered(self.kernel, inputs, outputs)
-        y = x.reshape(-1, x.shape[-1]) @ kernel.astype(x.dtype)
+        kernel = self.kernel[...].astype(x.dtype)
+        if split_over(FSDP, TENSOR):
+            kernel = _of_a_product(kernel, (inputs, outputs))
+        y = x.reshape(-1, x.shape[-1]) @ kernel
         if self.bias is not None:
             y = y + gathered(self.bias, outputs).astype(x.dtype)[None, :]
         return split_batch(y.reshape(*x.shape[:-1], y.shape[-1]), outputs)
@@ -322,7 +331,7 @@ def through(block: Block, remat: Remat, x: Hidden, mask: Mask = None, only: Only
         # Not before `x` is there: XLA would gather the weights of all layers before a loop.
         block, x = jax.lax.optimization_barrier((block, x))
     policy = {
-        "none": policies.save_anything_except_these_names(GATHERED),
+        "none": lambda primitive, *_, **__: primitive.name != "sharding_constraint",
         "dots": policies.dots_with_no_batch_dims_saveable,
         "blocks": policies.nothing_saveable,
     }[remat]

@@ -49,7 +49,7 @@ def compile_step(
     Metrics are those of the defence plus `loss`, `grad_norm` and, with a schedule, `lr`; of
     several updates, the last one's.
     """
-    replays = defense.replays
+    replays, stored = defense.replays, sharding.state_shardings(mesh, state)
 
     def step(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
         # Lets a defence work device by device where it has no need of the whole batch.
@@ -81,6 +81,8 @@ def compile_step(
             with jax.named_scope("gradient"):
                 value_and_grad = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
                 (loss, metrics), (gradient, slope) = value_and_grad(trained, images, key)
+                if mesh.size > 1:  # added up where each weight is stored
+                    gradient = jax.lax.with_sharding_constraint(gradient, stored.trained)
             metrics = {"loss": loss, **metrics, "grad_norm": optax.tree.norm(gradient)}
             # Optimizers are the user's, and Optax's own need JAX's usual promotion of types.
             with jax.numpy_dtype_promotion("standard"), jax.named_scope("optimizer"):
@@ -110,7 +112,7 @@ def compile_step(
     return jax.jit(
         step,
         donate_argnums=0,
-        out_shardings=(sharding.state_shardings(mesh, state), meshes.replicated(mesh)),
+        out_shardings=(stored, meshes.replicated(mesh)),
     )
 
 

@@ -29,7 +29,11 @@ class Collective(NamedTuple):
 
 
 def collectives(text: str) -> list[Collective]:
-    """All of a program, from `compiled.as_text()`."""
+    """All of a program, from `compiled.as_text()`.
+
+    XLA for TPU overlaps a gather with several computations, and writes it into each of them with
+    the same `chain_id`. It counts once.
+    """
     bodies: dict[str, list[str]] = {}
     entry, name = "", ""
     for line in text.splitlines():
@@ -40,10 +44,15 @@ def collectives(text: str) -> list[Collective]:
         elif name:
             bodies[name].append(line)
     found: list[Collective] = []
+    chains: set[str] = set()
 
     def visit(name: str, loops: int) -> None:
         for line in bodies.get(name, []):
             if made := _OPERATION.match(line):
+                chain = _first(r'chain_id="(.*?)"', line)
+                if chain in chains - {""}:
+                    continue
+                chains.add(chain)
                 found.append(
                     Collective(
                         made[2],
