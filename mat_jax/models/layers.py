@@ -8,9 +8,11 @@ Parameters are float32. Layers compute in the dtype of what they are given, exce
 is too coarse for: normalisations, softmax and the sums inside products are float32.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,12 +20,13 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from mat_jax.models.formats.sizes import BertConfig, ViTConfig
-from mat_jax.utils.devices import BATCH, FSDP, TENSOR, parts, placed, split_over
+from mat_jax.utils.devices import BATCH, FSDP, TENSOR, own_share, parts, placed, split_over
 
 Activation = Callable[[Array], Array]
 Style = Literal["clip", "vit", "bert"]
 Side = Literal["inputs", "outputs"] | None  # of a dense layer, which devices of `tensor` share
 Remat = Literal["none", "dots", "blocks"]
+Dtype = Literal["float32", "bfloat16"]
 Sizes = ViTConfig | BertConfig
 Hidden = Float[Array, "batch tokens width"]
 Pooled = Float[Array, "batch width"]
@@ -34,6 +37,8 @@ ImageMask = Bool[Array, "images 1 read"] | None  # the same of what another towe
 # Keys and values of tokens that are read, each [batch, heads, tokens, head].
 Keys = tuple[Float[Array, "_ _ _ _"], Float[Array, "_ _ _ _"]]
 Only, Read = Queries | None, Keys | None
+TOWERS = ("vision", "text", "decoder")
+T, R = TypeVar("T"), TypeVar("R")
 
 
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -317,25 +322,93 @@ class Block(nnx.Module):
         return x + self.mlp(self.ln2(x)) if self.pre_norm else self.ln2(x + self.mlp(x))
 
 
-def through(block: Block, remat: Remat, x: Hidden, mask: Mask = None, only: Only = None) -> Queries:
-    """`block(x, mask, only)`, of which so much is kept for the way back as `remat` says.
+@dataclass(frozen=True)
+class Memory:
+    """What a tower keeps of a forward pass for the way back, and how it goes through its blocks.
 
-    "none" keeps all, save weights that were gathered from other devices: they are gathered again.
-    "dots" keeps what dense layers return, "blocks" only `x`. The rest is computed a second time
-    (Chen et al. 2016, arXiv:1604.06174). The numbers are the same.
+    The numbers are the same, but for their rounding.
+
+    Args:
+        remat: "none" keeps all, "dots" what dense layers return, "blocks" what each block is given.
+            The rest is computed a second time (Chen et al. 2016, arXiv:1604.06174).
+        scan: blocks that are alike are one loop. It is compiled once for all of them, and weights
+            that are stored in parts are gathered a block at a time.
+        rows: how many images or texts are encoded at once; None for all. Those of one piece are
+            encoded again on the way back.
     """
+
+    remat: Remat = "none"
+    scan: bool = False
+    rows: int | None = None
+
+
+def through(
+    blocks: Sequence[Block], memory: Memory, x: Hidden, mask: Mask = None, only: Only = None
+) -> Queries:
+    """`x` through the blocks, one after another; the last one with `only`."""
     policies = jax.checkpoint_policies
-    if remat == "none" and not split_over(FSDP):
-        return block(x, mask, only)
-    if split_over(FSDP):
-        # Not before `x` is there: XLA would gather the weights of all layers before a loop.
-        block, x = jax.lax.optimization_barrier((block, x))
-    policy = {
-        "none": lambda primitive, *_, **__: primitive.name != "sharding_constraint",
-        "dots": policies.dots_with_no_batch_dims_saveable,
-        "blocks": policies.nothing_saveable,
-    }[remat]
-    return jax.checkpoint(Block.__call__, policy=policy)(block, x, mask, only)
+    call = Block.__call__
+    if memory.remat == "dots":
+        call = jax.checkpoint(call, policy=policies.dots_with_no_batch_dims_saveable)
+    elif memory.remat == "blocks":
+        call = jax.checkpoint(call)
+    elif split_over(FSDP):
+        # Whatever is gathered is let go, and gathered again on the way back.
+        call = jax.checkpoint(
+            call, policy=lambda primitive, *_, **__: primitive.name != "sharding_constraint"
+        )
+    if only is not None or not (memory.scan or split_over(FSDP)):
+        for block in blocks:
+            x = call(block, x, mask, only)
+        return x
+    for alike in _runs(blocks):
+        stacked = jax.tree.map(lambda *weights: jnp.stack(weights), *alike)
+        x, _ = jax.lax.scan(lambda x, block: (call(block, x, mask), None), x, stacked)
+    return x
+
+
+def in_pieces(function: Callable[[T], R], rows: int | None, given: T) -> R:
+    """`function(given)`, for so many rows of the first axis at once, if they are apart.
+
+    What a piece leaves behind for the way back is not kept: it is encoded again. So the memory is
+    that of one piece, and of what comes out, whatever is done with all of it (GradCache, Gao et
+    al. 2021, arXiv:2101.06983). The slopes of weights are added up over pieces.
+    """
+    size = len(jax.tree.leaves(given)[0])
+    rows = None if rows is None else max(1, rows // own_share())
+    if rows is None or size <= rows:
+        return function(given)
+    count = size // rows
+    # Every so many-th row: where devices share the batch, they share each piece alike.
+    pieces = jax.tree.map(
+        lambda x: x[: rows * count].reshape(rows, count, *x.shape[1:]).swapaxes(0, 1), given
+    )
+    apart = jax.checkpoint(function)
+    found = jax.tree.map(
+        lambda x: x.swapaxes(0, 1).reshape(rows * count, *x.shape[2:]), jax.lax.map(apart, pieces)
+    )
+    if size == rows * count:
+        return found
+    rest = apart(jax.tree.map(lambda x: x[rows * count :], given))
+    return jax.tree.map(lambda x, y: jnp.concatenate([x, y]), found, rest)
+
+
+def _runs(blocks: Sequence[Block]) -> Iterator[list[Block]]:
+    """Neighbours with the same weights, by name and shape."""
+
+    def kind(block: Block) -> Any:
+        leaves, layout = jax.tree.flatten(block)
+        return layout, [leaf.shape for leaf in leaves]
+
+    for _, alike in itertools.groupby(blocks, kind):
+        yield list(alike)
+
+
+def remember(model: nnx.Module, memory: Memory) -> None:
+    """Let the towers of a model keep so much of a forward pass."""
+    for name in TOWERS:
+        if hasattr(model, name):
+            getattr(model, name).memory = memory
 
 
 def compute_in(model: nnx.Module, dtype: str) -> None:
@@ -346,6 +419,6 @@ def compute_in(model: nnx.Module, dtype: str) -> None:
     """
     if dtype not in ("float32", "bfloat16"):
         raise ValueError(f"dtype={dtype!r}: models compute in 'float32' or 'bfloat16'")
-    for name in ("vision", "text", "decoder"):
+    for name in TOWERS:
         if hasattr(model, name):
             getattr(model, name).dtype = jnp.dtype(dtype)

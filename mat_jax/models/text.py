@@ -13,9 +13,10 @@ from mat_jax.models.layers import (
     Hidden,
     Keys,
     LayerNorm,
+    Memory,
     Pooled,
-    Remat,
     gathered,
+    in_pieces,
     split_batch,
     through,
 )
@@ -46,7 +47,7 @@ class TextTower(nnx.Module):
         clip, width, eps = style == "clip", sizes.width, sizes.eps
         self.style = style
         self.dtype = jnp.dtype("float32")
-        self.remat: Remat = "none"
+        self.memory = Memory()
         self.tok = layers.normal(rngs, (sizes.vocab_size, width), 0.02)
         self.pos = layers.normal(rngs, (sizes.length, width), 0.01 if clip else 0.02)
         segments = 0 if clip else sizes.segments
@@ -70,8 +71,15 @@ class TextTower(nnx.Module):
         the gradient with respect to it says what other words would change, to first order. As in
         the vision tower, under jit only what is used of the last block is computed.
         """
-        x = self.embed(ids, shift=shift)
         at = jnp.zeros(len(ids), jnp.int32) if at is None else at
+        return in_pieces(
+            lambda given: self._encode(*given, layers), self.memory.rows, (ids, mask, at, shift)
+        )
+
+    def _encode(
+        self, ids: Array, mask: Array, at: Array, shift: Array | None, layers: int | None
+    ) -> tuple[Hidden, Pooled]:
+        x = self.embed(ids, shift=shift)
         place = jnp.arange(ids.shape[1])
         if self.style == "clip":
             # Padding stands to the right of the text, where no token of the text can see it.
@@ -80,11 +88,10 @@ class TextTower(nnx.Module):
         else:
             readable = readable_at = mask[:, None]
         *blocks, last = self.blocks[:layers]
-        for block in blocks:
-            x = through(block, self.remat, x, readable)
+        x = through(blocks, self.memory, x, readable)
         only = jnp.take_along_axis(x, at[:, None, None], axis=1)
-        tokens = through(last, self.remat, x, readable)
-        pooled = through(last, self.remat, x, readable_at, only)[:, 0].astype(jnp.float32)
+        tokens = through([last], self.memory, x, readable)
+        pooled = through([last], self.memory, x, readable_at, only)[:, 0].astype(jnp.float32)
         if self.ln_post is not None:
             tokens, pooled = self.ln_post(tokens), self.ln_post(pooled)
         return tokens, pooled

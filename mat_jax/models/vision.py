@@ -10,11 +10,12 @@ from mat_jax.models.layers import (
     Block,
     Hidden,
     LayerNorm,
+    Memory,
     Pooled,
-    Remat,
     Style,
     gathered,
     gelu,
+    in_pieces,
     normal,
     split_batch,
     through,
@@ -67,7 +68,7 @@ class VisionTower(nnx.Module):
         std, patch_std = width**-0.5 if clip else 0.02, (3 * patch_size**2) ** -0.5
         self.style = style
         self.dtype = jnp.dtype("float32")
-        self.remat: Remat = "none"
+        self.memory = Memory()
         self.patch = Patches(patch_size, width, std=patch_std, bias=not clip, rngs=rngs)
         self.cls = normal(rngs, (width,), std)
         self.pos = normal(rngs, (1 + grid**2, width), std)
@@ -84,6 +85,9 @@ class VisionTower(nnx.Module):
         the one whose result is not used is not computed, so a loss on the pooled feature pays for
         one query, one projection and one feed-forward row in the last block.
         """
+        return in_pieces(self._encode, self.memory.rows, images)
+
+    def _encode(self, images: Array) -> tuple[Hidden, Pooled]:
         x = self.patch(images)
         cls = jnp.broadcast_to(self.cls[...], (x.shape[0], 1, x.shape[2]))
         x = jnp.concatenate([cls, x], axis=1) + gathered(self.pos, None, None)[None]
@@ -91,8 +95,7 @@ class VisionTower(nnx.Module):
             x = self.ln_pre(x)
         x = x.astype(self.dtype)
         *blocks, last = self.blocks
-        for block in blocks:
-            x = through(block, self.remat, x)
-        tokens = through(last, self.remat, x)
-        pooled = through(last, self.remat, x, only=x[:, :1])[:, 0].astype(jnp.float32)
+        x = through(blocks, self.memory, x)
+        tokens = through([last], self.memory, x)
+        pooled = through([last], self.memory, x, only=x[:, :1])[:, 0].astype(jnp.float32)
         return tokens if self.style == "clip" else self.ln_post(tokens), self.ln_post(pooled)

@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 
 from mat_jax.defenses.base import Defense
 from mat_jax.defenses.one_to_many import all_images, with_images
+from mat_jax.models.layers import Dtype, Memory, compute_in, remember
 from mat_jax.train import mesh as meshes
 from mat_jax.train import sharding
 from mat_jax.train.lora import Merging
@@ -31,6 +32,9 @@ def compile_step(
     mesh: Mesh,
     state: State,
     schedule: Callable[[Any], Any] | None = None,
+    *,
+    memory: Memory | None = None,
+    dtype: Dtype | None = None,
 ) -> Step:
     """One update, compiled once: `step(state, reference, batch) -> (state, metrics)`.
 
@@ -48,8 +52,26 @@ def compile_step(
 
     Metrics are those of the defence plus `loss`, `grad_norm` and, with a schedule, `lr`; of
     several updates, the last one's.
+
+    Args:
+        layout: of the model.
+        defense, optimizer: what is maximised, minimised, and how.
+        mesh: the devices.
+        state: as it begins; of which names and shapes.
+        schedule: the learning rate's, to be told.
+        memory: what towers keep of a forward pass, and how much they encode at once; None for all.
+        dtype: in which floats towers compute; None for the model's own. Weights are float32.
     """
     replays, stored = defense.replays, sharding.state_shardings(mesh, state)
+
+    def built(weights: Weights) -> Any:
+        """The model as it is trained; what it is told here, no model outside of the step knows."""
+        model = layout.model(weights)
+        if memory is not None:
+            remember(model, memory)
+        if dtype is not None:
+            compute_in(model, dtype)
+        return model
 
     def step(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
         # Lets a defence work device by device where it has no need of the whole batch.
@@ -58,15 +80,15 @@ def compile_step(
 
     def update(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-        original = None if reference is None else layout.model(reference)
+        original = None if reference is None else built(reference)
         batch = defense.extend(batch, jax.random.fold_in(key, VIEWS))
         with jax.named_scope("perturb"):
-            model = layout.model({**state.trained, **state.frozen})
+            model = built({**state.trained, **state.frozen})
             batch_adv = jax.lax.stop_gradient(defense.perturb(model, original, batch, key))
         key = jax.random.fold_in(key, 1)
 
         def objective(trained: Weights, images: jax.Array, key: jax.Array) -> Any:
-            model = layout.model({**trained, **state.frozen})
+            model = built({**trained, **state.frozen})
             attacked = with_images(batch_adv, images)
             losses, metrics = defense.loss(model, original, batch, attacked, key)
             return jnp.mean(losses), metrics

@@ -26,6 +26,12 @@ def parts(*axes: str) -> int:
     return math.prod(shape[axis] for axis in split_over(*axes))
 
 
+def own_share() -> int:
+    """How many devices work side by side on parts of their own, as in `jax.shard_map`."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return math.prod(mesh.shape[axis] for axis in mesh.manual_axes)
+
+
 def placed(x: Array, *dimensions: str | tuple[str, ...] | None) -> Array:
     """`x`, each dimension split over these axes; it is whole along those that do not divide.
 
