@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -331,8 +331,9 @@ class Memory:
     Args:
         remat: "none" keeps all, "dots" what dense layers return, "blocks" what each block is given.
             The rest is computed a second time (Chen et al. 2016, arXiv:1604.06174).
-        scan: blocks that are alike are one loop. It is compiled once for all of them, and weights
-            that are stored in parts are gathered a block at a time.
+        scan: blocks that are alike are one loop, which is compiled once for all of them. So it is
+            with `remat` and on a mesh with `fsdp` whatever is said here: outside of a loop, XLA
+            takes what is computed or gathered a second time for the same, and keeps it.
         rows: how many images or texts are encoded at once; None for all. Those of one piece are
             encoded again on the way back.
     """
@@ -357,7 +358,8 @@ def through(
         call = jax.checkpoint(
             call, policy=lambda primitive, *_, **__: primitive.name != "sharding_constraint"
         )
-    if only is not None or not (memory.scan or split_over(FSDP)):
+    loop = memory.scan or memory.remat != "none" or split_over(FSDP)
+    if only is not None or not loop:
         for block in blocks:
             x = call(block, x, mask, only)
         return x
@@ -404,11 +406,28 @@ def _runs(blocks: Sequence[Block]) -> Iterator[list[Block]]:
         yield list(alike)
 
 
+@runtime_checkable
+class Remembers(Protocol):
+    """A tower that can be told what to keep of a forward pass."""
+
+    memory: Memory
+
+
 def remember(model: nnx.Module, memory: Memory) -> None:
-    """Let the towers of a model keep so much of a forward pass."""
-    for name in TOWERS:
-        if hasattr(model, name):
-            getattr(model, name).memory = memory
+    """Let the towers of a model keep so much of a forward pass.
+
+    Raises:
+        ValueError: it is to keep less than all, and the model has no tower that could.
+    """
+    towers = [getattr(model, name, None) for name in TOWERS]
+    for tower in towers:
+        if isinstance(tower, Remembers):
+            tower.memory = memory
+    if memory != Memory() and not any(isinstance(tower, Remembers) for tower in towers):
+        raise ValueError(
+            f"{type(model).__name__} has no tower that encodes in pieces or computes twice: leave "
+            "micro_batch, remat and scan as they are"
+        )
 
 
 def compute_in(model: nnx.Module, dtype: str) -> None:

@@ -131,6 +131,25 @@ class TextTower(nnx.Module):
 
         In the place of an image may stand a text, of which `image_mask` allows the real tokens.
         """
-        for block, image in zip(self.blocks[first : first + len(keys)], keys, strict=True):
-            x = block(x, readable, image=image, image_mask=image_mask)
-        return x
+        blocks, rows = self.blocks[first : first + len(keys)], self.memory.rows
+
+        def read(
+            x: Hidden, readable: layers.Mask, keys: Sequence[Keys], image_mask: layers.ImageMask
+        ) -> Hidden:
+            for block, image in zip(blocks, keys, strict=True):
+                x = block(x, readable, image=image, image_mask=image_mask)
+            return x
+
+        if rows is None or readable is None or not keys:
+            return read(x, readable, keys, image_mask)
+        images = len(keys[0][0])  # whose texts stay together
+        readable = jnp.broadcast_to(readable, (len(x), *readable.shape[1:]))
+        each = tuple(part.reshape(images, -1, *part.shape[1:]) for part in (x, readable))
+
+        def piece(given: tuple[Array, Array, Sequence[Keys], layers.ImageMask]) -> Hidden:
+            x, readable, keys, image_mask = given
+            flat = (part.reshape(-1, *part.shape[2:]) for part in (x, readable))
+            return read(*flat, keys, image_mask).reshape(x.shape)
+
+        few = max(1, rows * images // len(x))
+        return in_pieces(piece, few, (*each, list(keys), image_mask)).reshape(x.shape)

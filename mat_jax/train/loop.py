@@ -163,7 +163,14 @@ def train(
         else:
             state = jax.device_put(state, shardings)
         run = compile_step(
-            layout, experiment.defense, experiment.optimizer, mesh, state, experiment.schedule
+            layout,
+            experiment.defense,
+            experiment.optimizer,
+            mesh,
+            state,
+            experiment.schedule,
+            memory=experiment.memory,
+            dtype=experiment.dtype,
         )
         if step < experiment.steps:
             recorder = Recorder(

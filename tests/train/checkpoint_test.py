@@ -35,7 +35,7 @@ def test_what_comes_back_is_what_was_saved_though_it_was_donated(tmp_path):
     with opened(tmp_path / "c") as checkpoints:
         checkpoints.save(4, start, {"next_index": 12})
         spend(start)
-    one, two = mesh.make(1), mesh.make("data=4,model=2")
+    one, two = mesh.make(1), mesh.make("data=4,fsdp=2")
     for devices in (one, two):
         with opened(tmp_path / "c") as checkpoints:
             assert checkpoints.latest() == 4
