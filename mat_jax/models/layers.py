@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.extend.core import Primitive
 from jaxtyping import Array, Bool, Float
 
 from mat_jax.models.formats.sizes import BertConfig, ViTConfig
@@ -354,10 +355,7 @@ def through(
     elif memory.remat == "blocks":
         call = jax.checkpoint(call)
     elif split_over(FSDP):
-        # Whatever is gathered is let go, and gathered again on the way back.
-        call = jax.checkpoint(
-            call, policy=lambda primitive, *_, **__: primitive.name != "sharding_constraint"
-        )
+        call = jax.checkpoint(call, policy=_but_gathered)
     loop = memory.scan or memory.remat != "none" or split_over(FSDP)
     if only is not None or not loop:
         for block in blocks:
@@ -367,6 +365,11 @@ def through(
         stacked = jax.tree.map(lambda *weights: jnp.stack(weights), *alike)
         x, _ = jax.lax.scan(lambda x, block: (call(block, x, mask), None), x, stacked)
     return x
+
+
+def _but_gathered(primitive: Primitive, *_: Any, **__: Any) -> bool:
+    """All is kept but what is gathered, which is let go and gathered again on the way back."""
+    return primitive.name not in ("sharding_constraint", "custom_vjp_call")
 
 
 def in_pieces(function: Callable[[T], R], rows: int | None, given: T) -> R:

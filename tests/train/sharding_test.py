@@ -17,7 +17,7 @@ from mat_jax.train.step import compile_step
 from tests.defenses.families_test import batch as pairs
 from tests.tools.collectives import Collective, collectives
 
-LAYERS = 2
+LAYERS = 3  # the last is apart, and a loop of one is no loop
 BERT = models.BertConfig(vocab_size=40, length=6, width=16, heads=2, layers=LAYERS)
 CLIP = models.CLIPConfig(
     16, 8, models.ViTConfig(width=16, layers=LAYERS, heads=2), BERT, embed=8
