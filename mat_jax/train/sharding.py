@@ -82,4 +82,3 @@ def _name(path: tuple[Any, ...]) -> str:
     """The weight a leaf is, or is about: weights are named by the keys of dictionaries."""
     keys = [key.key for key in path if isinstance(key, jax.tree_util.DictKey)]
     return str(keys[-1]) if keys else ""
-

@@ -7,7 +7,9 @@ KINDS = ("all-gather", "all-reduce", "reduce-scatter", "collective-permute", "al
 # `%name = type kind(`; the second half of an asynchronous pair is not counted again.
 _OPERATION = re.compile(rf"^\s*(?:ROOT )?%?\S+ = (.*?) ({'|'.join(KINDS)})(?:-start)?\(")
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\{\s*$")
-_CALLED = re.compile(r"(?:body|condition|to_apply|calls|branch_computations)=\{?([^,}\s]+(?:, ?%[^,}\s]+)*)")
+_CALLED = re.compile(
+    r"(?:body|condition|to_apply|calls|branch_computations)=\{?([^,}\s]+(?:, ?%[^,}\s]+)*)"
+)
 
 
 class Collective(NamedTuple):

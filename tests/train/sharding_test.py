@@ -19,9 +19,7 @@ from tests.tools.collectives import Collective, collectives
 
 LAYERS = 3  # the last is apart, and a loop of one is no loop
 BERT = models.BertConfig(vocab_size=40, length=6, width=16, heads=2, layers=LAYERS)
-CLIP = models.CLIPConfig(
-    16, 8, models.ViTConfig(width=16, layers=LAYERS, heads=2), BERT, embed=8
-)
+CLIP = models.CLIPConfig(16, 8, models.ViTConfig(width=16, layers=LAYERS, heads=2), BERT, embed=8)
 MAT, FARE = defenses.MAT(eps=0.1), defenses.FARE(eps=0.1, steps=2)
 
 
