@@ -39,7 +39,8 @@ ImageMask = Bool[Array, "images 1 read"] | None  # the same of what another towe
 Keys = tuple[Float[Array, "_ _ _ _"], Float[Array, "_ _ _ _"]]
 Only, Read = Queries | None, Keys | None
 TOWERS = ("vision", "text", "decoder")
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -72,9 +72,12 @@ class TextTower(nnx.Module):
         the vision tower, under jit only what is used of the last block is computed.
         """
         at = jnp.zeros(len(ids), jnp.int32) if at is None else at
-        return in_pieces(
-            lambda given: self._encode(*given, layers), self.memory.rows, (ids, mask, at, shift)
-        )
+
+        def encode(given: tuple[Array, Array, Array, Array | None]) -> tuple[Hidden, Pooled]:
+            ids, mask, at, shift = given
+            return self._encode(ids, mask, at, shift, layers)
+
+        return in_pieces(encode, self.memory.rows, (ids, mask, at, shift))
 
     def _encode(
         self, ids: Array, mask: Array, at: Array, shift: Array | None, layers: int | None
@@ -144,12 +147,13 @@ class TextTower(nnx.Module):
             return read(x, readable, keys, image_mask)
         images = len(keys[0][0])  # whose texts stay together
         readable = jnp.broadcast_to(readable, (len(x), *readable.shape[1:]))
-        each = tuple(part.reshape(images, -1, *part.shape[1:]) for part in (x, readable))
+        each = x.reshape(images, -1, *x.shape[1:])
+        masks = readable.reshape(images, -1, *readable.shape[1:])
 
         def piece(given: tuple[Array, Array, Sequence[Keys], layers.ImageMask]) -> Hidden:
             x, readable, keys, image_mask = given
-            flat = (part.reshape(-1, *part.shape[2:]) for part in (x, readable))
-            return read(*flat, keys, image_mask).reshape(x.shape)
+            flat, readable = (part.reshape(-1, *part.shape[2:]) for part in (x, readable))
+            return read(flat, readable, keys, image_mask).reshape(x.shape)
 
         few = max(1, rows * images // len(x))
-        return in_pieces(piece, few, (*each, list(keys), image_mask)).reshape(x.shape)
+        return in_pieces(piece, few, (each, masks, list(keys), image_mask)).reshape(x.shape)

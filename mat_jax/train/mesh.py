@@ -1,4 +1,4 @@
-"""Where a run computes: `--mesh 8`, `--mesh data=4,fsdp=2`, `--mesh data=2,fsdp=2,tensor=2`, `auto`.
+"""Where a run computes: `--mesh 8`, `data=4,fsdp=2`, `data=2,fsdp=2,tensor=2` or `auto`.
 
 | axis | the batch | weights and the optimizer's state |
 |---|---|---|

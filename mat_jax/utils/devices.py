@@ -39,5 +39,7 @@ def placed(x: Array, *dimensions: str | tuple[str, ...] | None) -> Array:
     """
     wanted = [(one,) if isinstance(one, str) else one or () for one in dimensions]
     cuts = [split_over(*axes) for axes in wanted]
-    cuts = [axes if size % parts(*axes) == 0 else () for axes, size in zip(cuts, x.shape)]
+    cuts = [
+        axes if size % parts(*axes) == 0 else () for axes, size in zip(cuts, x.shape, strict=True)
+    ]
     return jax.lax.with_sharding_constraint(x, PartitionSpec(*(axes or None for axes in cuts)))

@@ -39,8 +39,8 @@ def collectives(text: str) -> list[Collective]:
     bodies: dict[str, list[str]] = {}
     entry, name = "", ""
     for line in text.splitlines():
-        if found := _COMPUTATION.match(line):
-            name = found[1]
+        if named := _COMPUTATION.match(line):
+            name = named[1]
             bodies[name] = []
             entry = name if line.startswith("ENTRY") else entry
         elif name:

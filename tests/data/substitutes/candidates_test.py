@@ -278,6 +278,7 @@ def test_a_table_with_a_cache_is_read_from_the_disk(tmp_path):
         assert isinstance(array, np.memmap)
         np.testing.assert_array_equal(array, other)
     assert [path.suffix for path in tmp_path.iterdir()] == [".json"]  # the proposals; no table
-    for found, other in zip(table.take(np.array([2, -1])), plain.take(np.array([2, -1]))):
+    rows = np.array([2, -1])
+    for found, other in zip(table.take(rows), plain.take(rows), strict=True):
         assert not isinstance(found, np.memmap)
         np.testing.assert_array_equal(found, other)
