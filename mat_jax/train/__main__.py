@@ -27,7 +27,7 @@ def parser() -> Parser:
     """The command line."""
     line = Parser(prog="python -m mat_jax.train", usage=USAGE, add_help=False, allow_abbrev=False)
     line.add_argument("--config", type=Path, help="experiment file; the quickstart if not given")
-    line.add_argument("--mesh", default="auto", help="devices: 8, data=4,model=2, or auto")
+    line.add_argument("--mesh", default="auto", help="devices: 8, data=4,fsdp=2, or auto")
     line.add_argument("--steps", help="the same as --set steps=N")
     line.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE")
     line.add_argument("--workdir", type=Path, help="the run's folder; default runs/<experiment>")

@@ -13,7 +13,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from mat_jax.data.pipeline import Replaces
-from mat_jax.train import mesh as meshes
+from mat_jax.train import sharding
 from mat_jax.train import state as states
 from mat_jax.train.checkpoint import Checkpoints
 from mat_jax.train.experiment import Experiment
@@ -164,7 +164,7 @@ def train(
     """
     quiet = quiet or not processes.first()
     layout, state = begin(experiment, model)
-    shardings = meshes.state_shardings(mesh, state)
+    shardings = sharding.state_shardings(mesh, state)
     reference = _reference(experiment, model, mesh)
     checkpoints = Checkpoints(
         workdir / "checkpoints", every=experiment.checkpoint_every, keep=experiment.keep
@@ -187,6 +187,8 @@ def train(
             state,
             experiment.schedule,
             guarded=experiment.on_nan != "stop",
+            memory=experiment.memory,
+            dtype=experiment.dtype,
         )
         if step < experiment.steps:
             recorder = Recorder(
@@ -263,4 +265,4 @@ def _reference(experiment: Experiment, model: nnx.Module, mesh: Mesh) -> Weights
     if not experiment.defense.needs_reference:
         return None
     weights = states.flatten(model)[1]
-    return placed(weights, meshes.state_shardings(mesh, weights))
+    return placed(weights, sharding.state_shardings(mesh, weights))

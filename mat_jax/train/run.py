@@ -64,7 +64,7 @@ def fit(
     Args:
         experiment: what to run.
         workdir: the run's folder, made if need be.
-        mesh: devices: a number, "data=4,model=2", "auto" for all, or a `jax.sharding.Mesh`.
+        mesh: devices: a number, "data=4,fsdp=2", "auto" for all, or a `jax.sharding.Mesh`.
         resume: "auto" (or True) goes on with the run in `workdir` and refuses if its settings
             differ (all of them, `steps` too: learning-rate schedules hang on it); "anyway" goes on
             with the new settings; "never" (or False) removes that run and starts over, also
@@ -83,7 +83,7 @@ def fit(
     quiet = quiet or not processes.first()
     policy: str = {True: "auto", False: "never"}.get(resume, resume)  # type: ignore[call-overload]
     devices = meshes.make(mesh)
-    meshes.check_batch_size(devices, experiment.batch_size)
+    meshes.check_batch_size(devices, experiment.batch_size, experiment.micro_batch)
     source = experiment.data() if callable(experiment.data) else experiment.data
     facts = json.loads(
         json.dumps({**(settings or {}), **_facts(experiment, source)}, default=_text)
@@ -322,6 +322,7 @@ def _facts(experiment: Experiment, source: Source) -> dict[str, Any]:
         "steps": experiment.steps,
         "batch_size": experiment.batch_size,
         "seed": experiment.seed,
+        "dtype": experiment.dtype,
     }
 
 
