@@ -22,7 +22,7 @@ from mat_jax.evaluate.protocol import check_request, require_attacks, versions
 from mat_jax.evaluate.results import Check, Result, Row, eps_text
 from mat_jax.evaluate.row_files import WorstCases, load_rows, save_rows
 from mat_jax.evaluate.store import Store, digest_of
-from mat_jax.evaluate.tasks.base import Task, Victim
+from mat_jax.evaluate.tasks.base import HasTruth, Task, Victim
 from mat_jax.evaluate.tasks.registry import task_named
 from mat_jax.evaluate.worst_case import members_for, with_row, worst_of, worst_of_suite
 from mat_jax.types.protocols import FusesPairs, SizedModel, Tokenizer
@@ -112,10 +112,11 @@ def store_of(folder: Path, evaluation: Evaluation, *victims: Victim | None) -> S
     there = [victim for victim in victims if victim is not None]
     settings = {name: value for name, value in vars(evaluation).items() if name != "data"}
     told = [(one.examples.name, one.examples.texts, one.examples.image_size) for one in there]
+    truths = [one.examples.truth for one in there if isinstance(one.examples, HasTruth)]
     arrays = [np.asarray(leaf) for one in there for leaf in jax.tree.leaves(one.model)]
     firsts = [one.examples.batch(np.arange(1)) for one in there]
     arrays += [np.asarray(leaf) for leaf in jax.tree.leaves(firsts)]
-    return Store.open(folder, digest_of((settings, versions(), told), arrays))
+    return Store.open(folder, digest_of((settings, versions(), told, *truths), arrays))
 
 
 def measured(

@@ -96,7 +96,7 @@ class Watch:
 
     def wait_for_cause(self) -> None:
         """After a failure that another process may have caused: give it time to be heard of."""
-        time.sleep(self._lost + 2 * BEAT)
+        time.sleep(self._lost + ROOM + 4 * BEAT)
 
     def _wait_until_heard(self) -> None:
         """The coordination service ends with process 0, so that one waits for the others."""

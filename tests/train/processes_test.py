@@ -112,7 +112,7 @@ def test_two_processes_have_the_losses_of_one_and_stop_as_one(tmp_path):
     "count, devices, mesh", [(2, 2, "data=2,model=2"), (4, 1, "4"), (2, 4, "8")]
 )
 def test_killed_and_started_again_they_end_as_one_process(tmp_path, count, devices, mesh):
-    more = ("defense=mat", "steps=400", "sgd=true", "lr=1e-4")
+    more = ("defense=mat", "steps=40", "sgd=true", "lr=1e-4")
     wanted = alone(tmp_path / "one", count * devices, *more)
     folder, cache = tmp_path / "several", tmp_path / "cache"
 
@@ -137,7 +137,7 @@ def test_killed_and_started_again_they_end_as_one_process(tmp_path, count, devic
 
 @pytest.mark.slow
 def test_what_one_process_cannot_do_ends_all_with_one_sentence(tmp_path):
-    arguments = ["--config", TOY, "--workdir", tmp_path / "run", "--set", "steps=400"]
+    arguments = ["--config", TOY, "--workdir", tmp_path / "run", "--set", "steps=40"]
     cache, where = tmp_path / "cache", address()
     environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_NUM_CPU_DEVICES": "2"}
     running = [

@@ -53,6 +53,11 @@ class Asked(Pairs):
     pictures: Int[np.ndarray, " questions"]
     written: bool = False
 
+    @property
+    def truth(self) -> object:
+        """People's answers, what may be answered, and which questions are of one picture."""
+        return self.people, self.answer_list, self.pictures.tolist()
+
 
 class VQA(Task):
     """VQA accuracy of the answer that is ranked first, clean and under attack."""

@@ -14,6 +14,7 @@ from mat_jax.evaluate.__main__ import main
 from mat_jax.evaluate.answer_accuracy import vqa_accuracy
 from mat_jax.evaluate.checks.adaptive import check_adversary
 from mat_jax.evaluate.gallery import Bench
+from mat_jax.evaluate.runner import store_of
 from mat_jax.evaluate.tasks.vqa import VQA, Asked, answered
 from mat_jax.models.features import Encoded
 
@@ -59,6 +60,13 @@ def seen(victim):
 def with_people(victim, people):
     assert isinstance(victim.examples, Asked)
     return victim._replace(examples=replace(victim.examples, people=people))
+
+
+def test_what_was_finished_for_other_answers_of_people_is_not_taken(victim, tmp_path):
+    people = [*victim.examples.people[:-1], ("no such thing",) * 10]
+    stores = [store_of(tmp_path, ASKED, one) for one in (victim, with_people(victim, people))]
+    assert stores[0].digest != stores[1].digest
+    assert stores[0].digest == store_of(tmp_path, ASKED, victim).digest
 
 
 def test_answers_are_right_far_beyond_the_commonest_until_they_are_attacked(result):
