@@ -109,7 +109,7 @@ def test_two_processes_have_the_losses_of_one_and_stop_as_one(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "count, devices, mesh", [(2, 2, "data=2,model=2"), (4, 1, "4"), (2, 4, "8")]
+    "count, devices, mesh", [(2, 2, "data=2,fsdp=2"), (4, 1, "4"), (2, 4, "8")]
 )
 def test_killed_and_started_again_they_end_as_one_process(tmp_path, count, devices, mesh):
     more = ("defense=mat", "steps=40", "sgd=true", "lr=1e-4")
@@ -206,7 +206,7 @@ print(json.dumps({mesh: went(mesh, mesh, 5) for mesh in sys.argv[3:]}))
 
 @pytest.mark.slow
 def test_a_run_of_eight_devices_goes_on_with_other_numbers_of_them(tmp_path):
-    meshes = ["8", "4", "16", "data=4,model=2"]
+    meshes = ["8", "4", "16", "data=4,fsdp=2"]
     done = subprocess.run(
         [sys.executable, "-c", MESHES, tmp_path, TOY, *meshes],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -230,7 +230,7 @@ def test_a_run_of_eight_devices_goes_on_with_four(tmp_path):
 
     went("eight", "8", 2)
     shutil.copytree(tmp_path / "eight", tmp_path / "four")
-    whole, fewer = went("eight", "8", 3), went("four", "data=2,model=2", 3)
+    whole, fewer = went("eight", "8", 3), went("four", "data=2,fsdp=2", 3)
     assert whole[:2] == fewer[:2]
     np.testing.assert_allclose(fewer[2], whole[2], rtol=1e-5)
 
