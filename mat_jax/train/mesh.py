@@ -90,7 +90,8 @@ def _require_joined(there: int, wanted: int | None) -> None:
     """Refuse a mesh that leaves out processes, or one of processes that do not know each other."""
     if jax.process_count() != processes.count():
         raise ValueError(
-            f"this machine is one of {jax.process_count()} of a slice: add --hosts auto"
+            f"this is one of {jax.process_count()} processes of JAX: add --hosts auto, or "
+            'call mat_jax.utils.processes.begin("auto") first'
         )
     if processes.count() > 1 and wanted is not None and wanted < there:
         raise ValueError(

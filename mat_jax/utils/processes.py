@@ -63,7 +63,8 @@ def begin(hosts: str | None, coordinator: str | None = None, process: int | None
     if (os.cpu_count() or 1) < 16:  # with fewer threads than devices that wait, XLA stands still
         os.environ.setdefault("NPROC", "16")
     try:
-        jax.distributed.initialize(**given, initialization_timeout=CONNECT)
+        if not jax.distributed.is_initialized():  # a program of one's own may have done so
+            jax.distributed.initialize(**given, initialization_timeout=CONNECT)
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
