@@ -33,8 +33,8 @@ class ModelEnsemble(nnx.Module):
     that a cosine of it is $\sum_m w_m \cos_m$. With "cosines" $w_m = 1 / n$: an objective that is
     linear in cosines, as that of SGA, is then the mean of the members' (mean of losses). The KL
     that PGD, Sep-Attack and Co-Attack climb is not: to second order it is, up to a factor, the mean
-    of the members' $1 - \cos_m$, whatever their widths. With "logits" $w_m = s_m / \sum s$, and `scale` times a cosine is
-    the mean of the members' logits $\frac1n \sum_m s_m \cos_m$.
+    of the members' $1 - \cos_m$, whatever their widths. With "logits" $w_m = s_m / \sum s$, and
+    `scale` times a cosine is the mean of the members' logits $\frac1n \sum_m s_m \cos_m$.
 
     Each member sees the images at its own size (bicubic, within the gradient), normalises them in
     its own way, and reads the ids of its own tokenizer. What reads image and text together is not
