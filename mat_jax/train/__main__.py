@@ -14,12 +14,14 @@ from pathlib import Path
 from mat_jax.evaluate.invariants import Broken
 from mat_jax.train import experiment as experiments
 from mat_jax.train import loop, mesh, run
+from mat_jax.train.trackers import KINDS
 from mat_jax.utils import processes
 from mat_jax.utils.cache import keep_programs
 from mat_jax.utils.command_line import Parser
 
 USAGE = """python -m mat_jax.train [--config FILE] [--mesh 8] [--steps N] [--set lr=3e-5 eps=4/255]
                         [--workdir DIR] [--resume auto|never|anyway] [--help]
+                        [--track tensorboard] [--profile STEPS]
                         [--hosts auto | --hosts N --coordinator HOST:PORT --process I]"""
 
 
@@ -38,6 +40,10 @@ def parser() -> Parser:
         help="auto: go on with the run in workdir, if its settings are these; never: start over; "
         "anyway: go on with changed settings",
     )
+    line.add_argument(
+        "--track", default="", metavar="A,B", help=f"curves to {', '.join(KINDS)} too"
+    )
+    line.add_argument("--profile", type=int, default=0, metavar="STEPS", help="trace some steps")
     line.add_argument("--hosts", metavar="N|auto", help=processes.HOSTS)
     line.add_argument("--coordinator", metavar="HOST:PORT", help=processes.COORDINATOR)
     line.add_argument("--process", type=int, metavar="I", help=processes.PROCESS)
@@ -77,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             resume=given.resume,
             settings=settings,
             config=config,
+            trackers=[name.strip() for name in given.track.split(",") if name.strip()],
+            profile=given.profile,
         )
     except loop.Stopped as stopped:
         return processes.finish(stopped.exit_code, str(stopped))

@@ -57,7 +57,7 @@ class Experiment:
         dtype: "float32" or "bfloat16", in which towers compute while training; None as the model
             is. Weights and their updates are float32.
         evaluation: measure before and after, and write a report; None for neither.
-        log_every: steps between two lines of `train.logging.jsonl`.
+        log_every: steps between two lines of `metrics.jsonl`.
         checkpoint_every: steps between two checkpoints.
         keep: how many checkpoints stay on disk.
         on_nan: of a step whose loss or gradient is not a number: "stop" ends the run; "skip" leaves

@@ -1,17 +1,18 @@
-"""What a run says while it runs: `train.logging.jsonl` and one progress line."""
+"""What a run says while it runs: `metrics.jsonl` and one progress line."""
 
 import json
 import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import jax
 import numpy as np
 
+from mat_jax.train.trackers import Tracker
 from mat_jax.utils.files import write_text
 from mat_jax.utils.progress import duration
 
@@ -33,6 +34,7 @@ class Recorder:
         quiet: write the file only.
         writes: whether this process writes the file; all look at the figures.
         check: looks at a step's fetched values before they are written.
+        trackers: get every line that is written.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Recorder:
         quiet: bool = False,
         writes: bool = True,
         check: Callable[[int, dict[str, Any]], None] | None = None,
+        trackers: Sequence[Tracker] = (),
     ) -> None:
         self._path, self._writes = path, writes
         self._check = check or require_finite
+        self._trackers = trackers
         self._file = self._opened(start)
         self._steps, self._batch_size, self._every = steps, batch_size, every
         self._quiet = quiet
@@ -106,6 +110,11 @@ class Recorder:
             line = {n: v if math.isfinite(v) else None for n, v in line.items()}
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
+            told = {
+                n: float(v) for n, v in line.items() if n not in ("step", "time") and v is not None
+            }
+            for tracker in self._trackers:
+                tracker.log(step, told)
         if not self._quiet:
             self._show(step, values)
 

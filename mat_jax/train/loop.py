@@ -5,7 +5,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from mat_jax.train.logging import Recorder
 from mat_jax.train.lora import Merging
 from mat_jax.train.optimizers import average_of
 from mat_jax.train.placing import BatchRows, placed, whole
+from mat_jax.train.profiling import Profiler
 from mat_jax.train.state import Layout, State, Weights
 from mat_jax.train.step import Step, clamp_scale, compile_step
+from mat_jax.train.trackers import Tracker
 from mat_jax.types.arrays import Batch
 from mat_jax.utils import processes
 
@@ -146,6 +148,8 @@ def train(
     mesh: Mesh,
     *,
     quiet: bool = False,
+    trackers: Sequence[Tracker] = (),
+    profile: int = 0,
 ) -> Any:
     """Train, or go on training, and return the model; checkpoints and metrics in `workdir`.
 
@@ -158,6 +162,8 @@ def train(
         workdir: the run's folder.
         mesh: from `mat_jax.train.mesh.make`.
         quiet: no progress line.
+        trackers: get the lines of `metrics.jsonl` too; they are the caller's to close.
+        profile: steps whose trace is written into `workdir/profile`.
 
     Raises:
         Stopped: on SIGTERM or SIGINT, after saving.
@@ -200,16 +206,26 @@ def train(
                 quiet=quiet,
                 writes=processes.first(),
                 check=faults.check,
+                trackers=trackers,
             )
             prefetch = Prefetch(batches, mesh, experiment.batch_size)
-            with contextlib.closing(recorder), contextlib.closing(prefetch), _signals() as caught:
+            profiler = Profiler(workdir / "profile", profile, start=step, quiet=quiet)
+            with (
+                contextlib.closing(recorder),
+                contextlib.closing(prefetch),
+                contextlib.closing(profiler),
+                _signals() as caught,
+            ):
                 ready: Step | None = None
                 while step < experiment.steps:
-                    batch, iterator, replaced = prefetch.next()
+                    with profiler.waiting(step + 1):
+                        batch, iterator, replaced = prefetch.next()
                     if ready is None:
                         ready = run = _compiled(run, state, reference, batch)
-                    state, metrics = run(state, reference, batch)
+                    with profiler.step(step + 1):
+                        state, metrics = run(state, reference, batch)
                     step += 1
+                    profiler.after(step, metrics)
                     metrics = faults.noted(metrics)
                     if recorder.due(step):
                         metrics |= faults.extra(replaced)

@@ -1,5 +1,6 @@
 """A whole run: prepare the data, measure, train, export, measure again; `mat_jax.fit`."""
 
+import contextlib
 import dataclasses
 import errno
 import hashlib
@@ -8,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -25,8 +26,10 @@ from mat_jax.evaluate.tasks.registry import task_named
 from mat_jax.train import loop
 from mat_jax.train import mesh as meshes
 from mat_jax.train.checkpoint import OtherModel
+from mat_jax.train.curves import write_curves
 from mat_jax.train.experiment import Evaluation, Experiment, differences
 from mat_jax.train.placing import rows_here
+from mat_jax.train.trackers import Given, Tracker, open_trackers, require_trackers
 from mat_jax.types.protocols import (
     AnswersQuestions,
     Captions,
@@ -52,13 +55,15 @@ def fit(
     settings: Mapping[str, Any] | None = None,
     config: str | Path | None = None,
     quiet: bool = False,
+    trackers: Sequence[Given] = (),
+    profile: int = 0,
 ) -> Any:
     """Run an experiment and return the trained model.
 
-    Leaves in `workdir`: `settings.json`, `train.experiment.py` (if `config` names the file),
-    `train.logging.jsonl`, `checkpoints/`, `export/` (the model in Hugging Face layout, with its
-    tokenizer) and, with an evaluation, `report/`. Running the same again goes on where it stopped,
-    with the same numbers, bit for bit on the same devices. Where another run is at work in
+    Leaves in `workdir`: `settings.json`, `experiment.py` (if `config` names the file),
+    `metrics.jsonl` and `curves.html`, `checkpoints/`, `export/` (the model in Hugging Face layout,
+    with its tokenizer) and, with an evaluation, `report/`. Running the same again goes on where it
+    stopped, with the same numbers, bit for bit on the same devices. Where another run is at work in
     `workdir`, this one waits for it.
 
     Args:
@@ -72,6 +77,9 @@ def fit(
         settings: the arguments `experiment` was made from, for `settings.json`.
         config: the experiment's file, to be copied.
         quiet: print nothing.
+        trackers: what else gets the curves: "tensorboard", "wandb", "trackio", "mlflow", a function
+            of (step, figures), or a `trackers.Tracker`.
+        profile: steps whose trace is written into `workdir/profile`; 0 for none.
 
     Raises:
         ValueError: a setting that cannot be, a batch that does not divide over the mesh, a run or
@@ -91,6 +99,9 @@ def fit(
     for name, value in facts.items():
         processes.require_same(f"the setting {name}", json.dumps(value))
     # All that may fail comes before anything is written.
+    require_trackers(trackers)
+    if profile < 0:
+        raise ValueError(f"profile is {profile}: give the number of steps, or 0 for no trace")
     _changes(workdir, policy, facts)
     writable(workdir)
     model, tokenizer = experiment.model.build(experiment.seed)
@@ -133,7 +144,17 @@ def fit(
             if processes.first():
                 _begin(workdir, policy, facts, config, quiet)
             processes.barrier()
-            trained = loop.train(experiment, model, batches, workdir, devices, quiet=quiet)
+            with _told(trackers, workdir, facts) as opened:
+                trained = loop.train(
+                    experiment,
+                    model,
+                    batches,
+                    workdir,
+                    devices,
+                    quiet=quiet,
+                    trackers=opened,
+                    profile=profile,
+                )
             # As a loaded model is: whole, and bound to no device of the mesh. The programs that
             # were compiled to measure it before then serve it as well.
             trained = jax.tree.map(jnp.array, jax.device_get(trained))
@@ -156,6 +177,28 @@ def fit(
                 cautions = format_cautions(measured)
                 print(f"{cautions}report: {page}\n\n{format_table(measured)}")
         return trained
+
+
+@contextlib.contextmanager
+def _told(
+    given: Sequence[Given], workdir: Path, settings: Mapping[str, Any]
+) -> Iterator[Sequence[Tracker]]:
+    """The trackers of a run; the first process has them, and draws the curves at the end."""
+    if not processes.first():
+        yield ()
+        return
+    with contextlib.ExitStack() as stack:
+        stack.callback(_draw, workdir)
+        opened = open_trackers(given, workdir, settings)
+        for tracker in opened:
+            stack.callback(tracker.close)
+        yield opened
+
+
+def _draw(workdir: Path) -> None:
+    """The curves, where a step was written; a run that was finished before has them."""
+    with contextlib.suppress(ValueError, OSError):
+        write_curves({workdir.name: workdir}, workdir / "curves.html")
 
 
 def _with_prompts(experiment: Experiment, tokenizer: Tokenizer) -> Experiment:
@@ -263,9 +306,9 @@ def _changes(workdir: Path, policy: str, settings: dict[str, Any]) -> list[str]:
 
 def _remove_run(workdir: Path) -> None:
     """Remove an earlier run's files, and nothing else of the folder."""
-    for name in ("checkpoints", "export", "report"):
+    for name in ("checkpoints", "export", "report", "profile"):
         shutil.rmtree(workdir / name, ignore_errors=True)
-    for name in ("metrics.jsonl", "settings.json", "experiment.py"):
+    for name in ("metrics.jsonl", "curves.html", "settings.json", "experiment.py"):
         (workdir / name).unlink(missing_ok=True)
 
 
