@@ -17,7 +17,10 @@ WORKERS = $$($(PY) -c "import os; print(min((os.cpu_count() or 1) + 1, 4))")
 # Modules are compiled when they are first read, not all at once: of those installed few are.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: quickstart test format clean
+# Further arguments of pip: `make test-oldest` keeps all packages at the oldest that are allowed.
+PIP_ARGUMENTS ?=
+
+.PHONY: quickstart test test-oldest test-newest wheel format clean
 
 quickstart: $(VENV)/.installed
 	$(PY) -m mat_jax.train
@@ -28,12 +31,27 @@ test: $(VENV)/.installed-test
 	$(PY) -m pyrefly check --python-interpreter-path $(PY)
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
+# The two ends of what pyproject.toml allows, each in an environment of its own.
+test-oldest:
+	$(MAKE) test VENV=.venv-oldest PIP_ARGUMENTS="--constraint tests/oldest.txt"
+
+test-newest:
+	$(MAKE) test VENV=.venv-newest PIP_ARGUMENTS="--upgrade --upgrade-strategy eager"
+
+# An sdist, the wheel that is built of it, and a model attacked by that wheel in an environment of
+# its own, outside of the checkout.
+wheel: $(VENV)/.installed
+	$(PY) -m pip install --quiet build
+	rm -rf dist
+	$(PY) -m build --quiet .
+	$(PY) tests/tools/smoke.py dist/*.whl
+
 format: $(VENV)/.installed-test
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-oldest .venv-newest dist
 
 # The stamps are written last, so an installation cut short is done again.
 $(VENV)/.installed: $(PY) pyproject.toml
@@ -43,7 +61,7 @@ $(VENV)/.installed: $(PY) pyproject.toml
 $(VENV)/.installed-test: $(PY) pyproject.toml
 	if $(PY) -c "import urllib.request as r; r.urlopen('$(CPU_TORCH)/torch/', timeout=5)" \
 		2>/dev/null; then extra="--extra-index-url $(CPU_TORCH)"; fi; \
-	$(PY) -m pip install --quiet --no-compile $$extra --editable '.[test]'
+	$(PY) -m pip install --quiet --no-compile $$extra $(PIP_ARGUMENTS) --editable '.[test]'
 	touch $@ $(VENV)/.installed
 
 $(PY):

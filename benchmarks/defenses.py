@@ -39,7 +39,7 @@ from mat_jax import defenses as d  # noqa: E402
 from mat_jax import models  # noqa: E402
 from mat_jax.data.substitutes.characters import CHARACTERS  # noqa: E402
 from mat_jax.defenses.cost import passes  # noqa: E402
-from mat_jax.train import mesh, state
+from mat_jax.train import mesh, sharding, state
 from mat_jax.train.step import compile_step  # noqa: E402
 from mat_jax.types.arrays import Batch  # noqa: E402
 from tests.tools.narrow import host, some
@@ -80,11 +80,11 @@ class Training:
         optimizer, devices = optax.sgd(1e-4), mesh.make(1)
         begin = state.create(weights, optimizer, defense.trains, seed=0)
         # Placed as a step leaves it, or the second step would be compiled anew.
-        self.state = jax.device_put(begin, mesh.state_shardings(devices, begin))
+        self.state = jax.device_put(begin, sharding.state_shardings(devices, begin))
         self.step = compile_step(layout, defense, optimizer, devices, self.state)
         self.reference = None
         if defense.needs_reference:
-            self.reference = jax.device_put(weights, mesh.state_shardings(devices, weights))
+            self.reference = jax.device_put(weights, sharding.state_shardings(devices, weights))
         self.batch = jax.device_put(batch, mesh.batch_sharding(devices))
 
     def __call__(self) -> Any:

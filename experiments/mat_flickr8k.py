@@ -21,6 +21,8 @@ of 10 candidates, `strict`; recall in percent, before MAT -> after it:
 is shown here, not a result. On a CLIP that knows photographs, name it in `model`.
 """
 
+from typing import Literal
+
 import optax
 
 from mat_jax import Evaluation, Experiment, data, defenses, models
@@ -38,6 +40,9 @@ def experiment(
     words: int = 1,
     limit: int | None = None,
     seed: int = 0,
+    micro_batch: int | None = None,
+    remat: Literal["none", "dots", "blocks"] = "none",
+    dtype: Literal["float32", "bfloat16"] | None = None,
 ) -> Experiment:
     """Two-step PGD and one word, as the paper has it; measured on `limit` test photographs."""
     folder = f"{root}/flickr8k"
@@ -60,4 +65,7 @@ def experiment(
         steps=steps,
         batch_size=batch_size,
         seed=seed,
+        micro_batch=micro_batch,
+        remat=remat,
+        dtype=dtype,
     )

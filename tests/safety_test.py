@@ -28,7 +28,7 @@ from mat_jax import data, models
 from mat_jax.data.scenes import builder, load_scenes
 from mat_jax.models.files import SHIPPED
 from mat_jax.models.formats import pickles
-from mat_jax.train import mesh, state
+from mat_jax.train import mesh, sharding, state
 from mat_jax.train.checkpoint import Checkpoints
 from mat_jax.train.experiment import load
 from mat_jax.train.logging import truncate
@@ -157,7 +157,7 @@ def opened(folder):
 
 def restored(folder):
     with opened(folder) as checkpoints:
-        return checkpoints.restore(weights(), mesh.state_shardings(mesh.make(1), weights()))
+        return checkpoints.restore(weights(), sharding.state_shardings(mesh.make(1), weights()))
 
 
 @pytest.fixture(scope="module")

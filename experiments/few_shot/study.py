@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.few_shot import sets
+from mat_jax.utils.files import write_text
 
 CONFIG = "experiments/few_shot/train.py"
-UNTRAINED = "none"
+ASKED = "asked.json"  # the commands that made what a folder holds
 ATTACKS = ("pgd_ce", "mmcoa_text", "mmcoa", "mmcoa_joint")  # images, prompts, both apart, both
 
 
@@ -70,38 +71,47 @@ class Study:
 def carry_out(study: Study) -> None:
     """Train and measure all that is not done.
 
+    A folder is done if the same commands made it. After another one, `mat_jax.train` says which
+    settings differ, and a set is measured anew.
+
     Raises:
         ValueError: a command failed; its own sentence stands above.
     """
+    before = []
     for number, (defense, shots, seed) in enumerate(study.trainings, 1):
         workdir = study.workdir(defense, shots, seed)
-        if (workdir / "export" / "config.json").is_file():
-            continue
-        say(f"training {number} of {len(study.trainings)}: {workdir.name}")
-        run(
-            "mat_jax.train",
+        command = [
             *("--config", CONFIG, "--workdir", str(workdir), "--set"),
             *(f"source={study.train}", f"shots={shots}", f"defense={defense}", f"seed={seed}"),
             *(f"model={study.model}", f"mlm={study.mlm}", *study.settings),
-        )
+        ]
+        if not (workdir / "export" / "config.json").is_file() or asked(workdir) != [command]:
+            say(f"training {number} of {len(study.trainings)}: {workdir.name}")
+            run("mat_jax.train", *command)
+            write_text(workdir / ASKED, json.dumps([command]) + "\n")
+        before.append(command)
     models = [study.model, *(f"{study.workdir(*one)}/export" for one in study.trainings)]
+    limit = () if study.limit is None else ("--limit", str(study.limit))
     for test in study.test:
-        if (study.report(test) / "results.json").is_file() and measured(study, test) == len(models):
-            continue
-        say(f"measuring {len(models)} models on {sets.short(test)}")
-        limit = () if study.limit is None else ("--limit", str(study.limit))
-        run(
-            "mat_jax.evaluate",
+        report = study.report(test)
+        command = [
             *("--task", "zero_shot", "--model", ",".join(models), "--data", sets.tested(test)),
             *("--attacks", ",".join(ATTACKS), "--eps", study.eps, "--steps", str(study.steps)),
             *("--mlm", study.mlm, "--suite", "none", "--checks", "0", *limit),
-            *("--out", str(study.report(test))),
-        )
+            *("--out", str(report)),
+        ]
+        if not (report / "results.json").is_file() or asked(report) != [*before, command]:
+            say(f"measuring {len(models)} models on {sets.short(test)}")
+            run("mat_jax.evaluate", *command)
+            write_text(report / ASKED, json.dumps([*before, command]) + "\n")
 
 
-def measured(study: Study, test: str) -> int:
-    """How many models the measurement of a set has."""
-    return len(results(study, test))
+def asked(folder: Path) -> list[list[str]] | None:
+    """The commands that made what a folder holds, if all of them ended."""
+    try:
+        return json.loads((folder / ASKED).read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def results(study: Study, test: str) -> list[dict[str, Any]]:

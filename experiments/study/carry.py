@@ -151,7 +151,7 @@ def make_data(run: Run, results: Path) -> None:
 def trained(workdir: Path, batch_size: int) -> dict[str, float]:
     """Minutes of a training, compilation and all, and its images a second when under way.
 
-    From `train.logging.jsonl`, so that a training in several sittings counts what it computed.
+    From `metrics.jsonl`, so that a training in several sittings counts what it computed.
     """
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     seconds, step, rates = 0.0, 0, []

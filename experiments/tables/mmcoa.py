@@ -14,8 +14,8 @@ TABLES = (
         miniature="--miniature",
         module="experiments.few_shot",
         note="The program trains on CIFAR-10, CIFAR-100, TinyImageNet or ImageNet; `--train` takes "
-        "any of `data.PUBLISHED_SETS`. `--test mmcoa` measures those that TFDS has; the others take "
-        "a folder. The miniature trains on the kinds of `scenes`; colours and grounds are its "
-        "other sets.",
+        "any of `data.PUBLISHED_SETS`. `--test mmcoa` measures those that TFDS has; others take a "
+        "folder. The miniature trains on the kinds of `scenes`; colours and grounds are its other "
+        "sets.",
     ),
 )

@@ -21,4 +21,4 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, width: int = 1
 def summary_of(thing: Callable[..., object] | type) -> str:
     """The first sentence of its docstring, as plain text."""
     text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
-    return re.split(r"(?<=[.])\s", text)[0].replace("`", "")
+    return re.split(r"(?<=[.])(?<! al[.])\s", text)[0].replace("`", "")

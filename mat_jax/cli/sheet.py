@@ -16,7 +16,7 @@ ul.said { margin-top: 18px; }
 td.wrap { white-space: normal; min-width: 16em; }
 .samples { display: flex; gap: 20px; flex-wrap: wrap; }
 .samples figure { flex: 0 1 300px; min-width: 0; }
-.samples img { max-width: 100%; border-radius: 4px; }
+.samples img { width: 100%; border-radius: 4px; image-rendering: pixelated; }
 a { color: var(--right); }
 """
 

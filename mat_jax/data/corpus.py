@@ -217,7 +217,7 @@ class Corpus:
             partner_images = _floats(
                 np.stack(
                     [
-                        [self._picture(int(i), int(n)) for n in row]
+                        [self.picture(int(i), int(n)) for n in row]
                         for i, row in zip(indices, pictures, strict=True)
                     ]
                 )
@@ -233,7 +233,8 @@ class Corpus:
             answers=answers,
         )
 
-    def _picture(self, index: int, number: int) -> UInt8[np.ndarray, "height width 3"]:
+    def picture(self, index: int, number: int) -> UInt8[np.ndarray, "height width 3"]:
+        """The pixels of a partner picture of an image; -1 is the image itself."""
         if number < 0 or self.pictures is None:
             return self.image(index)
         return self.pictures.get(index, number)

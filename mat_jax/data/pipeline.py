@@ -1,11 +1,12 @@
 """The stream of training batches."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from mat_jax.data.corpus import Corpus
+from mat_jax.data.mending import Draw, Mended, Mender
 from mat_jax.types.arrays import Batch
 
 
@@ -26,12 +27,14 @@ class Batches(Protocol):
         ...
 
 
-class Draw(NamedTuple):
-    """What a visit to an image brings: places of its texts and of its partner pictures."""
+@runtime_checkable
+class Replaces(Protocol):
+    """Batches that know how many of their examples another took the place of."""
 
-    index: int
-    slots: np.ndarray  # [captions], -1 for none
-    pictures: np.ndarray  # [images], -1 for the image itself
+    @property
+    def replaced(self) -> int:
+        """How many, in the batches handed out so far."""
+        ...
 
 
 def training_batches(
@@ -43,6 +46,8 @@ def training_batches(
     images: int = 0,
     threads: int = 2,
     ahead: int = 4,
+    rows: Sequence[int] | None = None,
+    skip_bad: bool = False,
 ) -> Batches:
     """Endless batches of a corpus: every image once an epoch, in a new order each epoch.
 
@@ -63,6 +68,10 @@ def training_batches(
         images: partner pictures drawn of an image at each visit, without repetition.
         threads: threads that prepare batches.
         ahead: batches prepared before they are asked for.
+        rows: which rows of every batch are read here, where several processes read a part each;
+            None for all. The batches are the same ones, and so are positions in the stream.
+        skip_bad: an image that cannot be read is named once on stderr, and the next readable one
+            takes its place; the result is `Replaces`. Else the error ends the stream.
 
     Returns:
         A grain iterator of `Batch`, of numpy arrays with `captions` captions an image and
@@ -98,7 +107,16 @@ def training_batches(
         there = 0 if corpus.pictures is None else corpus.pictures.counts[index]
         return Draw(index, slots, _filled(rng.permutation(there), images))
 
+    mender = Mender(corpus, draw, seed) if skip_bad else None
+
     def assemble(drawn: Sequence[Draw]) -> Batch:
+        return put_together(drawn if rows is None else [drawn[row] for row in rows])
+
+    def mended(drawn: Sequence[Draw]) -> tuple[Batch, int]:
+        assert mender is not None
+        return mender.batch(drawn if rows is None else [drawn[row] for row in rows], put_together)
+
+    def put_together(drawn: Sequence[Draw]) -> Batch:
         return corpus.batch(
             [one.index for one in drawn],
             np.stack([one.slots for one in drawn]),
@@ -111,10 +129,11 @@ def training_batches(
         .shuffle()
         .repeat()
         .random_map(draw)
-        .batch(batch_size, drop_remainder=True, batch_fn=assemble)
+        .batch(batch_size, drop_remainder=True, batch_fn=mended if mender else assemble)
     )
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
-    return iter(batches.to_iter_dataset(options))
+    found: Any = iter(batches.to_iter_dataset(options))
+    return Mended(found) if mender else found
 
 
 def _texts(corpus: Corpus, index: int, rng: np.random.Generator) -> np.ndarray:

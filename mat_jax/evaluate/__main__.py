@@ -18,6 +18,7 @@ and DIR/index.html (one page with tables, pictures and neighbours). The table is
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,8 +28,8 @@ from mat_jax import models
 from mat_jax.attacks import ATTACKS
 from mat_jax.attacks.ensembles import ENSEMBLES
 from mat_jax.evaluate.comparison import compare
-from mat_jax.evaluate.config import Evaluation, usual_attacks
-from mat_jax.evaluate.forecast import forecast_table
+from mat_jax.evaluate.config import ANSWERS, Evaluation, usual_attacks
+from mat_jax.evaluate.forecast import forecast_line, forecast_table
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.invariants import Broken
 from mat_jax.evaluate.results import Matrix
@@ -41,9 +42,11 @@ from mat_jax.evaluate.writing import Writing
 from mat_jax.models.ensemble import Joint
 from mat_jax.types.protocols import FusesPairs
 from mat_jax.types.sources import TellsForm
+from mat_jax.utils import processes
 from mat_jax.utils.cache import keep_programs
-from mat_jax.utils.command_line import Parser, answered, number
+from mat_jax.utils.command_line import Parser, number
 from mat_jax.utils.files import writable
+from mat_jax.utils.progress import duration
 
 PROG = "python -m mat_jax.evaluate"
 LARGE = 1000  # examples from which on the cost is told before anything starts
@@ -51,18 +54,27 @@ LARGE = 1000  # examples from which on the cost is told before anything starts
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """The command line. Returns the exit status; a mistake is one sentence and status 2."""
-    return answered(
-        lambda: _run(command_line(prog).parse_args(arguments)),
-        stopped="the same command goes on where it was",
-        failures=(Broken,),
-    )
+    try:
+        given = command_line(prog).parse_args(arguments)
+        processes.begin(given.hosts, given.coordinator, given.process)
+        said = _run(given, quiet=not processes.first())
+        if processes.first():
+            print(said)
+    except (ValueError, OSError, MemoryError, Broken) as error:
+        return processes.fail(f"error: {error}", 2)
+    except KeyboardInterrupt as interrupt:
+        where = f" {interrupt}" if str(interrupt) else ""
+        return processes.fail(f"stopped{where}; the same command goes on where it was", 130)
+    return processes.finish(0)
 
 
-def _run(given: argparse.Namespace) -> str:
+def _run(given: argparse.Namespace, *, quiet: bool) -> str:
     if given.forecast is not None and given.forecast < 0:
         raise ValueError(f"--forecast {given.forecast}: give 1 or more examples, or no number")
     if given.detections is not None and given.task != "grounding":
         raise ValueError(f"--detections says nothing to --task {given.task}: leave it out")
+    if given.answers != "rank" and given.task != "vqa":
+        raise ValueError(f"--answers says nothing to --task {given.task}: leave it out")
     out = Path(given.out) if given.forecast is not None else writable(Path(given.out))
     asked = usual_attacks(given.task) if given.attacks is None else _list(given.attacks)
     attacks = tuple(dict.fromkeys(("none", *asked)))
@@ -93,6 +105,7 @@ def _run(given: argparse.Namespace) -> str:
         seed=given.seed,
         checks=given.checks,
         stop_beyond=given.stop_beyond,
+        answers=given.answers,
         writing=Writing(
             beams=given.beams,
             prompt=given.prompt,
@@ -102,7 +115,7 @@ def _run(given: argparse.Namespace) -> str:
     )
     # Opened once: files are looked through before any model is loaded.
     source = task_named(given.task).source(evaluation)
-    if isinstance(source, TellsForm):
+    if isinstance(source, TellsForm) and not quiet:
         print(f"data: {source.name}, {source.form}, {len(source)} examples", file=sys.stderr)
     evaluation = replace(evaluation, data=source)
     targets, surrogates = _list(given.model), _list(given.surrogate or "")
@@ -132,6 +145,7 @@ def _run(given: argparse.Namespace) -> str:
             dtype=given.dtype,
             joint=given.joint,
             measured=path in targets,
+            quiet=quiet,
         )
         for path, name in names.items()
     }
@@ -141,16 +155,28 @@ def _run(given: argparse.Namespace) -> str:
             f"{fusing[0]} reads image and text together, and attacks stop by the cosine: "
             "leave out --stop-beyond"
         )
-    if given.forecast is not None or len(source) >= LARGE:
-        seen = [victims[names[path]] for path in targets]
-        crafters = {names[path]: victims[names[path]] for path in surrogates or targets}
-        told = "\n\n".join(
-            f"{name}: {_forecast(evaluation, one, seen if surrogates else [one], given.forecast)}"
-            for name, one in crafters.items()
+    start = time.perf_counter()
+    seen = [victims[names[path]] for path in targets]
+    crafters = {names[path]: victims[names[path]] for path in surrogates or targets}
+    benches = {
+        name: Bench(
+            evaluation=evaluation,
+            task=task_named(evaluation.task),
+            crafter=one,
+            targets=tuple(seen if surrogates else [one]),
         )
-        if given.forecast is not None:
-            return told
-        print(told, file=sys.stderr)
+        for name, one in crafters.items()
+    }
+    if given.forecast is not None:
+        return "\n\n".join(
+            f"{name}: {forecast_table(bench, given.forecast or None)}"
+            for name, bench in benches.items()
+        )
+    if not quiet:
+        for name, bench in benches.items():
+            large = len(source) >= LARGE
+            told = forecast_table(bench) if large else forecast_line(bench)
+            print(f"{name}: {told}", file=sys.stderr)
     found: Matrix | None = None
     progress = out / "progress"
     if surrogates:
@@ -159,6 +185,7 @@ def _run(given: argparse.Namespace) -> str:
             {names[path]: victims[names[path]] for path in surrogates},
             {names[path]: victims[names[path]] for path in targets},
             progress=progress,
+            quiet=quiet,
         )
         results = columns(found)
     else:
@@ -170,24 +197,19 @@ def _run(given: argparse.Namespace) -> str:
                 name=name,
                 victim=victim,
                 progress=progress / str(number),
+                quiet=quiet,
             )
             for number, (name, victim) in enumerate(victims.items())
         }
-    path = compare(results, out, matrix=found)
+    path = compare(results, out, matrix=found) if processes.first() else out
+    if not quiet:
+        took = duration(time.perf_counter() - start)
+        print(f"took {took}; {out} has index.html, results.json and ranks.npz", file=sys.stderr)
     every = results if found is None else cells(found)
     tables = format_table(results)
     if found is not None and len(every) > 1:
         tables = f"{tables}\n\n{format_matrix(found)}"
     return f"{format_cautions(every)}report: {path}\n\n{tables}"
-
-
-def _forecast(
-    evaluation: Evaluation, crafter: Victim, targets: Sequence[Victim], examples: int | None
-) -> str:
-    """What attacks made on a model will cost, with the targets that look at them."""
-    task = task_named(evaluation.task)
-    bench = Bench(evaluation=evaluation, task=task, crafter=crafter, targets=tuple(targets))
-    return forecast_table(bench, examples or None)
 
 
 def _suite(given: argparse.Namespace, attacks: Sequence[str]) -> str | None:
@@ -221,15 +243,21 @@ def _last(path: Path) -> str:
 
 
 def _victim(
-    path: str, evaluation: Evaluation, *, dtype: str | None, joint: Joint, measured: bool
+    path: str,
+    evaluation: Evaluation,
+    *,
+    dtype: str | None,
+    joint: Joint,
+    measured: bool,
+    quiet: bool,
 ) -> Victim:
     """A model, or an ensemble of several, loaded, with its examples."""
     loaded = [models.load(one, dtype=dtype) for one in members(path)]
     for one, (model, _) in zip(members(path), loaded, strict=True):
         task_named(evaluation.task).require(model, one, measured=measured)
     if len(loaded) == 1:
-        return prepare(evaluation, *loaded[0])
-    return prepare(evaluation, *models.ensemble_of(loaded, joint=joint))
+        return prepare(evaluation, *loaded[0], quiet=quiet)
+    return prepare(evaluation, *models.ensemble_of(loaded, joint=joint), quiet=quiet)
 
 
 def members(path: str) -> list[str]:
@@ -290,6 +318,12 @@ def command_line(prog: str = PROG) -> Parser:
     add("--limit", type=int, help="only the first so many images")
     add("--shortlist", type=int, default=128, help="how many ALBEF, TCL and BLIP put in order")
     add("--beams", type=int, default=3, help="captioning: width of the search; 1 is greedy")
+    add(
+        "--answers",
+        default="rank",
+        choices=ANSWERS,
+        help="vqa: rank a list, or let the model write its answer (beam 3, at most 10 ids)",
+    )
     add("--prompt", default="", help="captioning: what captions start with: 'a picture of'")
     add("--meteor", help="captioning: the folder of meteor-1.5.jar")
     add("--spice", help="captioning: the folder of spice-1.0.jar")
@@ -310,6 +344,9 @@ def command_line(prog: str = PROG) -> Parser:
         metavar="N",
         help="only say what it would cost here, for N examples or those of the data",
     )
+    add("--hosts", metavar="N|auto", help=processes.HOSTS)
+    add("--coordinator", metavar="HOST:PORT", help=processes.COORDINATOR)
+    add("--process", type=int, metavar="I", help=processes.PROCESS)
     add("--out", required=True, help="folder for results.json, ranks.npz and index.html")
     return parser
 
@@ -320,4 +357,4 @@ def _list(text: str) -> list[str]:
 
 if __name__ == "__main__":
     keep_programs()
-    sys.exit(main())
+    sys.exit(processes.run(main))

@@ -20,6 +20,9 @@ def usual_attacks(task: str) -> tuple[str, ...]:
     return tuple(n for n, attack in ATTACKS.items() if attack.usual and task in attack.tasks)
 
 
+ANSWERS = ("rank", "generate")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """A gallery, the attacks on it and what the adversary may do.
@@ -66,6 +69,7 @@ class Evaluation:
             before the right answer of each of its queries; None takes every step. As strong at
             R@k for k well below it.
         writing: how captions are written and scored, in captioning.
+        answers: in VQA, "rank" takes an answer from a list; "generate" lets the model write it.
         checks: images on which `evaluate.checks` looks at model and attack first; 0 for none.
 
     Raises:
@@ -101,6 +105,7 @@ class Evaluation:
     checks: int = 16
     stop_beyond: int | None = None
     writing: Writing = Writing()
+    answers: str = "rank"
 
     def __post_init__(self) -> None:
         if not self.radii:
@@ -117,6 +122,8 @@ class Evaluation:
                 raise ValueError(f"{name} is {value}: it must be at least 1, or left out")
         if self.checks < 0:
             raise ValueError(f"checks is {self.checks}: it must be 0, for none, or more")
+        if self.answers not in ANSWERS:
+            raise ValueError(f"answers is {self.answers!r}; choose from {', '.join(ANSWERS)}")
         require_preset(self.preset)
         if self.stop_beyond is not None and self.preset == "official":
             raise ValueError(

@@ -1,5 +1,6 @@
 """What must hold of every attacked batch; a violation stops the evaluation."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,20 @@ def verify(
         if name in adv.stats:
             used = np.asarray(adv.stats[name])[:size]
             _add(passes, name, int((used * present if used.ndim == 2 else used).sum()))
+
+
+def combined(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures of several batches, or attacks, as one: extremes of extremes, sums of sums."""
+    found: dict[str, Any] = {}
+    for checks in each:
+        for name, value in checks.items():
+            if name == "passes":
+                found[name] = combined([found.get(name, {}), value])
+            elif name.startswith(("largest", "most")):
+                _grow(found, name, value)
+            else:
+                _add(found, name, value)
+    return found
 
 
 def _grow(checks: dict[str, Any], name: str, value: float | int) -> None:

@@ -40,12 +40,12 @@ def save_rows(store: Store, name: str, rows: list[Row]) -> None:
                 "errors": [row.ranks.errors, row.rounded.errors if row.rounded else 0],
             }
         )
-    store.save(name, arrays, {"rows": facts})
+    store.save_row(name, arrays, {"rows": facts})
 
 
 def load_rows(store: Store | None, name: str, targets: int) -> list[Row] | None:
     """The rows of one attack, or None if they are not finished."""
-    saved = None if store is None else store.load(name)
+    saved = None if store is None else store.load_row(name)
     if saved is None or len(saved.facts.get("rows", ())) != targets:
         return None
     return [_row(saved, n) for n in range(targets)]
@@ -66,7 +66,7 @@ class WorstCases:
     def at(self, eps: float) -> tuple[State | None, list[str]]:
         """The worst case at an eps, and the names of the rows merged into it."""
         if eps not in self.known:
-            saved = None if self.store is None else self.store.load(_name(eps))
+            saved = None if self.store is None else self.store.load_row(_name(eps))
             self.known[eps] = (
                 (None, []) if saved is None else (_state(saved), saved.facts["merged"])
             )
@@ -83,7 +83,7 @@ class WorstCases:
         arrays |= packed(points.texts, "texts")
         arrays |= {f"picture{i}": picture for i, picture in points.pictures.items()}
         facts = {"merged": merged, "captions": [str(text) for text in points.captions]}
-        self.store.save(_name(eps), arrays, facts | {"shown": list(points.pictures)})
+        self.store.save_row(_name(eps), arrays, facts | {"shown": list(points.pictures)})
 
     def close(self) -> None:
         """Remove the files, which are large."""

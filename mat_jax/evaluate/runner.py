@@ -1,7 +1,8 @@
 """Attack a model over all examples of a task, and measure what is left: one function, any task."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mat_jax.evaluate.protocol import check_request, require_attacks, versions
 from mat_jax.evaluate.results import Check, Result, Row, eps_text
 from mat_jax.evaluate.row_files import WorstCases, load_rows, save_rows
 from mat_jax.evaluate.store import Store, digest_of
-from mat_jax.evaluate.tasks.base import Task, Victim
+from mat_jax.evaluate.tasks.base import HasTruth, Task, Victim
 from mat_jax.evaluate.tasks.registry import task_named
 from mat_jax.evaluate.worst_case import members_for, with_row, worst_of, worst_of_suite
 from mat_jax.types.protocols import FusesPairs, SizedModel, Tokenizer
@@ -112,10 +113,11 @@ def store_of(folder: Path, evaluation: Evaluation, *victims: Victim | None) -> S
     there = [victim for victim in victims if victim is not None]
     settings = {name: value for name, value in vars(evaluation).items() if name != "data"}
     told = [(one.examples.name, one.examples.texts, one.examples.image_size) for one in there]
+    truths = [one.examples.truth for one in there if isinstance(one.examples, HasTruth)]
     arrays = [np.asarray(leaf) for one in there for leaf in jax.tree.leaves(one.model)]
     firsts = [one.examples.batch(np.arange(1)) for one in there]
     arrays += [np.asarray(leaf) for leaf in jax.tree.leaves(firsts)]
-    return Store.open(folder, digest_of((settings, versions(), told), arrays))
+    return Store.open(folder, digest_of((settings, versions(), told, *truths), arrays))
 
 
 def measured(
@@ -137,13 +139,15 @@ def measured(
     looked = _looked(bench)
     worst_cases = WorstCases(bench.store)
     rows: list[list[Row]] = [[] for _ in names]
-    for attack in evaluation.names:
+    for number, attack in enumerate(evaluation.names):
         if attack == "none" and clean is not None:
             rows = [[row] for row in clean]
             continue
         # Without an image attack eps says nothing, and one measurement serves every table.
         for threat in threats if ATTACKS[attack].on_images else threats[:1]:
-            for own, row in zip(rows, _attacked(bench, attack, threat, worst_cases), strict=True):
+            with _counted(number, len(evaluation.names)):
+                measured_here = _attacked(bench, attack, threat, worst_cases)
+            for own, row in zip(rows, measured_here, strict=True):
                 own.append(row)
     found = []
     for target, name, own in zip(bench.targets, names, rows, strict=True):
@@ -168,6 +172,16 @@ def measured(
     return found
 
 
+@contextmanager
+def _counted(done: int, total: int) -> Iterator[None]:
+    """Inside, an interruption says how many attacks are left."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        where = f"{stop}, and {done} of {total} attacks done before".lstrip(", ")
+        raise KeyboardInterrupt(where) from None
+
+
 def _looked(bench: Bench) -> tuple[Check, ...]:
     """The checks before anything is measured, and what cannot be asked refused."""
     evaluation, suite, threats = bench.evaluation, bench.evaluation.suite, bench.evaluation.threats
@@ -185,7 +199,7 @@ def _looked(bench: Bench) -> tuple[Check, ...]:
         require_stopping(bench)
     if suite is not None and not bench.quiet:
         print(suite_table(bench, suite, threats[0]), file=sys.stderr)
-    saved = None if bench.store is None else bench.store.load("checks")
+    saved = None if bench.store is None else bench.store.load_row("checks")
     if saved is not None:
         return tuple(Check(**one) for one in saved.facts["checks"])
     first = bench.targets[0]
@@ -199,7 +213,7 @@ def _looked(bench: Bench) -> tuple[Check, ...]:
         quiet=bench.quiet,
     )
     if bench.store is not None:
-        bench.store.save("checks", {}, {"checks": [vars(check) for check in looked]})
+        bench.store.save_row("checks", {}, {"checks": [vars(check) for check in looked]})
     return looked
 
 

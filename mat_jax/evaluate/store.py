@@ -7,19 +7,21 @@ is of other weights or settings, counts as not there.
 """
 
 import hashlib
+import io
 import json
 import shutil
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from mat_jax.utils import processes
 from mat_jax.utils.files import write_text, writing
 
-FORMAT = 2  # of the files; those of another format are made anew
+FORMAT = 3  # of the files; those of another format are made anew
 KEY = "key.json"
 FACTS = "facts"  # the name of the JSON text in a file
 
@@ -51,19 +53,34 @@ class Store:
             known = json.loads((folder / KEY).read_text())
         except (OSError, ValueError):
             known = None
+        processes.require_same("what is measured", digest)
         if known != key:
             shutil.rmtree(folder, ignore_errors=True)
+        processes.barrier()  # on a disk that all share, nobody empties what another has begun
         return cls(folder, digest)
 
     def load(self, name: str) -> Saved | None:
-        """What was saved under a name, or None."""
+        """What this process saved under a name, or None."""
         try:
-            with self._file(name).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files if key != FACTS}
-                facts = json.loads(str(file[FACTS][()]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            with self._file(name).open("rb") as stream:
+                return read(stream)
+        except OSError:
             return None
-        return Saved(arrays, facts) if isinstance(facts, dict) else None
+
+    def load_row(self, name: str) -> Saved | None:
+        """What process 0 saved under a name, or None; the same on all."""
+        if processes.count() == 1:
+            return self.load(name)
+        saved = self.load(name) if processes.first() else None
+        message = processes.broadcast(b"" if saved is None else as_bytes(*saved))
+        return read(io.BytesIO(message)) if message else None
+
+    def save_row(
+        self, name: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
+    ) -> None:
+        """`save`, by process 0."""
+        if processes.first():
+            self.save(name, arrays, facts)
 
     def save(self, name: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
         """Save under a name, whole or not at all.
@@ -73,9 +90,8 @@ class Store:
         """
         if not (self.folder / KEY).exists():
             write_text(self.folder / KEY, json.dumps(_key(self.digest)) + "\n")
-        text = np.array(json.dumps(facts))
         with writing(self._file(name)) as file:
-            np.savez(file, **arrays, **{FACTS: text})  # type: ignore[arg-type]
+            write(file, arrays, facts)
 
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all that is in it."""
@@ -84,6 +100,30 @@ class Store:
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
+
+
+def write(file: IO[bytes], arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+    """Write arrays and facts as one file."""
+    text = np.array(json.dumps(facts))
+    np.savez(file, **arrays, **{FACTS: text})  # type: ignore[arg-type]
+
+
+def as_bytes(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bytes:
+    """What `write` writes."""
+    file = io.BytesIO()
+    write(file, arrays, facts)
+    return file.getvalue()
+
+
+def read(stream: IO[bytes]) -> Saved | None:
+    """What `write` wrote; None of anything else."""
+    try:
+        with np.load(stream, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files if key != FACTS}
+            facts = json.loads(str(file[FACTS][()]))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return Saved(arrays, facts) if isinstance(facts, dict) else None
 
 
 def _key(digest: str) -> dict[str, object]:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from mat_jax.models.convolutions import depthwise
 from mat_jax.models.formats.sizes import EfficientNetConfig
-from mat_jax.models.layers import normal
+from mat_jax.models.layers import Memory, in_pieces, normal
 
 
 class Conv(nnx.Module):
@@ -114,6 +114,7 @@ class EfficientNet(nnx.Module):
         ]
         width = config.channels(config.in_channels[0])
         self.dtype = jnp.dtype("float32")
+        self.memory = Memory()
         self.stem = Conv(3, 3, width, eps=config.batch_norm_eps, stride=2, rngs=rngs)
         self.blocks = nnx.List(
             Bottleneck(config, stage, first, number in config.depthwise_padding, rngs)
@@ -127,8 +128,14 @@ class EfficientNet(nnx.Module):
 
         The map is a 32nd of the image a side in the published networks.
         """
+        return in_pieces(self._encode, self.memory.rows, images)
+
+    def _encode(self, images: Array) -> tuple[Array, Array]:
+        call = Bottleneck.__call__
+        if self.memory.remat == "blocks":
+            call = jax.checkpoint(call)
         x = silu(self.stem(images)).astype(self.dtype)
         for block in self.blocks:
-            x = block(x)
+            x = call(block, x)
         places = x.reshape(len(x), -1, x.shape[-1])
         return places, jnp.mean(places.astype(jnp.float32), axis=1)

@@ -31,9 +31,10 @@ class ModelEnsemble(nnx.Module):
 
     Its embedding is $(\sqrt{w_1} e_1, ..., \sqrt{w_n} e_n)$ of the members' unit embeddings, so
     that a cosine of it is $\sum_m w_m \cos_m$. With "cosines" $w_m = 1 / n$: an objective that is
-    linear in cosines, as those of PGD, Co-Attack, Sep-Attack and SGA, is then the mean of the
-    members' (mean of losses). With "logits" $w_m = s_m / \sum s$, and `scale` times a cosine is
-    the mean of the members' logits $\frac1n \sum_m s_m \cos_m$.
+    linear in cosines, as that of SGA, is then the mean of the members' (mean of losses). The KL
+    that PGD, Sep-Attack and Co-Attack climb is not: to second order it is, up to a factor, the mean
+    of the members' $1 - \cos_m$, whatever their widths. With "logits" $w_m = s_m / \sum s$, and
+    `scale` times a cosine is the mean of the members' logits $\frac1n \sum_m s_m \cos_m$.
 
     Each member sees the images at its own size (bicubic, within the gradient), normalises them in
     its own way, and reads the ids of its own tokenizer. What reads image and text together is not
@@ -138,7 +139,8 @@ def ensemble_of(
         like = [n for n, one in enumerate(distinct) if _alike(one, tokenizer)]
         readers.append(like[0] if like else len(distinct))
         distinct += [] if like else [tokenizer]
-    reader = JointTokenizer(distinct)
+    length = max(tokenizer.text_format.length for _, tokenizer in loaded)
+    reader = JointTokenizer(distinct, length=length)
     model = ModelEnsemble(
         [one for one, _ in loaded],
         readers=tuple(readers),

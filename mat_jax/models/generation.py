@@ -1,6 +1,6 @@
-"""Captions of images: greedy, beam and nucleus decoding, each one compiled call.
+"""Captions of images and answers to questions: decoding, each way one compiled call.
 
-A caption is `[DEC]`, the ids of a prompt, what the model writes, and the end; `min_length` and
+A text is `[DEC]`, the ids of a prompt, what the model writes, and the end; `min_length` and
 `max_length` count all of that, as in BLIP's code and in transformers. What the rows of a batch
 have read is kept: keys and values of the image once for all its beams, those of the caption in
 arrays of the final length, so that nothing changes shape.
@@ -15,12 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from mat_jax.models.answering import ALBEFAnswerer, BLIPAnswerer
 from mat_jax.models.blip import BLIPCaptioner
-from mat_jax.models.layers import Keys
-from mat_jax.types.arrays import ImageFeatures
+from mat_jax.models.layers import ImageMask, Keys
+from mat_jax.types.arrays import ImageFeatures, TextFeatures
+from mat_jax.types.protocols import AnswersQuestions
 
 # Pixels, or what the model's image tower made of them.
 Images = Float[Array | np.ndarray, "batch h w 3"] | ImageFeatures
+Writer = BLIPCaptioner | BLIPAnswerer | ALBEFAnswerer
+# What a text reads besides itself, of each block: an image, or a question that has read one.
+Seen = tuple[list[Keys], ImageMask]
 NEVER = -1e9  # the score of what must not be chosen, finite because scores are subtracted
 SIZES = ("prompt", "min_length", "max_length")  # what a compilation is for
 
@@ -98,8 +103,46 @@ def beam_search(
     among the finished ones. This is `generate` of transformers with its defaults (a length
     penalty of 1 and no early stopping), which BLIP's own code calls.
     """
-    batch, first, end = _count(images), 1 + len(prompt), model.config.eos
-    ids, past, image = _start(model, images, beams, prompt, max_length)
+    whole = images if isinstance(images, ImageFeatures) else model.encode_image(images)
+    seen = model.image_keys(whole), None
+    return _search(model, seen, beams, prompt, min_length, max_length)
+
+
+@partial(jax.jit, static_argnames=("beams", "min_length", "max_length"))
+def write_answers(
+    model: AnswersQuestions,
+    image: ImageFeatures,
+    question: TextFeatures,
+    *,
+    beams: int = 3,
+    min_length: int = 1,
+    max_length: int = 10,
+) -> Int[Array, "questions max_length"]:
+    """The answer to each question by `beam_search`, which no list of answers binds.
+
+    This is the mode "generate" of BLIP's program for VQA, with its width and its lengths; its
+    configuration ranks a list (`rank_answers`). There the padding of a batch is read as if it were
+    part of the question, so that an answer depends on the longest question beside it. Here padding
+    is not read. ALBEF's program only ranks; its decoder, which starts at `[CLS]`, can write too.
+
+    Args:
+        model: whose answers they are.
+        image, question: features of the questions and their images, as many of each.
+        beams: unfinished answers at a time; 1 is greedy.
+        min_length, max_length: in ids, with the start and the end.
+    """
+    fused = model.fuse(image, question)
+    assert isinstance(model, BLIPAnswerer | ALBEFAnswerer)  # whose decoders are alike
+    seen = model.decoder.image_keys(fused), jnp.asarray(question.mask)[:, None]
+    return _search(model, seen, beams, (), min_length, max_length)
+
+
+def _search(
+    model: Writer, seen: Seen, beams: int, prompt: tuple[int, ...], min_length: int, max_length: int
+) -> Int[Array, "batch max_length"]:
+    """`beam_search` of texts that read what is `seen`."""
+    batch, first, end = len(seen[0][0][0]), 1 + len(prompt), model.text_format.end
+    ids, past = _start(model, seen, beams, prompt, max_length)
     ids = ids.reshape(batch, beams, max_length)
     # All beams are the same at first: only one of them may be continued.
     scores = jnp.where(jnp.arange(beams) == 0, 0.0, NEVER)[None] + jnp.zeros((batch, 1))
@@ -110,7 +153,7 @@ def beam_search(
 
     def grow(state: Any) -> Any:
         at, ids, scores, past, finished, values, ended, hope = state
-        logits, past = _read(model, ids[:, :, at - 1].reshape(-1), at - 1, past, image)
+        logits, past = _read(model, ids[:, :, at - 1].reshape(-1), at - 1, past, seen)
         log_probs = _not_yet(jax.nn.log_softmax(logits), end, at < min_length)
         log_probs = log_probs.reshape(batch, beams, -1) + scores[..., None]
         best, place = jax.lax.top_k(log_probs.reshape(batch, -1), 2 * beams)
@@ -146,75 +189,66 @@ def _write(
     max_length: int,
 ) -> Array:
     """Captions whose next id is `choose(logits, position)`."""
-    end, pad = model.config.eos, model.config.text.pad
-    ids, past, image = _start(model, images, 1, prompt, max_length)
+    end, pad = model.text_format.end, model.text_format.pad
+    whole = images if isinstance(images, ImageFeatures) else model.encode_image(images)
+    seen = model.image_keys(whole), None
+    ids, past = _start(model, seen, 1, prompt, max_length)
 
     def going(state: Any) -> Array:
         return (state[0] < max_length) & ~jnp.all(state[-1])
 
     def write(state: Any) -> Any:
         at, ids, past, done = state
-        logits, past = _read(model, ids[:, at - 1], at - 1, past, image)
+        logits, past = _read(model, ids[:, at - 1], at - 1, past, seen)
         chosen = choose(_not_yet(logits, end, at < min_length), at)
         chosen = jnp.where(done, pad, chosen).astype(ids.dtype)
         return at + 1, ids.at[:, at].set(chosen), past, done | (chosen == end)
 
-    state = (jnp.asarray(1 + len(prompt)), ids, past, jnp.zeros(_count(images), bool))
+    state = (jnp.asarray(1 + len(prompt)), ids, past, jnp.zeros(len(ids), bool))
     return jax.lax.while_loop(going, write, state)[1]
 
 
 def _start(
-    model: BLIPCaptioner,
-    images: Images,
-    beams: int,
-    prompt: tuple[int, ...],
-    max_length: int,
-) -> tuple[Array, list[Keys], list[Keys]]:
-    """Captions that hold no more than the prompt, what they have read, and the images' keys."""
-    positions = model.config.text.length
+    model: Writer, seen: Seen, beams: int, prompt: tuple[int, ...], max_length: int
+) -> tuple[Array, list[Keys]]:
+    """Texts that hold no more than the prompt, and what they have read of themselves."""
+    positions = model.decoder.pos.shape[0]
     if not len(prompt) + 2 <= max_length <= positions:
         raise ValueError(
             f"max_length={max_length} does not do for a prompt of {len(prompt)} ids and a model of "
             f"{positions} positions; choose {len(prompt) + 2} to {positions}"
         )
-    whole = images if isinstance(images, ImageFeatures) else model.encode_image(images)
-    image = model.image_keys(whole)
-    rows = _count(images) * beams
-    start = jnp.asarray((model.config.dec, *prompt), jnp.int32)
-    ids = jnp.full((rows, max_length), model.config.text.pad, jnp.int32)
+    keys = seen[0]
+    rows = len(keys[0][0]) * beams
+    begin = model.text_format.start if isinstance(model, ALBEFAnswerer) else model.config.dec
+    start = jnp.asarray((begin, *prompt), jnp.int32)
+    ids = jnp.full((rows, max_length), model.text_format.pad, jnp.int32)
     ids = ids.at[:, : len(start)].set(start[None])
-    _, heads, _, head = image[0][0].shape
-    empty = jnp.zeros((rows, heads, max_length, head), image[0][0].dtype)
-    past = [(empty, empty) for _ in image]
+    _, heads, _, head = keys[0][0].shape
+    empty = jnp.zeros((rows, heads, max_length, head), keys[0][0].dtype)
+    past = [(empty, empty) for _ in keys]
     if prompt:
         past = jax.lax.fori_loop(
-            0, len(prompt), lambda at, past: _read(model, ids[:, at], at, past, image)[1], past
+            0, len(prompt), lambda at, past: _read(model, ids[:, at], at, past, seen)[1], past
         )
-    return ids, past, image
-
-
-def _count(images: Images) -> int:
-    return len(images.tokens if isinstance(images, ImageFeatures) else images)
+    return ids, past
 
 
 def _read(
-    model: BLIPCaptioner,
-    ids: Int[Array, " rows"],
-    at: Int[Array, ""],
-    past: list[Keys],
-    image: list[Keys],
+    model: Writer, ids: Int[Array, " rows"], at: Int[Array, ""], past: list[Keys], seen: Seen
 ) -> tuple[Float[Array, "rows vocab"], list[Keys]]:
-    """Read one more id of each caption, at position `at`: logits of the next, and what is read."""
+    """Read one more id of each text, at position `at`: logits of the next, and what is read."""
+    image, mask = seen
     x = model.decoder.embed(ids[:, None], at)
     readable = (jnp.arange(past[0][0].shape[2]) <= at)[None, None]
     read = []
-    for block, (k, v), seen in zip(model.decoder.blocks, past, image, strict=True):
+    for block, (k, v), other in zip(model.decoder.blocks, past, image, strict=True):
         new_k, new_v = block.attn.keys(x)
         keys = (
             jax.lax.dynamic_update_slice_in_dim(k, new_k, at, axis=2),
             jax.lax.dynamic_update_slice_in_dim(v, new_v, at, axis=2),
         )
-        x = block(x, readable, keys=keys, image=seen)
+        x = block(x, readable, keys=keys, image=other, image_mask=mask)
         read.append(keys)
     return model.mlm(x, model.decoder.tok[...])[:, 0], read
 

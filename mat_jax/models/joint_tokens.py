@@ -25,12 +25,14 @@ class JointTokenizer:
 
     Args:
         tokenizers: one or more, each other than the others.
+        length: ids of a caption at most; None is that of the tokenizer that takes most. A model
+            that shares one of the tokenizers may read more than its own.
 
     Raises:
         ValueError: their vocabularies have more pairs of ids than 31 bits count.
     """
 
-    def __init__(self, tokenizers: Sequence[Tokenizer]) -> None:
+    def __init__(self, tokenizers: Sequence[Tokenizer], *, length: int | None = None) -> None:
         self.tokenizers = tuple(tokenizers)
         self._known: dict[str, list[int]] = {}
         # 0 is none of a tokenizer's ids, so id i is i + 1 in its place.
@@ -46,7 +48,7 @@ class JointTokenizer:
             start=self._joint(form.start for form in forms),
             end=self._joint(form.end for form in forms),
             pad=0,
-            length=max(form.length for form in forms),
+            length=length or max(form.length for form in forms),
             mask=tuple(self._columns([form.mask for form in forms])),
         )
 

@@ -9,7 +9,18 @@ from jaxtyping import Array, Bool, Float, Int
 
 from mat_jax.models import layers
 from mat_jax.models.formats.sizes import BertConfig
-from mat_jax.models.layers import Hidden, Keys, LayerNorm, Pooled
+from mat_jax.models.layers import (
+    Hidden,
+    Keys,
+    LayerNorm,
+    Memory,
+    Pooled,
+    gathered,
+    in_pieces,
+    split_batch,
+    through,
+)
+from mat_jax.utils.devices import TENSOR
 
 Ids = Int[Array, "batch length"]
 
@@ -36,6 +47,7 @@ class TextTower(nnx.Module):
         clip, width, eps = style == "clip", sizes.width, sizes.eps
         self.style = style
         self.dtype = jnp.dtype("float32")
+        self.memory = Memory()
         self.tok = layers.normal(rngs, (sizes.vocab_size, width), 0.02)
         self.pos = layers.normal(rngs, (sizes.length, width), 0.01 if clip else 0.02)
         segments = 0 if clip else sizes.segments
@@ -59,8 +71,18 @@ class TextTower(nnx.Module):
         the gradient with respect to it says what other words would change, to first order. As in
         the vision tower, under jit only what is used of the last block is computed.
         """
-        x = self.embed(ids, shift=shift)
         at = jnp.zeros(len(ids), jnp.int32) if at is None else at
+
+        def encode(given: tuple[Array, Array, Array, Array | None]) -> tuple[Hidden, Pooled]:
+            ids, mask, at, shift = given
+            return self._encode(ids, mask, at, shift, layers)
+
+        return in_pieces(encode, self.memory.rows, (ids, mask, at, shift))
+
+    def _encode(
+        self, ids: Array, mask: Array, at: Array, shift: Array | None, layers: int | None
+    ) -> tuple[Hidden, Pooled]:
+        x = self.embed(ids, shift=shift)
         place = jnp.arange(ids.shape[1])
         if self.style == "clip":
             # Padding stands to the right of the text, where no token of the text can see it.
@@ -69,10 +91,10 @@ class TextTower(nnx.Module):
         else:
             readable = readable_at = mask[:, None]
         *blocks, last = self.blocks[:layers]
-        for block in blocks:
-            x = block(x, readable)
+        x = through(blocks, self.memory, x, readable)
         only = jnp.take_along_axis(x, at[:, None, None], axis=1)
-        tokens, pooled = last(x, readable), last(x, readable_at, only)[:, 0].astype(jnp.float32)
+        tokens = through([last], self.memory, x, readable)
+        pooled = through([last], self.memory, x, readable_at, only)[:, 0].astype(jnp.float32)
         if self.ln_post is not None:
             tokens, pooled = self.ln_post(tokens), self.ln_post(pooled)
         return tokens, pooled
@@ -86,13 +108,13 @@ class TextTower(nnx.Module):
             raise ValueError(
                 f"got texts of {length} ids, but this model has {positions} positions; cut them"
             )
-        pos = self.pos[...]
+        pos = gathered(self.pos, None, None)
         pos = pos[:length] if first is None else jax.lax.dynamic_slice_in_dim(pos, first, length)
-        x = self.tok[...][ids] + pos[None]
+        x = split_batch(gathered(self.tok, TENSOR, None)[ids]) + pos[None]
         if shift is not None:
             x = x + shift.astype(x.dtype)
         if self.type is not None:
-            x = x + self.type[...][None, :1]
+            x = x + gathered(self.type, None, None)[None, :1]
         return (x if self.ln_emb is None else self.ln_emb(x)).astype(self.dtype)
 
     def image_keys(self, tokens: Float[Array, "images tokens width"]) -> list[Keys]:
@@ -112,6 +134,26 @@ class TextTower(nnx.Module):
 
         In the place of an image may stand a text, of which `image_mask` allows the real tokens.
         """
-        for block, image in zip(self.blocks[first : first + len(keys)], keys, strict=True):
-            x = block(x, readable, image=image, image_mask=image_mask)
-        return x
+        blocks, rows = self.blocks[first : first + len(keys)], self.memory.rows
+
+        def read(
+            x: Hidden, readable: layers.Mask, keys: Sequence[Keys], image_mask: layers.ImageMask
+        ) -> Hidden:
+            for block, image in zip(blocks, keys, strict=True):
+                x = block(x, readable, image=image, image_mask=image_mask)
+            return x
+
+        if rows is None or readable is None or not keys:
+            return read(x, readable, keys, image_mask)
+        images = len(keys[0][0])  # whose texts stay together
+        readable = jnp.broadcast_to(readable, (len(x), *readable.shape[1:]))
+        each = x.reshape(images, -1, *x.shape[1:])
+        masks = readable.reshape(images, -1, *readable.shape[1:])
+
+        def piece(given: tuple[Array, Array, Sequence[Keys], layers.ImageMask]) -> Hidden:
+            x, readable, keys, image_mask = given
+            flat, readable = (part.reshape(-1, *part.shape[2:]) for part in (x, readable))
+            return read(flat, readable, keys, image_mask).reshape(x.shape)
+
+        few = max(1, rows * images // len(x))
+        return in_pieces(piece, few, (each, masks, list(keys), image_mask)).reshape(x.shape)

@@ -5,7 +5,21 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from mat_jax.models.formats.sizes import ViTConfig, grid_side
-from mat_jax.models.layers import Activation, Block, Hidden, LayerNorm, Pooled, Style, gelu, normal
+from mat_jax.models.layers import (
+    Activation,
+    Block,
+    Hidden,
+    LayerNorm,
+    Memory,
+    Pooled,
+    Style,
+    gathered,
+    gelu,
+    in_pieces,
+    normal,
+    split_batch,
+    through,
+)
 
 
 class Patches(nnx.Module):
@@ -26,10 +40,10 @@ class Patches(nnx.Module):
         whole = images[:, : rows * patch, : columns * patch]
         cut = whole.reshape(batch, rows, patch, columns, patch, 3).swapaxes(2, 3)
         flat = cut.reshape(batch * rows * columns, patch * patch * 3)
-        y = flat @ self.kernel[...].reshape(patch * patch * 3, width)
+        y = flat @ gathered(self.kernel, *[None] * 4).reshape(patch * patch * 3, width)
         if self.bias is not None:
             y = y + self.bias[...][None, :]
-        return y.reshape(batch, rows * columns, width)
+        return split_batch(y.reshape(batch, rows * columns, width))
 
 
 class VisionTower(nnx.Module):
@@ -54,6 +68,7 @@ class VisionTower(nnx.Module):
         std, patch_std = width**-0.5 if clip else 0.02, (3 * patch_size**2) ** -0.5
         self.style = style
         self.dtype = jnp.dtype("float32")
+        self.memory = Memory()
         self.patch = Patches(patch_size, width, std=patch_std, bias=not clip, rngs=rngs)
         self.cls = normal(rngs, (width,), std)
         self.pos = normal(rngs, (1 + grid**2, width), std)
@@ -70,14 +85,17 @@ class VisionTower(nnx.Module):
         the one whose result is not used is not computed, so a loss on the pooled feature pays for
         one query, one projection and one feed-forward row in the last block.
         """
+        return in_pieces(self._encode, self.memory.rows, images)
+
+    def _encode(self, images: Array) -> tuple[Hidden, Pooled]:
         x = self.patch(images)
         cls = jnp.broadcast_to(self.cls[...], (x.shape[0], 1, x.shape[2]))
-        x = jnp.concatenate([cls, x], axis=1) + self.pos[...][None]
+        x = jnp.concatenate([cls, x], axis=1) + gathered(self.pos, None, None)[None]
         if self.ln_pre is not None:
             x = self.ln_pre(x)
         x = x.astype(self.dtype)
         *blocks, last = self.blocks
-        for block in blocks:
-            x = block(x)
-        tokens = last(x) if self.style == "clip" else self.ln_post(last(x))
-        return tokens, self.ln_post(last(x, only=x[:, :1])[:, 0].astype(jnp.float32))
+        x = through(blocks, self.memory, x)
+        tokens = through([last], self.memory, x)
+        pooled = through([last], self.memory, x, only=x[:, :1])[:, 0].astype(jnp.float32)
+        return tokens if self.style == "clip" else self.ln_post(tokens), self.ln_post(pooled)

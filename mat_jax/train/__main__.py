@@ -2,7 +2,9 @@
 
 Exit codes: 0 done; 2 something in the command, the data or the disk is not right (one sentence
 says what); 128 + n stopped by signal n after saving (143 for SIGTERM, 130 for SIGINT): the same
-command goes on.
+command goes on; 1 another process of the run is gone, or a fault of the program.
+
+Several processes are one run with --hosts: all end with the same code.
 """
 
 import sys
@@ -12,19 +14,23 @@ from pathlib import Path
 from mat_jax.evaluate.invariants import Broken
 from mat_jax.train import experiment as experiments
 from mat_jax.train import loop, mesh, run
+from mat_jax.train.trackers import KINDS
+from mat_jax.utils import processes
 from mat_jax.utils.cache import keep_programs
 from mat_jax.utils.command_line import Parser
 
 PROG = "python -m mat_jax.train"
 USAGE = """[--config FILE] [--mesh 8] [--steps N] [--set lr=3e-5 eps=4/255]
-                        [--workdir DIR] [--resume auto|never|anyway] [--help]"""
+                        [--workdir DIR] [--resume auto|never|anyway] [--help]
+                        [--track tensorboard] [--profile STEPS]
+                        [--hosts auto | --hosts N --coordinator HOST:PORT --process I]"""
 
 
 def parser(prog: str = PROG) -> Parser:
     """The command line, under this name of the command."""
     line = Parser(prog=prog, usage=f"{prog} {USAGE}", add_help=False, allow_abbrev=False)
     line.add_argument("--config", type=Path, help="experiment file; the quickstart if not given")
-    line.add_argument("--mesh", default="auto", help="devices: 8, data=4,model=2, or auto")
+    line.add_argument("--mesh", default="auto", help="devices: 8, data=4,fsdp=2, or auto")
     line.add_argument("--steps", help="the same as --set steps=N")
     line.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE")
     line.add_argument("--workdir", type=Path, help="the run's folder; default runs/<experiment>")
@@ -35,6 +41,13 @@ def parser(prog: str = PROG) -> Parser:
         help="auto: go on with the run in workdir, if its settings are these; never: start over; "
         "anyway: go on with changed settings",
     )
+    line.add_argument(
+        "--track", default="", metavar="A,B", help=f"curves to {', '.join(KINDS)} too"
+    )
+    line.add_argument("--profile", type=int, default=0, metavar="STEPS", help="trace some steps")
+    line.add_argument("--hosts", metavar="N|auto", help=processes.HOSTS)
+    line.add_argument("--coordinator", metavar="HOST:PORT", help=processes.COORDINATOR)
+    line.add_argument("--process", type=int, metavar="I", help=processes.PROCESS)
     line.add_argument("--help", action="store_true", help="this, and the experiment's settings")
     return line
 
@@ -60,6 +73,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
             return 0
         chosen = [*given.set, *([f"steps={given.steps}"] if given.steps else [])]
         settings = experiments.bind(function, chosen)
+        processes.begin(given.hosts, given.coordinator, given.process)
         # Before the experiment is built: it may touch JAX, and then devices cannot be made.
         devices = mesh.make(given.mesh)
         workdir = given.workdir or Path("runs") / config.stem
@@ -70,21 +84,20 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
             resume=given.resume,
             settings=settings,
             config=config,
+            trackers=[name.strip() for name in given.track.split(",") if name.strip()],
+            profile=given.profile,
         )
     except loop.Stopped as stopped:
-        print(stopped, file=sys.stderr)
-        return stopped.exit_code
+        return processes.finish(stopped.exit_code, str(stopped))
     except (ValueError, OSError, ArithmeticError, MemoryError, Broken) as error:
         if "\n" in str(error):  # our sentences are one line: this is a fault, not a mistake
             raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return processes.fail(f"error: {error}", 2)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+        return processes.fail("stopped; the same command goes on from the last checkpoint", 130)
+    return processes.finish(0)
 
 
 if __name__ == "__main__":
     keep_programs()
-    sys.exit(main())
+    sys.exit(processes.run(main))

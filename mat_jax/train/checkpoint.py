@@ -2,7 +2,8 @@
 
 A checkpoint holds the whole state (weights, optimizer, step, key) and, as JSON beside it, where
 the data iterator stood. It is written in the background to a temporary folder and renamed, so a
-run killed at any moment leaves whole checkpoints only. Restoring works onto any mesh.
+run killed at any moment leaves whole checkpoints only. Restoring works onto any mesh, of any number
+of processes; each writes its own part.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ except ImportError:
     from orbax.checkpoint.experimental import v1 as ocp
 
 from mat_jax.train.state import State
+from mat_jax.utils import processes
 from mat_jax.utils.quiet import without
 
 
@@ -137,8 +139,9 @@ class Checkpoints:
             # Threads of a save that failed may still log; then silence ends with this object.
             if not self._failed:
                 self._silence.close()
-            for half in self._directory.glob("*.orbax-checkpoint-tmp*"):
-                shutil.rmtree(half, ignore_errors=True)
+            if processes.first():
+                for half in self._directory.glob("*.orbax-checkpoint-tmp*"):
+                    shutil.rmtree(half, ignore_errors=True)
 
     @contextlib.contextmanager
     def _no_space(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import optax
 
@@ -22,6 +22,8 @@ from mat_jax.data.substitutes.candidates import Substitutes
 from mat_jax.data.substitutes.characters import Typos
 from mat_jax.defenses.base import Defense
 from mat_jax.evaluate.config import Evaluation
+from mat_jax.models.layers import Dtype, Memory, Remat
+from mat_jax.train.faults import OnBadData, OnNaN
 from mat_jax.train.lora import LoRA
 
 __all__ = ["Evaluation", "Experiment", "bind", "describe", "load", "parse"]
@@ -47,10 +49,22 @@ class Experiment:
         substitutes: `data.Substitutes(...)` where the defence replaces words, `data.Typos(...)`
             where it makes typing errors, else None.
         lora: adapters that train in the place of the weights; None trains the weights themselves.
+        micro_batch: images, or captions, that are encoded at once, over all devices together; None
+            for all. The losses are still those of the whole batch, and so is what is climbed.
+        remat: what is kept of a forward pass for the way back: "none" keeps all, "dots" the results
+            of dense layers, "blocks" what goes into each block. The rest is computed twice.
+        scan: go through a tower's blocks in a loop, which compiles in a fraction of the time.
+        dtype: "float32" or "bfloat16", in which towers compute while training; None as the model
+            is. Weights and their updates are float32.
         evaluation: measure before and after, and write a report; None for neither.
-        log_every: steps between two lines of `train.logging.jsonl`.
+        log_every: steps between two lines of `metrics.jsonl`.
         checkpoint_every: steps between two checkpoints.
         keep: how many checkpoints stay on disk.
+        on_nan: of a step whose loss or gradient is not a number: "stop" ends the run; "skip" leaves
+            the step out and counts it as `skipped`; "restore" goes back to the last checkpoint, on
+            with the data that follow, and counts that as `restored`.
+        on_bad_data: of a file that cannot be read: "stop" ends the run; "skip" says its name once,
+            takes the next readable image in its place and counts that as `replaced`.
     """
 
     model: Any
@@ -63,16 +77,49 @@ class Experiment:
     schedule: Callable[[Any], Any] | None = None
     substitutes: Any = None
     lora: LoRA | None = None
+    micro_batch: int | None = None
+    remat: Remat = "none"
+    scan: bool = False
+    dtype: Dtype | None = None
     evaluation: Evaluation | None = None
     log_every: int = 10
     checkpoint_every: int = 200
     keep: int = 2
+    on_nan: str = "stop"
+    on_bad_data: str = "stop"
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "log_every", "checkpoint_every", "keep"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        for name, choices in (("on_nan", OnNaN), ("on_bad_data", OnBadData)):
+            if getattr(self, name) not in typing.get_args(choices):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}: it must be one of "
+                    f"{', '.join(typing.get_args(choices))}"
+                )
+        self._check_memory()
         self._check_substitutes()
+
+    @property
+    def memory(self) -> Memory:
+        """What the towers are told."""
+        return Memory(self.remat, self.scan, self.micro_batch)
+
+    def _check_memory(self) -> None:
+        """Values that can be."""
+        if self.micro_batch is not None and (
+            self.micro_batch < 1 or self.batch_size % self.micro_batch
+        ):
+            raise ValueError(
+                f"micro_batch {self.micro_batch} does not divide batch_size {self.batch_size}: "
+                "take a number that does, or None to encode the whole batch at once"
+            )
+        for name, allowed in (("remat", get_args(Remat)), ("dtype", (*get_args(Dtype), None))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"{name} is one of {', '.join(map(str, allowed))}, got {getattr(self, name)!r}"
+                )
 
     def _check_substitutes(self) -> None:
         """Typing errors for a defence that makes them, words for one that replaces words."""

@@ -1,16 +1,18 @@
-"""What a run says while it runs: `train.logging.jsonl` and one progress line."""
+"""What a run says while it runs: `metrics.jsonl` and one progress line."""
 
 import json
 import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import jax
+import numpy as np
 
+from mat_jax.train.trackers import Tracker
 from mat_jax.utils.files import write_text
 from mat_jax.utils.progress import duration
 
@@ -30,6 +32,9 @@ class Recorder:
         batch_size: images a step, for the rate.
         every: steps between two lines.
         quiet: write the file only.
+        writes: whether this process writes the file; all look at the figures.
+        check: looks at a step's fetched values before they are written.
+        trackers: get every line that is written.
     """
 
     def __init__(
@@ -41,22 +46,45 @@ class Recorder:
         batch_size: int,
         every: int,
         quiet: bool = False,
+        writes: bool = True,
+        check: Callable[[int, dict[str, Any]], None] | None = None,
+        trackers: Sequence[Tracker] = (),
     ) -> None:
-        truncate(path, start)
-        self._file = path.open("a", encoding="utf-8")
+        self._path, self._writes = path, writes
+        self._check = check or require_finite
+        self._trackers = trackers
+        self._file = self._opened(start)
         self._steps, self._batch_size, self._every = steps, batch_size, every
         self._quiet = quiet
         self._terminal = sys.stderr.isatty()
-        self._pending: tuple[int, Mapping[str, jax.Array]] | None = None
+        self._pending: tuple[int, Mapping[str, Any]] | None = None
         self._last = (start, time.perf_counter())
         self._rate = 0.0
         self._steady: tuple[int, float] | None = None  # after the first step, which compiled
 
-    def record(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
+    def _opened(self, start: int) -> TextIO | None:
+        if not self._writes:
+            return None
+        truncate(self._path, start)
+        return self._path.open("a", encoding="utf-8")
+
+    def due(self, step: int) -> bool:
+        """Whether a step gets a line."""
+        return step % self._every == 0 or step in (1, self._steps)
+
+    def record(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Note the metrics of a step that has been dispatched; writes those of an earlier one."""
         self.flush()
-        if step % self._every == 0 or step in (1, self._steps):
+        if self.due(step):
             self._pending = (step, metrics)
+
+    def go_back(self, step: int) -> None:
+        """Drop what was noted and written of steps after this one."""
+        self._pending = None
+        if self._file is not None:
+            self._file.close()
+        self._file = self._opened(step)
+        self._last, self._steady = (step, time.perf_counter()), None
 
     def flush(self) -> None:
         """Write what is pending, waiting for the device if need be.
@@ -67,16 +95,26 @@ class Recorder:
         if self._pending is None:
             return
         (step, metrics), self._pending = self._pending, None
-        values = {name: float(value) for name, value in jax.device_get(dict(metrics)).items()}
-        require_finite(step, values)
+        values: dict[str, Any] = jax.device_get(dict(metrics))
+        for name, value in values.items():  # counts of the host stay whole numbers
+            values[name] = value if isinstance(value, int) or np.ndim(value) else float(value)
+        self._check(step, values)
         before, then = self._last
         self._last = (step, time.perf_counter())
         if step > before:
             self._rate = (step - before) * self._batch_size / (self._last[1] - then)
         line: dict[str, Any] = {"step": step, "loss": values["loss"], **values}
         line |= {"images_per_second": round(self._rate, 2), "time": round(time.time(), 3)}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        if self._file is not None:
+            # JSON has no number for a skipped step's loss.
+            line = {n: v if math.isfinite(v) else None for n, v in line.items()}
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+            told = {
+                n: float(v) for n, v in line.items() if n not in ("step", "time") and v is not None
+            }
+            for tracker in self._trackers:
+                tracker.log(step, told)
         if not self._quiet:
             self._show(step, values)
 
@@ -98,9 +136,10 @@ class Recorder:
     def close(self) -> None:
         """Write what is pending and end the progress line."""
         self.flush()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
         if self._terminal and not self._quiet and self._last[0] not in (0, self._steps):
             sys.stderr.write("\n")
 

@@ -1,36 +1,48 @@
-"""Where a run computes: `--mesh 8`, `--mesh data=4,model=2`, `--mesh auto`.
+"""Where a run computes: `--mesh 8`, `data=4,fsdp=2`, `data=2,fsdp=2,tensor=2` or `auto`.
 
-Batches are split over the axis `data`; the axis `model`, where there is one, splits the weights
-and the optimizer's state, each array along its largest divisible dimension. XLA adds the
-communication; the mathematics is that of one device.
+| axis | the batch | weights and the optimizer's state |
+|---|---|---|
+| `data` | split | the same on all |
+| `fsdp` | split | split, each weight gathered for the layer that needs it, and freed |
+| `tensor` | the same on all | heads and hidden units split, and computed with as they are |
+
+What is split how is a table in `train/sharding.py`. XLA adds the communication; the mathematics is
+that of one device.
 """
 
 import math
 import os
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-DATA, MODEL = "data", "model"
+from mat_jax.utils import processes
+from mat_jax.utils.devices import BATCH, DATA, FSDP, TENSOR
+
+AXES = (DATA, FSDP, TENSOR)
 
 
 def parse(text: str | int) -> dict[str, int] | None:
-    """`8` -> {"data": 8}, `data=4,model=2` as written, `auto` -> None (all devices there are)."""
+    """`8` -> {"data": 8}, `data=4,fsdp=2` as written, `auto` -> None (all devices there are)."""
     text = str(text).strip()
     if text == "auto":
         return None
     axes: dict[str, int] = {}
     for part in [f"{DATA}={text}"] if text.isdigit() else text.split(","):
         name, _, size = part.strip().partition("=")
-        if name not in (DATA, MODEL) or not size.isdigit() or int(size) < 1 or name in axes:
+        if name == "model":
+            raise ValueError(
+                f"--mesh does not know the axis model of {text!r} any more: write fsdp={size} to "
+                f"split the weights, or tensor={size} to split the layers' work"
+            )
+        if name not in AXES or not size.isdigit() or int(size) < 1 or name in axes:
             raise ValueError(
                 f"--mesh does not understand {text!r}: write a number of devices (8), "
-                "data=4,model=2, or auto"
+                "data=4,fsdp=2, data=2,fsdp=2,tensor=2, or auto"
             )
         axes[name] = int(size)
-    return {DATA: axes.get(DATA, 1)} | axes
+    return {name: axes.get(name, 1) for name in AXES if name in axes or name == DATA}
 
 
 def make(spec: str | int | Mapping[str, int] | Mesh = "auto") -> Mesh:
@@ -44,8 +56,10 @@ def make(spec: str | int | Mapping[str, int] | Mesh = "auto") -> Mesh:
         return spec
     axes = parse(spec) if isinstance(spec, str | int) else dict(spec)
     wanted = math.prod(axes.values()) if axes else None
-    virtual = wanted is not None and wanted > 1 and _offer_virtual_devices(wanted)
+    each = -(-(wanted or 1) // processes.count())
+    virtual = each > 1 and _offer_virtual_devices(each)
     devices = jax.devices()
+    _require_joined(len(devices), wanted)
     kind = devices[0].device_kind if devices[0].platform != "cpu" else "CPU"
     if axes is None or wanted is None:
         axes = {DATA: len(devices)}
@@ -61,7 +75,7 @@ def make(spec: str | int | Mapping[str, int] | Mesh = "auto") -> Mesh:
             f"--mesh wants {wanted} devices and this machine has {has}: use --mesh {len(devices)} "
             "or --mesh auto"
         )
-    elif virtual and devices[0].platform == "cpu":
+    elif virtual and devices[0].platform == "cpu" and processes.first():
         print(f"made {wanted} virtual devices on this CPU: a rehearsal of the mesh, not a speed-up")
     used = devices[: math.prod(axes.values())]
     return jax.make_mesh(
@@ -70,6 +84,20 @@ def make(spec: str | int | Mapping[str, int] | Mesh = "auto") -> Mesh:
         axis_types=(jax.sharding.AxisType.Auto,) * len(axes),
         devices=used,
     )
+
+
+def _require_joined(there: int, wanted: int | None) -> None:
+    """Refuse a mesh that leaves out processes, or one of processes that do not know each other."""
+    if jax.process_count() != processes.count():
+        raise ValueError(
+            f"this is one of {jax.process_count()} processes of JAX: add --hosts auto, or "
+            'call mat_jax.utils.processes.begin("auto") first'
+        )
+    if processes.count() > 1 and wanted is not None and wanted < there:
+        raise ValueError(
+            f"--mesh wants {wanted} devices and {processes.count()} processes have {there}: every "
+            f"process computes, so use --mesh {there} or --mesh auto"
+        )
 
 
 def _offer_virtual_devices(count: int) -> bool:
@@ -87,8 +115,8 @@ def _offer_virtual_devices(count: int) -> bool:
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Leading dimension over `data`."""
-    return NamedSharding(mesh, PartitionSpec(DATA))
+    """Leading dimension over `data` and `fsdp`."""
+    return NamedSharding(mesh, PartitionSpec(tuple(a for a in BATCH if a in mesh.shape)))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -96,26 +124,13 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def state_shardings(mesh: Mesh, state: Any) -> Any:
-    """For every array of a state: split over `model` along its largest divisible dimension."""
-    parts = mesh.shape.get(MODEL, 1)
-
-    def one(leaf: Any) -> NamedSharding:
-        axes = [i for i, n in enumerate(leaf.shape) if n % parts == 0 and n >= parts]
-        if parts == 1 or not axes or jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return replicated(mesh)
-        split = max(axes, key=lambda i: leaf.shape[i])
-        return NamedSharding(mesh, PartitionSpec(*[None] * split, MODEL))
-
-    return jax.tree.map(one, state)
-
-
-def check_batch_size(mesh: Mesh, batch_size: int) -> None:
-    """Raise if a batch cannot be divided over the mesh."""
-    parts = mesh.shape[DATA]
-    if batch_size % parts:
-        near = max(parts, round(batch_size / parts) * parts)
-        raise ValueError(
-            f"batch_size {batch_size} does not divide over {parts} devices: use "
-            f"--set batch_size={near}, or another --mesh"
-        )
+def check_batch_size(mesh: Mesh, batch_size: int, micro_batch: int | None = None) -> None:
+    """Raise if a batch, or what is encoded of it at once, cannot be divided over the mesh."""
+    parts = math.prod(mesh.shape.get(axis, 1) for axis in BATCH)
+    for name, size in (("batch_size", batch_size), ("micro_batch", micro_batch)):
+        if size is not None and size % parts:
+            near = max(parts, round(size / parts) * parts)
+            raise ValueError(
+                f"{name} {size} does not divide over {parts} devices: use "
+                f"--set {name}={near}, or another --mesh"
+            )

@@ -1,18 +1,22 @@
 """A whole run: prepare the data, measure, train, export, measure again; `mat_jax.fit`."""
 
+import contextlib
 import dataclasses
 import errno
+import hashlib
 import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
@@ -23,7 +27,11 @@ from mat_jax.evaluate.tasks.registry import task_named
 from mat_jax.train import loop
 from mat_jax.train import mesh as meshes
 from mat_jax.train.checkpoint import OtherModel
+from mat_jax.train.costs import cost_line
+from mat_jax.train.curves import write_curves
 from mat_jax.train.experiment import Evaluation, Experiment, differences
+from mat_jax.train.placing import rows_here
+from mat_jax.train.trackers import Given, Tracker, open_trackers, require_trackers
 from mat_jax.types.protocols import (
     AnswersQuestions,
     Captions,
@@ -33,7 +41,9 @@ from mat_jax.types.protocols import (
     Tokenizer,
 )
 from mat_jax.types.sources import Source
-from mat_jax.utils.files import alone, there, writable, write_text
+from mat_jax.utils import processes
+from mat_jax.utils.files import there, writable, write_text
+from mat_jax.utils.progress import duration
 
 PACKAGES = ("mat-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 Resume = Literal["auto", "never", "anyway"]
@@ -48,19 +58,21 @@ def fit(
     settings: Mapping[str, Any] | None = None,
     config: str | Path | None = None,
     quiet: bool = False,
+    trackers: Sequence[Given] = (),
+    profile: int = 0,
 ) -> Any:
     """Run an experiment and return the trained model.
 
-    Leaves in `workdir`: `settings.json`, `train.experiment.py` (if `config` names the file),
-    `train.logging.jsonl`, `checkpoints/`, `export/` (the model in Hugging Face layout, with its
-    tokenizer) and, with an evaluation, `report/`. Running the same again goes on where it stopped,
-    with the same numbers, bit for bit on the same devices. Where another run is at work in
+    Leaves in `workdir`: `settings.json`, `experiment.py` (if `config` names the file),
+    `metrics.jsonl` and `curves.html`, `checkpoints/`, `export/` (the model in Hugging Face layout,
+    with its tokenizer) and, with an evaluation, `report/`. Running the same again goes on where it
+    stopped, with the same numbers, bit for bit on the same devices. Where another run is at work in
     `workdir`, this one waits for it.
 
     Args:
         experiment: what to run.
         workdir: the run's folder, made if need be.
-        mesh: devices: a number, "data=4,model=2", "auto" for all, or a `jax.sharding.Mesh`.
+        mesh: devices: a number, "data=4,fsdp=2", "auto" for all, or a `jax.sharding.Mesh`.
         resume: "auto" (or True) goes on with the run in `workdir` and refuses if its settings
             differ (all of them, `steps` too: learning-rate schedules hang on it); "anyway" goes on
             with the new settings; "never" (or False) removes that run and starts over, also
@@ -68,6 +80,9 @@ def fit(
         settings: the arguments `experiment` was made from, for `settings.json`.
         config: the experiment's file, to be copied.
         quiet: print nothing.
+        trackers: what else gets the curves: "tensorboard", "wandb", "trackio", "mlflow", a function
+            of (step, figures), or a `trackers.Tracker`.
+        profile: steps whose trace is written into `workdir/profile`; 0 for none.
 
     Raises:
         ValueError: a setting that cannot be, a batch that does not divide over the mesh, a run or
@@ -76,14 +91,20 @@ def fit(
         loop.Stopped: on SIGTERM or SIGINT, after saving.
     """
     workdir = Path(workdir)
+    quiet = quiet or not processes.first()
     policy: str = {True: "auto", False: "never"}.get(resume, resume)  # type: ignore[call-overload]
     devices = meshes.make(mesh)
-    meshes.check_batch_size(devices, experiment.batch_size)
+    meshes.check_batch_size(devices, experiment.batch_size, experiment.micro_batch)
     source = experiment.data() if callable(experiment.data) else experiment.data
     facts = json.loads(
         json.dumps({**(settings or {}), **_facts(experiment, source)}, default=_text)
     )
+    for name, value in facts.items():
+        processes.require_same(f"the setting {name}", json.dumps(value))
     # All that may fail comes before anything is written.
+    require_trackers(trackers)
+    if profile < 0:
+        raise ValueError(f"profile is {profile}: give the number of steps, or 0 for no trace")
     _changes(workdir, policy, facts)
     writable(workdir)
     model, tokenizer = experiment.model.build(experiment.seed)
@@ -91,17 +112,24 @@ def fit(
     _check_kind(experiment, model)
     _check_room(workdir, experiment, model)
     corpus = _corpus(experiment, source, model, tokenizer, quiet)
+    if processes.count() > 1:
+        processes.require_same("the captions", _digest(*map("\n".join, corpus.texts)))
+        processes.require_same("the initial weights", _digest(*jax.tree.leaves(model)))
     batches = data.training_batches(
         corpus,
         batch_size=experiment.batch_size,
         seed=experiment.seed,
         captions=experiment.defense.texts,
         images=experiment.defense.images,
+        rows=rows_here(devices, experiment.batch_size),
+        skip_bad=experiment.on_bad_data == "skip",
     )
-    with alone(workdir):
+    with processes.together(workdir):
         changes = _changes(workdir, policy, facts)  # another run may have begun there meanwhile
-        if policy == "never":
+        processes.barrier()
+        if policy == "never" and processes.first():
             _remove_run(workdir)
+        processes.barrier()
         if changes and not quiet:
             print(f"going on with other settings: {'; '.join(changes)}", file=sys.stderr)
 
@@ -116,14 +144,31 @@ def fit(
         file = workdir / "settings.json"
         earlier = file.read_text() if file.exists() else None
         try:
-            _begin(workdir, policy, facts, config, quiet)
-            trained = loop.train(experiment, model, batches, workdir, devices, quiet=quiet)
+            if processes.first():
+                _begin(workdir, policy, facts, config, quiet)
+            processes.barrier()
+            start = time.perf_counter()
+            if not quiet:
+                print(cost_line(experiment, corpus), file=sys.stderr)
+            with _told(trackers, workdir, facts) as opened:
+                trained = loop.train(
+                    experiment,
+                    model,
+                    batches,
+                    workdir,
+                    devices,
+                    quiet=quiet,
+                    trackers=opened,
+                    profile=profile,
+                )
             # As a loaded model is: whole, and bound to no device of the mesh. The programs that
             # were compiled to measure it before then serve it as well.
             trained = jax.tree.map(jnp.array, jax.device_get(trained))
-            models.save(trained, tokenizer, workdir / "export")
+            took = duration(time.perf_counter() - start)
+            if processes.first():
+                models.save(trained, tokenizer, workdir / "export")
         except OtherModel:  # this run never began, so the folder is still the other one's
-            if earlier is not None:
+            if earlier is not None and processes.first():
                 write_text(file, earlier)
             raise
         except OSError as error:
@@ -131,14 +176,40 @@ def fit(
                 raise
             raise unwritable(workdir, error) from error
         if not quiet:
-            print(f"the trained model is in {workdir / 'export'}", file=sys.stderr)
+            files = "metrics.jsonl, curves.html and checkpoints beside it"
+            print(
+                f"the trained model is in {workdir / 'export'}, {files}; training took {took}",
+                file=sys.stderr,
+            )
         if experiment.evaluation is not None:
             measured["after"] = measure("after", trained)
-            page = compare(measured, workdir / "report")
+            page = compare(measured, workdir / "report") if processes.first() else None
             if not quiet:
                 cautions = format_cautions(measured)
                 print(f"{cautions}report: {page}\n\n{format_table(measured)}")
         return trained
+
+
+@contextlib.contextmanager
+def _told(
+    given: Sequence[Given], workdir: Path, settings: Mapping[str, Any]
+) -> Iterator[Sequence[Tracker]]:
+    """The trackers of a run; the first process has them, and draws the curves at the end."""
+    if not processes.first():
+        yield ()
+        return
+    with contextlib.ExitStack() as stack:
+        stack.callback(_draw, workdir)
+        opened = open_trackers(given, workdir, settings)
+        for tracker in opened:
+            stack.callback(tracker.close)
+        yield opened
+
+
+def _draw(workdir: Path) -> None:
+    """The curves, where a step was written; a run that was finished before has them."""
+    with contextlib.suppress(ValueError, OSError):
+        write_curves({workdir.name: workdir}, workdir / "curves.html")
 
 
 def _with_prompts(experiment: Experiment, tokenizer: Tokenizer) -> Experiment:
@@ -246,9 +317,9 @@ def _changes(workdir: Path, policy: str, settings: dict[str, Any]) -> list[str]:
 
 def _remove_run(workdir: Path) -> None:
     """Remove an earlier run's files, and nothing else of the folder."""
-    for name in ("checkpoints", "export", "report"):
+    for name in ("checkpoints", "export", "report", "profile"):
         shutil.rmtree(workdir / name, ignore_errors=True)
-    for name in ("metrics.jsonl", "settings.json", "experiment.py"):
+    for name in ("metrics.jsonl", "curves.html", "settings.json", "experiment.py"):
         (workdir / name).unlink(missing_ok=True)
 
 
@@ -305,6 +376,7 @@ def _facts(experiment: Experiment, source: Source) -> dict[str, Any]:
         "steps": experiment.steps,
         "batch_size": experiment.batch_size,
         "seed": experiment.seed,
+        "dtype": experiment.dtype,
     }
 
 
@@ -312,6 +384,14 @@ def _text(thing: Any) -> Any:
     if dataclasses.is_dataclass(thing) or isinstance(thing, Path | tuple):
         return re.sub(r" at 0x[0-9a-f]+", "", str(thing))  # an address is no setting
     return thing if thing is None or isinstance(thing, str) else type(thing).__name__
+
+
+def _digest(*parts: Any) -> str:
+    """A short text that differs where texts or arrays do."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part.encode() if isinstance(part, str) else np.asarray(part).tobytes())
+    return found.hexdigest()[:16]
 
 
 def commit() -> str | None:

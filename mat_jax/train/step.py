@@ -10,7 +10,9 @@ from jax.sharding import Mesh
 
 from mat_jax.defenses.base import Defense
 from mat_jax.defenses.one_to_many import all_images, with_images
+from mat_jax.models.layers import Dtype, Memory, compute_in, remember
 from mat_jax.train import mesh as meshes
+from mat_jax.train import sharding
 from mat_jax.train.lora import Merging
 from mat_jax.train.state import Layout, State, Weights
 from mat_jax.types.arrays import Batch
@@ -30,6 +32,10 @@ def compile_step(
     mesh: Mesh,
     state: State,
     schedule: Callable[[Any], Any] | None = None,
+    *,
+    guarded: bool = False,
+    memory: Memory | None = None,
+    dtype: Dtype | None = None,
 ) -> Step:
     """One update, compiled once: `step(state, reference, batch) -> (state, metrics)`.
 
@@ -47,8 +53,30 @@ def compile_step(
 
     Metrics are those of the defence plus `loss`, `grad_norm` and, with a schedule, `lr`; of
     several updates, the last one's.
+
+    A guarded step whose loss, gradient or new weights are not all finite changes nothing but the
+    step's number; then the metric `skipped` is 1, else 0.
+
+    Args:
+        layout: of the model.
+        defense, optimizer: what is maximised, minimised, and how.
+        mesh: the devices.
+        state: as it begins; of which names and shapes.
+        schedule: the learning rate's, to be told.
+        memory: what towers keep of a forward pass, and how much they encode at once; None for all.
+        dtype: in which floats towers compute; None for the model's own. Weights are float32.
+        guarded: whether such a step is left out.
     """
-    replays = defense.replays
+    replays, stored = defense.replays, sharding.state_shardings(mesh, state)
+
+    def built(weights: Weights) -> Any:
+        """The model as it is trained; what it is told here, no model outside of the step knows."""
+        model = layout.model(weights)
+        if memory is not None:
+            remember(model, memory)
+        if dtype is not None:
+            compute_in(model, dtype)
+        return model
 
     def step(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
         # Lets a defence work device by device where it has no need of the whole batch.
@@ -57,15 +85,15 @@ def compile_step(
 
     def update(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-        original = None if reference is None else layout.model(reference)
+        original = None if reference is None else built(reference)
         batch = defense.extend(batch, jax.random.fold_in(key, VIEWS))
         with jax.named_scope("perturb"):
-            model = layout.model({**state.trained, **state.frozen})
+            model = built({**state.trained, **state.frozen})
             batch_adv = jax.lax.stop_gradient(defense.perturb(model, original, batch, key))
         key = jax.random.fold_in(key, 1)
 
         def objective(trained: Weights, images: jax.Array, key: jax.Array) -> Any:
-            model = layout.model({**trained, **state.frozen})
+            model = built({**trained, **state.frozen})
             attacked = with_images(batch_adv, images)
             losses, metrics = defense.loss(model, original, batch, attacked, key)
             return jnp.mean(losses), metrics
@@ -80,6 +108,8 @@ def compile_step(
             with jax.named_scope("gradient"):
                 value_and_grad = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
                 (loss, metrics), (gradient, slope) = value_and_grad(trained, images, key)
+                if mesh.size > 1:  # added up where each weight is stored
+                    gradient = jax.lax.with_sharding_constraint(gradient, stored.trained)
             metrics = {"loss": loss, **metrics, "grad_norm": optax.tree.norm(gradient)}
             # Optimizers are the user's, and Optax's own need JAX's usual promotion of types.
             with jax.numpy_dtype_promotion("standard"), jax.named_scope("optimizer"):
@@ -104,13 +134,23 @@ def compile_step(
         else:
             (trained, memory, _), each = jax.lax.scan(replay, start, jnp.arange(replays))
             metrics = jax.tree.map(lambda x: x[-1], each)
+        if guarded:
+            (trained, memory), metrics = _kept(start[:2], (trained, memory), metrics)
         return State(state.step + 1, state.key, trained, state.frozen, memory), metrics
 
     return jax.jit(
         step,
         donate_argnums=0,
-        out_shardings=(meshes.state_shardings(mesh, state), meshes.replicated(mesh)),
+        out_shardings=(stored, meshes.replicated(mesh)),
     )
+
+
+def _kept(before: Any, after: Any, metrics: Metrics) -> tuple[Any, Metrics]:
+    """Weights and optimizer after a step, or before it where the step is not a number."""
+    looked = [metrics["loss"], metrics["grad_norm"], *jax.tree.leaves(after[0])]
+    finite = jnp.stack([jnp.isfinite(one).all() for one in looked]).all()
+    chosen = jax.tree.map(lambda old, new: jnp.where(finite, new, old), before, after)
+    return chosen, metrics | {"skipped": 1 - finite.astype(jnp.int32)}
 
 
 def clamp_scale(weights: Weights) -> Weights:

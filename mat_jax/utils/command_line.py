@@ -4,7 +4,7 @@ import argparse
 import math
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from mat_jax.utils.nearest import meant
 
@@ -67,7 +67,7 @@ def number(name: str, text: str) -> float:
 
 
 def answered(
-    act: Callable[[], str], *, stopped: str, failures: Sequence[type[Exception]] = ()
+    act: Callable[[], str], *, stopped: str, failures: tuple[type[Exception], ...] = ()
 ) -> int:
     """Carry out a command and print what it says; returns the exit status.
 
@@ -77,9 +77,10 @@ def answered(
         stopped: what is said after Ctrl-C, with status 130, behind what was under way.
         failures: further errors that are mistakes.
     """
+    mistakes: tuple[type[Exception], ...] = (ValueError, OSError, MemoryError, *failures)
     try:
         print(act())
-    except (ValueError, OSError, MemoryError, *failures) as error:
+    except mistakes as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -38,7 +39,8 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: with one sentence, if the folder cannot be written or is full.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    # Two machines that share a disk may have processes of one number.
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:

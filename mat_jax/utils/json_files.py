@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mat_jax.utils.text_files import form_of_line, read_text
+
 
 def json_contents(path: Path, what: str) -> Any:
     """What a JSON file holds.
@@ -20,7 +22,7 @@ def json_contents(path: Path, what: str) -> Any:
 
 
 def json_rows(path: Path, what: str) -> list[Any]:
-    """The rows of a file that is one JSON list, or has one JSON value a line.
+    """The rows of a file that is one JSON list or one object, or has one JSON value a line.
 
     Args:
         path: of the file.
@@ -33,10 +35,8 @@ def json_rows(path: Path, what: str) -> list[Any]:
     text = _text(path, what)
     if text.lstrip().startswith("["):
         return _parsed(text, path, what)
-    if _is_one_object(text):
-        raise ValueError(
-            f"{str(path)!r} is one JSON object; expected {what}, as a list or one a line"
-        )
+    if _is_one_object(text):  # of another form, as who asked for the rows will say
+        return [json.loads(text)]
     lines = enumerate(text.split("\n"), 1)
     return [_parsed(line, path, what, f", line {n},") for n, line in lines if line.strip()]
 
@@ -52,22 +52,22 @@ def _is_one_object(text: str) -> bool:
 
 
 def _text(path: Path, what: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no file {str(path)!r}; give the JSON file of {what}") from None
-    except UnicodeDecodeError as error:
-        raise _mistake(path, "", error, what) from None
+    return read_text(
+        path, expected=what, missing=f"no file {str(path)!r}; give the JSON file of {what}"
+    )
 
 
 def _parsed(text: str, path: Path, what: str, place: str = "") -> Any:
+    if not text.strip():
+        raise ValueError(f"{str(path)!r} is an empty file; expected {what}; download it again")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _mistake(path, place, error, what) from None
-
-
-def _mistake(path: Path, place: str, error: Exception, what: str) -> ValueError:
-    return ValueError(
-        f"{str(path)!r}{place} is not valid JSON ({error}); expected {what}; download it again"
-    )
+        form = form_of_line(text.lstrip().partition("\n")[0])
+        begins = "" if text.lstrip()[:1] in ("[", "{") else f"; it begins with {text[:40]!r}"
+        if form is not None and form != "JSON" and not place:
+            begins = f"; it looks like {form}"
+        raise ValueError(
+            f"{str(path)!r}{place} is not valid JSON ({error}){begins}; expected {what}; download "
+            "it again"
+        ) from None

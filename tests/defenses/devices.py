@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import optax
 
-from mat_jax.train import mesh, state
+from mat_jax.train import mesh, sharding, state
 from mat_jax.train.step import compile_step
 
 
@@ -33,11 +33,11 @@ def on_one_and_on_eight(defense, model, batch, reference=None):
     for spec in (1, 8):
         devices = mesh.make(spec)
         begin = state.create(weights, optimizer, defense.trains, 0)
-        begin = jax.device_put(begin, mesh.state_shardings(devices, begin))
+        begin = jax.device_put(begin, sharding.state_shardings(devices, begin))
         still = None
         if reference is not None:
             _, still = state.flatten(reference)
-            still = jax.device_put(still, mesh.state_shardings(devices, still))
+            still = jax.device_put(still, sharding.state_shardings(devices, still))
         given = jax.device_put(batch, mesh.batch_sharding(devices))
         step = compile_step(layout, defense, optimizer, devices, begin)
         lowerable: Any = step

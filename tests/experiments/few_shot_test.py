@@ -35,7 +35,7 @@ def ran(monkeypatch):
         found.append((module, arguments))
         if module == "mat_jax.train":
             folder = Path(arguments[arguments.index("--workdir") + 1]) / "export"
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             (folder / "config.json").write_text("{}")
             return
         given = evaluate_parser().parse_args(list(arguments))
@@ -72,6 +72,24 @@ def test_every_training_is_carried_out_once_and_measured_on_every_set(ran, tmp_p
     assert len(ran) == 11 and capsys.readouterr().out == again
     assert command.main([*line, "--seeds", "3"]) == 0  # more seeds: four trainings, all sets anew
     assert [module for module, _ in ran[11:]] == ["mat_jax.train"] * 4 + ["mat_jax.evaluate"] * 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "trained", "measured"),
+    [
+        (["--defenses", "tecoa,fare"], 4, 3),  # as many models, and others
+        (["--eps", "4/255"], 0, 3),
+        (["--limit", "50"], 0, 3),
+        (["--set", "lr=1e-3"], 8, 3),  # `mat_jax.train` refuses these: the runs have other settings
+    ],
+)
+def test_what_was_done_for_another_command_is_not_taken(ran, tmp_path, changed, trained, measured):
+    line = [*SMALL, "--out", str(tmp_path)]
+    assert command.main(line) == 0
+    ran.clear()
+    assert command.main([*line, *changed]) == 0
+    modules = [module for module, _ in ran]
+    assert modules == ["mat_jax.train"] * trained + ["mat_jax.evaluate"] * measured
 
 
 def test_the_table_has_means_over_seeds_and_over_the_other_sets(ran, tmp_path):

@@ -1,5 +1,7 @@
 """Several models as one: cosines, logits and ids are those of its members."""
 
+import copy
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -35,6 +37,21 @@ def test_every_member_reads_its_own_ids(members, text):
     for number, (_, own) in enumerate(members):
         found = split_ids(joint, model.bases, number, own.text_format)
         expected = own([text, "a cat"])
+        np.testing.assert_array_equal(found.ids, expected.ids)
+        np.testing.assert_array_equal(found.mask, expected.mask)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_member_that_shares_a_tokenizer_reads_as_many_ids_as_alone(turned):
+    """ALBEF cuts captions at 30 ids, and BLIP at 35, of one vocabulary."""
+    (albef, reads), blip = models.load("scenes-albef"), models.load("scenes-blip")
+    reads = copy.copy(reads)
+    reads.text_format = replace(reads.text_format, length=12)
+    loaded = [blip, (albef, reads)] if turned else [(albef, reads), blip]
+    model, tokenizer = models.ensemble_of(loaded)
+    texts = ["red boat tree house " * 4, "a cat"]
+    for (_, own), number, form in zip(loaded, model.readers, model.formats, strict=True):
+        found, expected = split_ids(tokenizer(texts), model.bases, number, form), own(texts)
         np.testing.assert_array_equal(found.ids, expected.ids)
         np.testing.assert_array_equal(found.mask, expected.mask)
 

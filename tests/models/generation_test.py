@@ -155,3 +155,52 @@ def test_beams_that_see_everything_find_the_best(pair, images):
 def test_lengths_that_do_not_fit(pair, images, length):
     with pytest.raises(ValueError, match=rf"max_length={length} does not do .*; choose 2 to 24"):
         generation.greedy(pair[1], images, max_length=length)
+
+
+ASKED = ["a red ball", "two dogs run", "the blue box", "a man and a lazy dog", "dogs", "t-shirt"]
+
+
+@pytest.fixture(scope="module")
+def answerer(blip_folder):
+    """One that now and then ends an answer, whose answers depend on the question and the image."""
+    reference, folder = blip_folder(
+        "BlipForQuestionAnswering", hidden_size=48, num_attention_heads=3
+    )
+    end = reference.config.text_config.sep_token_id
+    with torch.no_grad():
+        reference.text_decoder.cls.predictions.transform.LayerNorm.weight.mul_(6.0)
+        reference.text_decoder.cls.predictions.bias[end] += 4.5
+        reference.vision_model.embeddings.patch_embedding.weight.mul_(4.0)
+        for tower in (reference.text_decoder.bert, reference.text_encoder):
+            for layer in tower.encoder.layer:
+                layer.crossattention.self.value.weight.mul_(4.0)
+                layer.crossattention.output.dense.weight.mul_(2.0)
+    reference.save_pretrained(folder)
+    return reference, *models.load(folder)
+
+
+def test_answers_are_those_of_transformers(answerer, images):
+    """Id for id, of questions that are all padded here and asked alone without padding there."""
+    reference, model, tokenizer = answerer
+    questions = tokenizer([ASKED[row % len(ASKED)] for row in range(IMAGES)])
+    pixels = (torch.as_tensor(images) - torch.tensor(OPENAI.mean)) / torch.tensor(OPENAI.std)
+    expected = np.full((IMAGES, 10), model.config.text.pad)
+    # transformers names other ids than the released program, for questions and for answers.
+    reference.decoder_start_token_id = model.config.dec
+    for row in range(IMAGES):
+        ids = torch.as_tensor(questions.ids[row : row + 1][questions.mask[row : row + 1]])[None]
+        found = reference.generate(
+            input_ids=torch.cat([torch.tensor([[model.config.enc]]), ids[:, 1:]], 1).long(),
+            pixel_values=pixels[row : row + 1].permute(0, 3, 1, 2).float(),
+            num_beams=3,
+            min_length=1,
+            max_length=10,
+            do_sample=False,
+        )
+        expected[row, : found.shape[1]] = found[0].numpy()
+    assert len(np.unique(expected, axis=0)) > IMAGES // 4
+    lengths = (expected == model.config.eos).argmax(axis=1)
+    assert len(np.unique(lengths)) > 3
+    text = model.encode_text(questions)
+    ours = generation.write_answers(model, model.encode_image(images), text)
+    np.testing.assert_array_equal(ours, expected)

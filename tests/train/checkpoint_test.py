@@ -15,7 +15,7 @@ import optax
 import orbax.checkpoint as orbax_checkpoint
 import pytest
 
-from mat_jax.train import mesh, state
+from mat_jax.train import mesh, sharding, state
 from mat_jax.train.checkpoint import Checkpoints, OtherModel
 
 
@@ -35,11 +35,11 @@ def test_what_comes_back_is_what_was_saved_though_it_was_donated(tmp_path):
     with opened(tmp_path / "c") as checkpoints:
         checkpoints.save(4, start, {"next_index": 12})
         spend(start)
-    one, two = mesh.make(1), mesh.make("data=4,model=2")
+    one, two = mesh.make(1), mesh.make("data=4,fsdp=2")
     for devices in (one, two):
         with opened(tmp_path / "c") as checkpoints:
             assert checkpoints.latest() == 4
-            shardings = mesh.state_shardings(devices, make())
+            shardings = sharding.state_shardings(devices, make())
             found, iterator = checkpoints.restore(make(), shardings)
         assert iterator == {"next_index": 12}
         assert found.trained["vision.w"].sharding == shardings.trained["vision.w"]
@@ -61,7 +61,7 @@ def test_another_models_checkpoint(tmp_path):
         checkpoints.save(2, make(), None)
     other = make(width=6)
     with opened(tmp_path / "c") as checkpoints, pytest.raises(OtherModel) as raised:
-        checkpoints.restore(other, mesh.state_shardings(mesh.make(1), other))
+        checkpoints.restore(other, sharding.state_shardings(mesh.make(1), other))
     assert "vision.w is float32[2,4] trained there and float32[2,6] trained here" in str(
         raised.value
     )

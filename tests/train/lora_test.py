@@ -16,7 +16,7 @@ from flax import nnx
 import mat_jax
 from mat_jax import LoRA, models
 from mat_jax.defenses.base import Defense
-from mat_jax.train import mesh, optimizers, state
+from mat_jax.train import mesh, optimizers, sharding, state
 from mat_jax.train.checkpoint import Checkpoints
 from mat_jax.train.experiment import load
 from mat_jax.train.lora import merge
@@ -152,7 +152,7 @@ def test_a_run_goes_on_to_the_same_numbers_and_leaves_an_ordinary_model(tmp_path
     optimizer = optimizers.averaged(optax.sgd(0.1, momentum=0.9), decay=0.5)
     empty = state.create(weights, optimizer, trains, 0)
     with contextlib.closing(Checkpoints(broken / "checkpoints", every=1, keep=2)) as saved:
-        last, _ = saved.restore(empty, mesh.state_shardings(mesh.make(1), empty))
+        last, _ = saved.restore(empty, sharding.state_shardings(mesh.make(1), empty))
     jax.tree.map(np.testing.assert_array_equal, last.frozen, empty.frozen)
     mean = optimizers.average_of(last.optimizer)
     assert all(np.any(leaf != last.trained[name]) for name, leaf in mean.items())

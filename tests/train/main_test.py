@@ -17,6 +17,7 @@ from PIL import Image
 from mat_jax import Experiment, LoRA, defenses, models
 from mat_jax.train import __main__ as command
 from mat_jax.train import optimizers, run
+from mat_jax.utils import processes
 
 TOY = str(Path(__file__).parents[1] / "toy_experiment.py")
 
@@ -106,7 +107,7 @@ def test_a_run_that_began_meanwhile_is_not_overrun(finished, tmp_path, capsys, m
         shutil.copytree(finished, folder)
         yield
 
-    monkeypatch.setattr(run, "alone", waited)
+    monkeypatch.setattr(processes, "alone", waited)
     before = (finished / "metrics.jsonl").read_bytes()
     assert started(tmp_path / "run", "--steps", "3", "--set", "lr=1e-3") == 2
     assert "lr was 0.01 and is now 0.001" in capsys.readouterr().err

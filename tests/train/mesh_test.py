@@ -4,9 +4,7 @@ import subprocess
 import sys
 
 import jax
-import jax.numpy as jnp
 import pytest
-from jax.sharding import PartitionSpec
 
 from mat_jax.train import mesh
 
@@ -16,8 +14,9 @@ from mat_jax.train import mesh
     [
         ("8", {"data": 8}),
         (2, {"data": 2}),
-        ("data=4,model=2", {"data": 4, "model": 2}),
-        ("model=2", {"data": 1, "model": 2}),
+        ("data=4,fsdp=2", {"data": 4, "fsdp": 2}),
+        ("fsdp=2", {"data": 1, "fsdp": 2}),
+        ("tensor=2,data=2,fsdp=2", {"data": 2, "fsdp": 2, "tensor": 2}),
         ("auto", None),
     ],
 )
@@ -31,6 +30,11 @@ def test_parse(text, axes):
 def test_a_mesh_that_cannot_be(text):
     with pytest.raises(ValueError, match="--mesh does not understand"):
         mesh.parse(text)
+
+
+def test_the_axis_that_was_called_model():
+    with pytest.raises(ValueError, match="does not know the axis model.*fsdp=2.*tensor=2"):
+        mesh.parse("data=4,model=2")
 
 
 def test_auto_takes_all_devices():
@@ -55,16 +59,8 @@ def test_an_accelerator_with_fewer_devices_refuses(monkeypatch):
 def test_a_batch_that_does_not_divide():
     with pytest.raises(ValueError, match="batch_size 12 does not divide over 8 devices.*=16"):
         mesh.check_batch_size(mesh.make(8), 12)
-
-
-def test_the_largest_divisible_dimension_is_split():
-    spec = mesh.state_shardings(
-        mesh.make("data=2,model=4"),
-        {"tall": jnp.ones((12, 8)), "wide": jnp.ones((3, 8)), "odd": jnp.ones((3, 5))},
-    )
-    assert spec["tall"].spec == PartitionSpec("model")
-    assert spec["wide"].spec == PartitionSpec(None, "model")
-    assert spec["odd"].spec == PartitionSpec()
+    with pytest.raises(ValueError, match="batch_size 6 does not divide over 4 devices"):
+        mesh.check_batch_size(mesh.make("data=2,fsdp=2,tensor=2"), 6)
 
 
 def test_virtual_devices_are_made_and_said():

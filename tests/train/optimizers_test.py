@@ -73,3 +73,38 @@ def test_an_average_is_found_inside_a_chain_and_missed_where_there_is_none():
         optimizers.averaged(optax.sgd(0.1), decay=1.0)
     with pytest.raises(ValueError, match="call update with params"):
         chained.update(weights, chained.init(weights))
+
+
+def test_what_is_rounded_at_random_is_right_in_the_mean():
+    between = jnp.asarray([1.0 + 2**-10, -3.0 - 2**-8, 1e-3, 0.0, jnp.inf], jnp.float32)
+    keys = jax.random.split(jax.random.key(0), 4000)
+    drawn = jax.vmap(lambda key: optimizers.rounded_at_random(between, key))(keys)
+    drawn = np.asarray(drawn.astype(jnp.float32))
+    for value, found in zip(np.asarray(between), drawn.T, strict=True):
+        assert len(np.unique(found)) <= 2  # its two neighbours
+        if np.isfinite(value):
+            step = np.ptp(found)
+            assert abs(found.mean() - value) <= 4 * step / 2 / np.sqrt(len(found))
+        else:
+            assert np.all(found == value)
+
+
+def test_an_optimizer_in_half_the_memory_follows_the_whole_one():
+    """A second moment that falls by a thousandth a step, which the nearest bfloat16 never shows."""
+    weights = {"w": jnp.zeros(2000)}
+    plain = optax.scale_by_adam(b1=0.9, b2=0.999)
+    half = optimizers.in_bfloat16(plain)
+    states: Any = (plain.init(weights), half.init(weights))
+    assert states[1].optimizer.nu["w"].dtype == jnp.bfloat16
+
+    @jax.jit
+    def step(states, slope):
+        slopes = {"w": jnp.full(2000, slope)}
+        return tuple(o.update(slopes, s)[1] for o, s in zip((plain, half), states, strict=True))
+
+    with jax.numpy_dtype_promotion("standard"):
+        for slope in (1.0, *[0.0] * 200):
+            states = step(states, slope)
+    whole, kept = states[0].nu["w"], states[1].optimizer.nu["w"].astype(jnp.float32)
+    assert float(jnp.mean(kept)) == pytest.approx(float(whole[0]), rel=0.02)
+    assert float(whole[0]) < 0.85 * 1e-3  # it fell, and further than a rounding

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mat_jax.data.clean import clean_caption
+from mat_jax.data.sources.forms import but_looks_like
 from mat_jax.data.sources.text_annotations import text_rows
+from mat_jax.utils.text_files import form_of_line, read_text, short
 
 # COCO's images that Karpathy put into no split; the field trains on them too.
 SPLITS = {"train": ("train", "restval")}
@@ -54,17 +56,24 @@ def read_annotations(path: Path, split: str | None = None) -> Annotations:
         return Annotations(form, _karpathy(contents["images"], path, split))
     if split is not None:
         raise NoSplits(
-            f"{str(path)!r} does not say which rows are of the split {split!r}; leave out split, "
-            "and give the file of that split"
+            f"{str(path)!r} does not say which rows are of the split {split!r}"
+            f"{but_looks_like(contents)}; leave out split, and give the file of that split"
         )
     if published:
         found = _coco(contents["images"], contents["annotations"], path)
         return Annotations("COCO's captions as published", found)
+    if isinstance(contents, dict) and "annotations" in contents:
+        raise ValueError(
+            f"{str(path)!r} has annotations but no images{but_looks_like(contents)}; expected "
+            f"{FORMS}"
+        )
     if isinstance(contents, dict) and contents:
+        _require_captions_by_image(contents, path)
         found = [{"image": image, "caption": caption} for image, caption in contents.items()]
         return Annotations("captions by image", found)
     if not isinstance(contents, list):
-        raise ValueError(f"{str(path)!r} holds a {type(contents).__name__}, expected {FORMS}")
+        kind = type(contents).__name__
+        raise ValueError(f"{str(path)!r} holds a {kind} ({short(contents)}), expected {FORMS}")
     if not contents:
         raise ValueError(f"{str(path)!r} holds an empty list; expected at least one image row")
     several = isinstance(contents[0], dict) and isinstance(contents[0].get("caption"), list)
@@ -72,18 +81,21 @@ def read_annotations(path: Path, split: str | None = None) -> Annotations:
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"no annotation file {str(path)!r}; give the path of a retrieval JSON file"
-        ) from None
-    except IsADirectoryError:
+    return read_text(
+        path,
+        expected="a file of captions: JSON, or text as Flickr or RSICD have it",
+        missing=f"no annotation file {str(path)!r}; give the path of a retrieval JSON file",
+    )
+
+
+def _require_captions_by_image(contents: dict[str, Any], path: Path) -> None:
+    """Refuse a mapping of something else before its keys are taken for pictures."""
+    looks = but_looks_like(contents)
+    first = next(iter(contents.values()))
+    if isinstance(first, dict) or (looks and "captions by image" not in looks):
         raise ValueError(
-            f"{str(path)!r} is a folder; give the path of a retrieval JSON file"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{str(path)!r} is no text ({error}); expected {FORMS}") from None
+            f"{str(path)!r} has the keys {short(list(contents))}{looks}; expected {FORMS}"
+        )
 
 
 def _contents(path: Path, text: str) -> Any:
@@ -91,6 +103,9 @@ def _contents(path: Path, text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         start = text.lstrip()[:1]
+        form = form_of_line(text.lstrip().partition("\n")[0])
+        if form is not None and "JSON" not in form:
+            raise ValueError(f"{str(path)!r} looks like {form}; expected {FORMS}") from None
         if start in ("[", "{"):
             raise ValueError(
                 f"{str(path)!r} is not valid JSON ({error}); repair it or download it again"
@@ -109,7 +124,8 @@ def _listed(rows: list[Any], path: Path, split: str) -> list[Any]:
             f"{str(path)!r} does not say which images are of the split {split!r}; expected one "
             f"file *{_LISTS.get(split, split)}.txt beside it, with their names"
         )
-    listed = {line.strip() for line in there[0].read_text(encoding="utf-8").splitlines()}
+    text = read_text(there[0], expected="a list of the names of images")
+    listed = {line.strip() for line in text.split("\n")}
     found = [row for row in rows if row["image"] in listed]
     if not found:
         raise ValueError(f"{there[0].name!r} names no image of {str(path)!r}")
@@ -126,7 +142,11 @@ def _coco(images: list[Any], annotations: Any, path: Path) -> list[Any]:
     for number, image in enumerate(images):
         match image:
             case {"id": int() | str() as identity, "file_name": str(name)} if name:
-                names[identity] = name
+                if names.setdefault(identity, name) != name:
+                    raise ValueError(
+                        f"{str(path)!r}: the id {identity!r} stands for {names[identity]!r} and "
+                        f"for {name!r}; give each image its own id"
+                    )
             case _:
                 raise ValueError(
                     f"{str(path)!r}, image {number} is not of the form "
@@ -137,14 +157,14 @@ def _coco(images: list[Any], annotations: Any, path: Path) -> list[Any]:
         match annotation:
             case {"image_id": identity, "caption": str(text)}:
                 # Some of COCO's have no word.
-                if identity in captions and clean_caption(text):
+                known = isinstance(identity, int | str) and identity in captions
+                if known and clean_caption(text):
                     captions[identity].append(text)
             case _:
-                looks = "; it looks like COCO's instances, give its captions file"
-                boxes = isinstance(annotation, dict) and "bbox" in annotation
+                looks = but_looks_like({"annotations": [annotation]})
                 raise ValueError(
                     f"{str(path)!r}, annotation {number} is not of the form "
-                    f'{{"image_id": ..., "caption": ...}}{looks if boxes else ""}'
+                    f'{{"image_id": ..., "caption": ...}}{looks}; give COCO\'s captions file'
                 )
     found = [
         {"image": names[identity], "caption": texts}
@@ -175,7 +195,10 @@ def _karpathy(images: list[Any], path: Path, split: str | None) -> list[Any]:
         if own in SPLITS.get(split or "", (split,)):
             folder = image.get("filepath")
             captions = [sentence["raw"] for sentence in sentences]
-            found.append({"image": f"{folder}/{name}" if folder else name, "caption": captions})
+            # Some of COCO's have no word; an image that has no other caption is refused later on.
+            worded = [one for one in captions if not isinstance(one, str) or clean_caption(one)]
+            row = {"image": f"{folder}/{name}" if folder else name, "caption": worded or captions}
+            found.append(row)
     if not found:
         asked = "no split was asked for" if split is None else f"it has no split {split!r}"
         raise ValueError(

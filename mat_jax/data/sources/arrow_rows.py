@@ -1,6 +1,7 @@
 """Hugging Face data sets on disk: parquet files, or what `save_to_disk` writes, pictures inside."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import decoded, read_image
 from mat_jax.data.sources.labelled import TEMPLATE, Labelled, plain
 from mat_jax.types.arrays import Example
+from mat_jax.utils.text_files import short
 
 CAPTIONS = ("caption", "captions", "text", "texts", "sentences", "sentence", "raw")
+NUMBERED = re.compile(r"captions?_\d")  # caption_0 to caption_4, as of Flickr8k
 LABELS = ("label", "labels", "fine_label")
 
 
@@ -103,7 +106,7 @@ def huggingface(
         folder: of the set.
         split: which; None where there is one only.
         captions: the column of the captions, a text or a list of texts; None takes the first of
-            `CAPTIONS` that there is.
+            `CAPTIONS` that there is, or all of `caption_0`, `caption_1`, and so on.
         template: of a class's prompt, with {} for its name.
 
     Raises:
@@ -122,6 +125,12 @@ def huggingface(
     pictures = Cells(files, picture, starts, parts)
     name = f"{root.name}/{split}"
     column = captions or next((one for one in CAPTIONS if one in schema.names), None)
+    numbered = [one for one in schema.names if NUMBERED.fullmatch(one)]
+    if column is None and numbered:
+        of_columns = [[v for file in files for v in _values(file, one)] for one in numbered]
+        found = zip(*of_columns, strict=True)
+        texts = tuple(_texts([*row], numbered[0], number, root) for number, row in enumerate(found))
+        return _rows(name, f"{numbered[0]!r} to {numbered[-1]!r}", pictures, texts, root)
     if column is None:
         label = next((one for one in LABELS if one in schema.names), None)
         if label is None:
@@ -131,6 +140,13 @@ def huggingface(
             )
         names = _class_names(schema, label)
         labels = [value for file in files for value in _values(file, label)]
+        wrong = next((row for row, one in enumerate(labels) if not isinstance(one, int)), None)
+        if wrong is not None or not labels:
+            said = "no row" if wrong is None else f"{short(labels[wrong])} in row {wrong}"
+            raise ValueError(
+                f"{str(root)!r} has {said} in the column of classes {label!r}; expected the number "
+                "of a class in each row"
+            )
         if names is None:
             names = tuple(str(number) for number in range(max(labels) + 1))
         classes = tuple(plain(one) for one in names)
@@ -149,7 +165,16 @@ def huggingface(
         )
     found = (value for file in files for value in _values(file, column))
     texts = tuple(_texts(value, column, row, root) for row, value in enumerate(found))
-    form = f"Hugging Face's files, captions in {column!r}"
+    return _rows(name, repr(column), pictures, texts, root)
+
+
+def _rows(
+    name: str, columns: str, pictures: Cells, texts: tuple[tuple[str, ...], ...], root: Path
+) -> Rows:
+    """The source, if there is a row."""
+    if not texts:
+        raise ValueError(f"{str(root)!r} has no row in {name!r}; give another split")
+    form = f"Hugging Face's files, captions in {columns}"
     return Rows(name=name, form=form, images=pictures, texts=texts)
 
 
@@ -205,7 +230,7 @@ def _said(file: Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, KeyError) as error:  # KeyError: it lacks the column
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"{str(file)!r} cannot be read ({reason}); it is damaged or of another form, download "
@@ -235,9 +260,9 @@ def _values(file: Path, column: str) -> list[Any]:
     """All values of a column of a file."""
     import pyarrow.parquet as pq
 
-    if file.suffix == ".arrow":
-        return _arrow(file).column(column).to_pylist()
     with _said(file):
+        if file.suffix == ".arrow":
+            return _arrow(file).column(column).to_pylist()
         return pq.ParquetFile(file).read(columns=[column]).column(column).to_pylist()
 
 
@@ -281,11 +306,13 @@ def _class_names(schema: Any, label: str) -> tuple[str, ...] | None:
 
 def _texts(value: Any, column: str, row: int, root: Path) -> tuple[str, ...]:
     """The captions in a cell."""
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+    several = value if isinstance(value, list) else [value]
+    # COCO's sentences are records of text, tokens and number.
+    texts = [one.get("raw", one) if isinstance(one, dict) else one for one in several]
+    if not all(isinstance(text, str) for text in texts):
         raise ValueError(
-            f"{str(root)!r}, row {row}: the column {column!r} has {value!r}; expected a text or a "
-            "list of texts: name another column, captions='...'"
+            f"{str(root)!r}, row {row}: the column {column!r} has {short(value)}; expected a text "
+            "or a list of texts: name another column, captions='...'"
         )
     with_words = tuple(text for text in texts if clean_caption(text))
     if not with_words:

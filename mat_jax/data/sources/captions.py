@@ -10,6 +10,7 @@ import numpy as np
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.types.arrays import Example
+from mat_jax.utils.text_files import START, encoding_of, form_of_line, other_than_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,8 @@ def texts(path: str | Path, limit: int | None = None) -> Texts:
             "WebDataset shards"
         )
     else:
-        lines = _of_shard(path) if path.suffix == ".tar" else _of_file(path)
+        shard = ".tar" in path.suffixes or path.suffix == ".tgz"
+        lines = _of_shard(path) if shard else _of_file(path)
     found = tuple(islice((text for text in lines if clean_caption(text)), limit))
     if not found:
         raise ValueError(f"{str(path)!r} holds no caption with a word in it; expected some")
@@ -70,7 +72,13 @@ def texts(path: str | Path, limit: int | None = None) -> Texts:
 
 
 def _of_file(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open("rb") as file:
+        start = file.read(START)
+    lines = start.decode(encoding_of(start), "replace").lstrip("\ufeff").split("\n")
+    looks = other_than_text(start) or next(filter(None, map(form_of_line, lines)), None)
+    if looks is not None:
+        raise ValueError(f"{str(path)!r} looks like {looks}; expected captions, one a line")
+    with path.open(encoding=encoding_of(start), errors="replace") as file:
         yield from (line.strip() for line in file)
 
 
@@ -81,7 +89,7 @@ def _of_shard(path: Path) -> Iterator[str]:
                 if member.isfile() and member.name.endswith(".txt"):
                     content = archive.extractfile(member)
                     assert content is not None  # it is a file
-                    yield content.read().decode("utf-8", "replace").strip()
+                    yield content.read().decode("utf-8-sig", "replace").strip()
     except (tarfile.TarError, EOFError) as error:
         raise ValueError(
             f"the shard {str(path)!r} cannot be read ({error}); download it again"

@@ -7,8 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from mat_jax.data.sources.labelled import TEMPLATE, Files, Labelled, plain
+from mat_jax.utils.text_files import read_text, short
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+# Of editors and archives, `.ipynb_checkpoints` and `._cat.jpg` for example: neither is a class.
+HIDDEN = (".", "__MACOSX")
+SPLITS = {"train", "val", "valid", "validation", "test", "images"}
 # A class folder, perhaps a number, the name: `n01443537 goldfish, Carassius auratus`.
 LINE = re.compile(r"(\S+)\s+(?:\d+\s+)?(\S.*)")
 
@@ -38,10 +42,16 @@ def image_folder(
             f"no image folder {str(root)!r}; give the folder that holds a folder of pictures for "
             "each class"
         )
-    classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+    entries = [entry for entry in os.scandir(root) if not entry.name.startswith(HIDDEN)]
+    classes = sorted(entry.name for entry in entries if entry.is_dir())
     if not classes:
         raise ValueError(
             f"{str(root)!r} holds no folders; expected one for each class, with its pictures in it"
+        )
+    if set(classes) <= SPLITS:
+        raise ValueError(
+            f"{str(root)!r} holds the folders {', '.join(classes)}, which look like splits and "
+            "not like classes; give one of them"
         )
     known = {} if names is None else class_names(names)
     missing = [name for name in classes if names is not None and name not in known]
@@ -67,7 +77,7 @@ def pictures(root: Path, name: str) -> list[str]:
         os.path.relpath(os.path.join(place, file), root)
         for place, _, files in os.walk(root / name)
         for file in files
-        if file.lower().endswith(SUFFIXES)
+        if file.lower().endswith(SUFFIXES) and not file.startswith(HIDDEN)
     ]
     if not found:
         raise ValueError(
@@ -79,22 +89,21 @@ def pictures(root: Path, name: str) -> list[str]:
 
 def class_names(path: str | Path) -> dict[str, str]:
     """The name of each class folder, of a file with a line for each."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"no file of class names {str(path)!r}; give one with a line for each class folder, "
-            "or none to call classes by their folders"
-        ) from None
+    text = read_text(
+        path,
+        expected="a line for each class folder, 'n01443537 goldfish' for example",
+        missing=f"no file of class names {str(path)!r}; give one with a line for each class "
+        "folder, or none to call classes by their folders",
+    )
     found = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         match = LINE.fullmatch(line.strip())
         if match is None:
             raise ValueError(
-                f"{str(path)!r}, line {number} is {line!r}; expected a class folder and its name, "
-                "'n01443537 goldfish' for example"
+                f"{str(path)!r}, line {number} is {short(line)}; expected a class folder and its "
+                "name, 'n01443537 goldfish' for example"
             )
         found[match[1]] = plain(match[2].split(",")[0])
     return found

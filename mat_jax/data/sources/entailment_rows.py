@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import read_image
-from mat_jax.data.sources.retrieval import require_images
+from mat_jax.data.sources.forms import but_looks_like
+from mat_jax.data.sources.retrieval import image_paths
 from mat_jax.types.arrays import Example
 from mat_jax.types.sources import VERDICTS
 from mat_jax.utils.json_files import json_rows
+from mat_jax.utils.text_files import short
 
+PARTS = {"images", "annotations", "questions"}  # of files that are one object: COCO's, VQA's
 UNDECIDED = "-"  # SNLI's label where its annotators do not agree; such rows are left out
 FORMS = (
     'ALBEF\'s list of {"image", "sentence", "label"} or SNLI-VE\'s lines of {"Flickr30K_ID", '
@@ -80,16 +83,18 @@ def entailment_json(
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit} leaves no sentence; give at least 1, or None for all")
     there = json_rows(path, "sentences with verdicts")
+    if len(there) == 1 and PARTS & set(there[0] if isinstance(there[0], dict) else ()):
+        raise ValueError(f"{str(path)!r} is no file of {FORMS}{but_looks_like(there[0])}")
     found = [_row(one, f"{str(path)!r}, row {n}") for n, one in enumerate(there)]
     rows = [row for row in found if row is not None]
     rows = rows[:limit]
     if not rows:
         raise ValueError(f"{str(path)!r} has no row with a verdict; expected {FORMS}")
-    require_images([row.image for row in rows], root, path)
+    paths = image_paths([row.image for row in rows], root, path)
     return Entailments(
         name=path.stem,
         form="SNLI-VE's lines" if "Flickr30K_ID" in there[0] else "ALBEF's form of SNLI-VE",
-        paths=tuple(root / row.image for row in rows),
+        paths=paths,
         sentences=tuple(row.sentence for row in rows),
         verdicts=tuple(row.verdict for row in rows),
     )
@@ -104,9 +109,13 @@ class _Row(NamedTuple):
 def _row(row: Any, place: str) -> _Row | None:
     """One row of either form; None where the annotators did not decide."""
     if not isinstance(row, Mapping):
-        raise ValueError(f"{place} is no row of {FORMS}")
+        raise ValueError(f"{place} is {short(row)}; expected a row of {FORMS}")
     match row:
-        case {"Flickr30K_ID": image, "sentence2": str(sentence), "gold_label": str(label)}:
+        case {
+            "Flickr30K_ID": str() | int() as image,
+            "sentence2": str(sentence),
+            "gold_label": str(label),
+        }:
             pass
         case {"image": str(image), "sentence": str(sentence), "label": str(label)}:
             pass
@@ -116,7 +125,7 @@ def _row(row: Any, place: str) -> _Row | None:
                 "picture as Flickr30K_ID"
             )
         case _:
-            raise ValueError(f"{place} is no row of {FORMS}")
+            raise ValueError(f"{place} is no row of {FORMS}{but_looks_like([row])}")
     if label == UNDECIDED:
         return None
     if label not in VERDICTS:

@@ -11,7 +11,8 @@ import numpy as np
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.sources.boxed_phrases import BoxedPhrases
 from mat_jax.data.sources.phrase_rows import detected
-from mat_jax.data.sources.retrieval import require_images
+from mat_jax.data.sources.retrieval import image_paths
+from mat_jax.utils.text_files import read_text
 
 SENTENCES, ANNOTATIONS = "Sentences", "Annotations"
 _PHRASE = re.compile(r"\[/EN#(\d+)/\S+ ([^\]]+)\]")
@@ -71,7 +72,7 @@ def flickr30k_entities(
     if not found:
         raise ValueError(f"{str(folder)!r} has no phrase with a box; give Flickr30k Entities")
     names = [f"{name}.jpg" for name, _, _ in found]
-    require_images(names, root, folder)
+    paths = image_paths(names, root, folder)
     if detections is None:
         own = {
             name: np.array([_sides(box) for box in dict.fromkeys(one.boxes.values())])
@@ -84,7 +85,7 @@ def flickr30k_entities(
     return BoxedPhrases(
         name=folder.name if split is None else f"{folder.name}/{split}",
         form=f"Flickr30k Entities{'' if detections is None else ', boxes of a detector'}",
-        paths=tuple(root / name for name in names),
+        paths=paths,
         phrases=tuple(phrase for _, phrase, _ in found),
         sizes=np.array([pictures[name].size for name, _, _ in found]),
         meant=np.array([_sides(box) for _, _, box in found]),
@@ -118,14 +119,12 @@ def _text(file: Path) -> str:
         FileNotFoundError: it is not there.
         ValueError: it is not UTF-8, in which Flickr30k Entities is published.
     """
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"no file {str(file)!r}, of a picture that is listed; unpack Flickr30k Entities again"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{str(file)!r} is no UTF-8 text ({error}); download it again") from None
+    return read_text(
+        file,
+        expected="a file of Flickr30k Entities",
+        missing=f"no file {str(file)!r}, of a picture that is listed; unpack Flickr30k Entities "
+        "again",
+    )
 
 
 def _picture(file: Path) -> _Picture:
@@ -136,6 +135,8 @@ def _picture(file: Path) -> _Picture:
     try:
         tree = ElementTree.fromstring(text)
         size = float(tree.findtext("size/width", "")), float(tree.findtext("size/height", ""))
+        if not min(size) > 0:
+            raise ValueError(f"the size {size[0]:g} x {size[1]:g}")
         boxes: dict[str, Box] = {}
         for chain, box in _boxes(tree):
             known = boxes.get(chain, box)

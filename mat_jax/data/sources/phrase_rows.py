@@ -8,7 +8,8 @@ import numpy as np
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.sources.boxed_phrases import BoxedPhrases
-from mat_jax.data.sources.retrieval import require_images
+from mat_jax.data.sources.forms import but_looks_like
+from mat_jax.data.sources.retrieval import image_paths
 from mat_jax.utils.json_files import json_contents
 
 FORM = '{"image": path, "text": phrase, "bbox": [x, y, width, height], "width": w, "height": h}'
@@ -42,13 +43,14 @@ def grounding_json(
         raise ValueError(f"limit={limit} leaves no phrase; give at least 1, or None for all")
     found = json_contents(path, "phrases with boxes")
     if not isinstance(found, list) or not found:
-        raise ValueError(f"{str(path)!r} is no list of phrases; expected rows {FORM}")
+        looks = but_looks_like(found)
+        raise ValueError(f"{str(path)!r} is no list of phrases{looks}; expected rows {FORM}")
     rows = [_row(row, f"{str(path)!r}, row {number}") for number, row in enumerate(found)]
     of_picture: dict[str, dict[tuple[float, ...], None]] = {}
     for image, _, box, _ in rows:
         of_picture.setdefault(image, {})[box] = None
     rows = rows[:limit]
-    require_images([image for image, *_ in rows], root, path)
+    paths = image_paths([image for image, *_ in rows], root, path)
     if detections is None:
         choices = {image: np.array(list(boxes)) for image, boxes in of_picture.items()}
     else:
@@ -56,7 +58,7 @@ def grounding_json(
     return BoxedPhrases(
         name=path.stem,
         form=f"phrases with boxes in JSON{'' if detections is None else ', boxes of a detector'}",
-        paths=tuple(root / image for image, *_ in rows),
+        paths=paths,
         phrases=tuple(phrase for _, phrase, _, _ in rows),
         sizes=np.array([size for *_, size in rows], float),
         meant=np.array([box for _, _, box, _ in rows], float),
@@ -72,7 +74,10 @@ def detected(path: Path, images: Sequence[str]) -> dict[str, np.ndarray]:
     """
     found = json_contents(path, "a detector's boxes")
     if not isinstance(found, Mapping):
-        raise ValueError(f"{str(path)!r} is no mapping of images to boxes; expected dets.json")
+        looks = but_looks_like(found)
+        raise ValueError(
+            f"{str(path)!r} is no mapping of images to boxes{looks}; expected dets.json"
+        )
     boxes = {}
     for image in dict.fromkeys(images):
         stem = Path(image).stem
@@ -80,13 +85,23 @@ def detected(path: Path, images: Sequence[str]) -> dict[str, np.ndarray]:
         own = next((found[key] for key in keys if key in found), None)
         if own is None:
             raise ValueError(f"{str(path)!r} has no boxes of the image {image!r}; give it some")
-        array = np.array(own, float) if own else np.zeros((0, 4))
-        if array.ndim != 2 or array.shape[1] != 4:
-            raise ValueError(
-                f"{str(path)!r} has boxes of {image!r} that are not [x, y, width, height] each"
-            )
-        boxes[image] = array
+        match own:
+            case [*rows] if all(_is_box(box) for box in rows):
+                boxes[image] = np.array(rows, float).reshape(-1, 4)
+            case _:
+                raise ValueError(
+                    f"{str(path)!r} has boxes of {image!r} that are not [x, y, width, height] each"
+                    f"{but_looks_like(found)}"
+                )
     return boxes
+
+
+def _is_box(box: Any) -> bool:
+    """Whether it is four numbers, none of them infinite."""
+    match box:
+        case [int() | float(), int() | float(), int() | float(), int() | float()]:
+            return bool(np.isfinite(np.array(box, float)).all())
+    return False
 
 
 def _row(row: Any, place: str) -> tuple[str, str, tuple[float, ...], tuple[float, float]]:
@@ -95,10 +110,10 @@ def _row(row: Any, place: str) -> tuple[str, str, tuple[float, ...], tuple[float
         case {
             "image": str(image),
             "text": str(phrase),
-            "bbox": [int() | float(), int() | float(), int() | float(), int() | float()] as box,
+            "bbox": box,
             "width": int(width),
             "height": int(height),
-        } if width > 0 and height > 0 and box[2] > 0 and box[3] > 0:
+        } if width > 0 and height > 0 and _is_box(box) and box[2] > 0 and box[3] > 0:
             if not clean_caption(phrase):
                 raise ValueError(f"{place}: the phrase {phrase!r} has no word; drop the row")
             return image, phrase, tuple(map(float, box)), (float(width), float(height))
@@ -108,4 +123,5 @@ def _row(row: Any, place: str) -> tuple[str, str, tuple[float, ...], tuple[float
                 "give RefCOCO's own files (data.refcoco)"
             )
         case _:
-            raise ValueError(f"{place} is not of the form {FORM}")
+            other = "" if isinstance(row, Mapping) and "bbox" in row else but_looks_like([row])
+            raise ValueError(f"{place} is not of the form {FORM}{other}")

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import read_image
-from mat_jax.data.sources.retrieval import require_images
+from mat_jax.data.sources.forms import but_looks_like
+from mat_jax.data.sources.retrieval import image_paths
 from mat_jax.types.arrays import Example
 from mat_jax.utils.json_files import json_contents
+from mat_jax.utils.text_files import short
 
 FORMS = (
     'VQA\'s {"questions": [{"image_id", "question", "question_id"}]} or ALBEF\'s list of {"image", '
@@ -106,13 +108,13 @@ def vqa_json(
         raise ValueError(f"{str(path)!r} holds a {type(contents).__name__}; expected {FORMS}")
     if not rows:
         raise ValueError(f"{str(path)!r} has no question; expected {FORMS}")
-    require_images([row.image for row in rows], root, path)
+    paths = image_paths([row.image for row in rows], root, path)
     beside = path.parent / "answer_list.json"
     listed = Path(answers) if answers is not None else beside if beside.exists() else None
     return AnsweredQuestions(
         name=path.stem,
         form=f"{'VQA' if isinstance(contents, Mapping) else 'ALBEF'}'s form of questions",
-        paths=tuple(root / row.image for row in rows),
+        paths=paths,
         questions=tuple(row.question for row in rows),
         people=tuple(row.answers for row in rows),
         answer_list=_occurring(rows) if listed is None else _answer_list(listed),
@@ -137,14 +139,14 @@ def _row(row: Any, place: str) -> _Row:
                 f"{place} has no answer, as rows of the test set: its answers are with VQA's "
                 "server; give rows of the validation set"
             )
-    raise ValueError(f"{place} is no row of {FORMS}")
+    raise ValueError(f"{place} is no row of {FORMS}{but_looks_like([row])}")
 
 
 def _checked(image: str, question: str, texts: list[Any], place: str) -> _Row:
     if not clean_caption(question):
         raise ValueError(f"{place}: the question {question!r} has no word; drop the row")
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-        raise ValueError(f"{place} has the answers {texts!r}; expected one text or more")
+        raise ValueError(f"{place} has the answers {short(texts)}; expected one text or more")
     return _Row(image, question, tuple(texts))
 
 
@@ -154,9 +156,8 @@ def _published(
     """VQA's questions with the answers of its annotations."""
     asked = contents.get("questions")
     if not isinstance(asked, list):
-        answers = "annotations" in contents
-        looks = "; it looks like VQA's annotations, give the questions" if answers else ""
-        raise ValueError(f"{str(path)!r} has no questions{looks}; expected {FORMS}")
+        looks = but_looks_like(contents)
+        raise ValueError(f"{str(path)!r} has no questions{looks}; give the questions, {FORMS}")
     subtype = contents.get("data_subtype") or next(iter(_SUBTYPE.findall(path.name)), None)
     if not isinstance(subtype, str):
         raise ValueError(
@@ -168,7 +169,11 @@ def _published(
     for number, row in enumerate(asked[:limit]):
         place = f"{str(path)!r}, question {number}"
         match row:
-            case {"image_id": int(image), "question": str(question), "question_id": identity}:
+            case {
+                "image_id": int(image),
+                "question": str(question),
+                "question_id": int() | str() as identity,
+            }:
                 name = f"COCO_{subtype}_{image:012d}.jpg"
             case _:
                 raise ValueError(
@@ -201,8 +206,8 @@ def _people(path: Path) -> dict[Any, list[str]]:
     rows = contents.get("annotations") if isinstance(contents, Mapping) else None
     if not isinstance(rows, list):
         raise ValueError(
-            f'{str(path)!r} has no annotations; expected {{"annotations": [{{"question_id": ..., '
-            '"answers": [{"answer": ...}, ...]}, ...]}'
+            f"{str(path)!r} has no annotations{but_looks_like(contents)}; expected "
+            '{"annotations": [{"question_id": ..., "answers": [{"answer": ...}, ...]}, ...]}'
         )
     found = {}
     for number, row in enumerate(rows):
@@ -226,7 +231,8 @@ def _answer_list(path: Path) -> tuple[str, ...]:
         or not found
         or not all(isinstance(text, str) and text.strip() for text in found)
     ):
-        raise ValueError(f'{str(path)!r} is no list of answers; expected ["yes", "no", ...]')
+        looks = but_looks_like(found)
+        raise ValueError(f'{str(path)!r} is no list of answers{looks}; expected ["yes", "no", ...]')
     return tuple(dict.fromkeys(found))
 
 

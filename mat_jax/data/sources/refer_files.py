@@ -7,8 +7,9 @@ import numpy as np
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.sources.boxed_phrases import BoxedPhrases
+from mat_jax.data.sources.forms import but_looks_like
 from mat_jax.data.sources.phrase_rows import detected
-from mat_jax.data.sources.retrieval import require_images
+from mat_jax.data.sources.retrieval import image_paths
 from mat_jax.utils import unpickle
 from mat_jax.utils.json_files import json_contents
 
@@ -45,11 +46,15 @@ def refcoco(
         raise ValueError(f"limit={limit} leaves no phrase; give at least 1, or None for all")
     folder, root = Path(folder), Path(images)
     file = folder / f"refs({by}).p"
-    instances = json_contents(folder / "instances.json", "COCO's instances")
+    there = folder / "instances.json"
+    refs = _refs(file)
+    instances = json_contents(there, "COCO's instances")
+    if not isinstance(instances, dict) or not {"images", "annotations"} <= instances.keys():
+        looks = but_looks_like(instances)
+        raise ValueError(f"{str(there)!r} is no file of COCO's instances{looks}; give REFER's")
     try:
         pictures = {one["id"]: one for one in instances["images"]}
         boxes = {one["id"]: (one["image_id"], one["bbox"]) for one in instances["annotations"]}
-        refs = _refs(file)
         splits = list(dict.fromkeys(ref["split"] for ref in refs))
         asked = [
             (ref["image_id"], ref["ann_id"], sentence["sent"])
@@ -61,28 +66,36 @@ def refcoco(
         names = [_name(pictures[image]["file_name"], root) for image, _, _ in asked]
         sizes = [(pictures[image]["width"], pictures[image]["height"]) for image, _, _ in asked]
         meant = [boxes[annotation][1] for _, annotation, _ in asked]
-    except (KeyError, TypeError) as error:
+        own: dict[Any, list[Any]] = {image: [] for image, _, _ in asked}
+        for image, box in boxes.values():
+            own.setdefault(image, []).append(box)
+        arrays = {image: np.array(some, float).reshape(-1, 4) for image, some in own.items()}
+        if not all(min(size) > 0 for size in sizes):
+            raise ValueError("a picture without width or height")
+    except KeyError as error:
         raise ValueError(
-            f"{str(folder)!r} does not hold {error}; expected refs({by}).p and instances.json as "
-            "REFER publishes them"
+            f"{str(folder)!r} does not hold {error}{but_looks_like(instances)}; expected "
+            f"refs({by}).p and instances.json as REFER publishes them"
+        ) from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"{str(folder)!r} has a record of another form ({error}); expected refs({by}).p and "
+            "instances.json as REFER publishes them"
         ) from None
     if not asked:
         raise ValueError(
             f"{file} holds the splits {', '.join(splits)}, and not {split!r}; give one of them"
         )
-    require_images(names, root, file)
+    paths = image_paths(names, root, file)
     if detections is None:
-        own: dict[Any, list[Any]] = {}
-        for image, box in boxes.values():
-            own.setdefault(image, []).append(box)
-        candidates = [np.array(own[image], float) for image, _, _ in asked]
+        candidates = [arrays[image] for image, _, _ in asked]
     else:
         known = detected(Path(detections), names)
         candidates = [known[name] for name in names]
     return BoxedPhrases(
         name=f"{folder.name}/{split}",
         form=f"REFER's refs({by}).p{'' if detections is None else ', boxes of a detector'}",
-        paths=tuple(root / name for name in names),
+        paths=paths,
         phrases=tuple(phrase for _, _, phrase in asked),
         sizes=np.array(sizes, float),
         meant=np.array(meant, float),

@@ -1,6 +1,8 @@
 """Image-text pairs in the JSON files of the retrieval literature."""
 
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +10,9 @@ from typing import Any, NamedTuple
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import ImageFiles, read_image
 from mat_jax.data.sources.annotations import read_annotations
+from mat_jax.data.sources.forms import but_looks_like
 from mat_jax.types.arrays import Example
+from mat_jax.utils.text_files import short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,16 +105,16 @@ def retrieval_json(
         for texts, more in zip(known[1:], found[1:], strict=True):
             texts.extend(more)
     groups = list(grouped.values())[:limit]
-    names = [row.image for row in groups]
-    require_images(names + [name for row in groups for name in row.partner_images], root, path)
+    names = [name for row in groups for name in (row.image, *row.partner_images)]
+    files = dict(zip(names, image_paths(names, root, path), strict=True))
     return RetrievalJson(
         name=path.stem,
         form=f"{form}, {sum(len(row.captions) for row in groups)} captions",
-        paths=tuple(root / name for name in names),
+        paths=tuple(files[row.image] for row in groups),
         texts=tuple(tuple(row.captions) for row in groups),
         partner_texts=tuple(tuple(dict.fromkeys(row.partner_captions)) for row in groups),
         partner_paths=tuple(
-            tuple(root / name for name in dict.fromkeys(row.partner_images)) for row in groups
+            tuple(files[name] for name in dict.fromkeys(row.partner_images)) for row in groups
         ),
     )
 
@@ -125,30 +129,40 @@ class _Row(NamedTuple):
 def _parse(row: Any, place: str) -> _Row:
     """The image, the captions and the partners of one row."""
     if not isinstance(row, dict):
-        raise ValueError(f'{place} is {row!r}; expected {{"image": path, "caption": text}}')
+        raise ValueError(f'{place} is {short(row)}; expected {{"image": path, "caption": text}}')
     image, captions = row.get("image"), row.get("caption")
     if not isinstance(image, str) or not image:
-        raise ValueError(f'{place} has "image": {image!r}; expected the path of an image file')
+        raise ValueError(
+            f'{place} has "image": {short(image)}; expected the path of an image file{_other(row)}'
+        )
     texts = [captions] if isinstance(captions, str) else captions
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f'{place} has "caption": {captions!r}; expected a text or a list of texts')
+        raise ValueError(
+            f'{place} has "caption": {short(captions)}; expected a text or a list of texts'
+            f"{_other(row)}"
+        )
     if not texts:
         raise ValueError(f"{place}: image {image!r} has no caption; give it one or drop the row")
     partners = [_list(row, key, place) for key in ("partner_captions", "partner_images")]
     for text in texts + partners[0]:
         if not clean_caption(text):
             raise ValueError(
-                f"{place}: image {image!r} has a caption without words ({text!r}); "
+                f"{place}: image {image!r} has a caption without words ({short(text)}); "
                 "give it words or drop it"
             )
     return _Row(image, texts, *partners)
+
+
+def _other(row: dict[str, Any]) -> str:
+    """The form that a row seems to have, where it is no row of captions."""
+    return "" if {"image", "caption"} <= row.keys() else but_looks_like([row])
 
 
 def _list(row: dict[str, Any], key: str, place: str) -> list[str]:
     """What a row may have, a list of texts."""
     found = row.get(key, [])
     if not isinstance(found, list) or not all(isinstance(text, str) and text for text in found):
-        raise ValueError(f"{place} has {key!r}: {found!r}; expected a list of texts")
+        raise ValueError(f"{place} has {key!r}: {short(found)}; expected a list of texts")
     return found
 
 
@@ -157,15 +171,21 @@ def _hashable(image_id: Any, place: str) -> Any:
         hash(image_id)
     except TypeError:
         raise ValueError(
-            f'{place} has "image_id": {image_id!r}; expected a number or a string'
+            f'{place} has "image_id": {short(image_id)}; expected a number or a string'
         ) from None
     return image_id
 
 
-def require_images(names: list[str], root: Path, path: Path) -> None:
-    """Look for every image before hours of work depend on it.
+def image_paths(names: Sequence[str], root: Path, path: Path) -> tuple[Path, ...]:
+    r"""The file of each image, looked for before hours of work depend on it.
 
-    One listing a folder, not a stat a file, since image folders are often on network disks.
+    One listing a folder, not a stat a file, since image folders are often on network disks. A name
+    that was written on Windows, `val2014\1.jpg`, is looked for as `val2014/1.jpg` too.
+
+    Args:
+        names: of the images, from the image root.
+        root: the image root.
+        path: of the file that names them, for a sentence.
 
     Raises:
         FileNotFoundError: the image root, or an image, is not there.
@@ -175,16 +195,24 @@ def require_images(names: list[str], root: Path, path: Path) -> None:
             f"no image root {str(root)!r}; give the folder that {names[0]!r} in {str(path)!r} is in"
         )
     listings: dict[Path, frozenset[str]] = {}
-    for name in names:
-        file = root / name
+
+    def is_there(file: Path) -> bool:
         folder = file.parent
         if folder not in listings:
             listings[folder] = frozenset(os.listdir(folder)) if folder.is_dir() else frozenset()
-        if file.name not in listings[folder]:
+        return file.name in listings[folder]
+
+    found = []
+    for name in names:
+        written = dict.fromkeys((root / name, root / name.replace("\\", "/")))
+        file = next((one for one in written if is_there(one)), None)
+        if file is None:
             raise FileNotFoundError(
-                f"image {name!r} of {str(path)!r} is not under the image root {str(root)!r}; "
+                f"image {short(name)} of {str(path)!r} is not under the image root {str(root)!r}; "
                 + _advice(name, root)
             )
+        found.append(file)
+    return tuple(found)
 
 
 def _advice(name: str, root: Path) -> str:
@@ -194,6 +222,7 @@ def _advice(name: str, root: Path) -> str:
         root.parent.parent,
         *sorted(p for p in root.iterdir() if p.is_dir()),
     ):
-        if (other / name).is_file():
-            return f"use images={str(other)!r}"
+        with suppress(OSError):  # a name too long for the disk, for example
+            if (other / name).is_file():
+                return f"use images={str(other)!r}"
     return "check the image root, or drop the row"

@@ -9,6 +9,7 @@ from jaxtyping import Int
 from mat_jax.data.sources.labelled import plain
 from mat_jax.data.sources.retrieval import RetrievalJson, retrieval_json
 from mat_jax.types.arrays import Example
+from mat_jax.utils.text_files import read_text
 
 ANNOTATIONS, IMAGES, CLASSES = "dataset_rsicd.json", "RSICD_images", "txtclasses_rsicd"
 TEMPLATE = "an aerial image of a {}"
@@ -117,7 +118,7 @@ def _classes(folder: Path) -> tuple[list[str], dict[str, str]]:
     found: dict[str, str] = {}
     for path in lists:
         stem = path.stem.lower()
-        for name in path.read_text(encoding="utf-8-sig").split():
+        for name in read_text(path, expected="names of pictures").split():
             if found.setdefault(name, stem) != stem:
                 raise ValueError(
                     f"{name!r} is of the class {found[name]!r} and of {stem!r} in {str(folder)!r}: "

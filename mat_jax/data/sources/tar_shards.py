@@ -1,6 +1,7 @@
 """Pictures with captions in WebDataset shards, as img2dataset writes them and open_clip reads."""
 
 import itertools
+import os
 import re
 import tarfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from mat_jax.types.arrays import Example
 
 PICTURES = ("jpg", "jpeg", "png", "webp")
 CAPTION = "txt"
+BLOCK = 512  # bytes: what tars are made of
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")  # {00000..00012}
 
 
@@ -128,27 +130,47 @@ def _expanded(path: str) -> Iterator[str]:
 
 
 def _pairs(path: Path, number: int) -> Iterator[tuple[Place, str]]:
-    """The pairs of a shard in its order; the files of one name stand together."""
+    """The pairs of a shard, in the order in which they become whole.
+
+    The files of one name need not stand together: who packs a folder with tar may have all captions
+    first. Of several pictures of a name, and of several captions, the first counts.
+    """
+    places: dict[str, Place] = {}
+    texts: dict[str, str] = {}
     try:
         with tarfile.open(path, "r:") as archive:
-            files = (member for member in archive if member.isreg())
-            for _, group in itertools.groupby(files, key=lambda member: _key(member.name)[0]):
-                place = text = None
-                for member in group:
-                    kind = _key(member.name)[1]
-                    if kind in PICTURES and place is None:
-                        place = Place(number, member.offset_data, member.size)
-                    elif kind == CAPTION:
-                        content = archive.extractfile(member)
-                        assert content is not None  # it is a file
-                        text = content.read().decode("utf-8", "replace").strip()
-                if place is not None and text is not None and clean_caption(text):
-                    yield place, text
+            for member in archive:
+                key, kind = _key(member.name)
+                known = places if kind in PICTURES else texts
+                if not member.isreg() or key in known or kind not in (*PICTURES, CAPTION):
+                    continue
+                if kind in PICTURES:
+                    places[key] = Place(number, member.offset_data, member.size)
+                else:
+                    content = archive.extractfile(member)
+                    assert content is not None  # it is a file
+                    texts[key] = content.read().decode("utf-8-sig", "replace").strip()
+                if key in places and clean_caption(texts.get(key, "")):
+                    yield places[key], texts[key]
+        _require_end(path)
     except (tarfile.TarError, EOFError) as error:
         raise ValueError(
             f"the shard {str(path)!r} cannot be read ({error}); expected a tar that is whole and "
             "not compressed: unpack or download it again"
         ) from None
+
+
+def _require_end(path: Path) -> None:
+    """A whole tar ends with blocks of zeros: `tarfile` takes one that was cut between two files.
+
+    Raises:
+        tarfile.ReadError: it does not.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - BLOCK, 0))
+        if size % BLOCK or any(file.read()):
+            raise tarfile.ReadError("it ends early")
 
 
 def _key(name: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@
 """
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -16,18 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from mat_jax.data.clean import clean_caption
+from mat_jax.data.sources.forms import but_looks_like
+from mat_jax.utils.text_files import read_text, short
 
 _TOKEN = re.compile(r"([^\t]+)#\d+\s*\t(.*)")
 _TABLES: dict[tuple[str, ...], str] = {
     ("image", "caption"): ",",
     ("image_name", "comment_number", "comment"): "|",
 }
+MOST_BREAKS = 5  # of lines in a caption; more stand behind an open quotation mark
 _CAPTIONS, _NAMES = "_caps.txt", "_filename.txt"
 
 Row = dict[str, Any]
 
 
-def text_rows(path: Path, text: str) -> tuple[str, list[Row]] | None:
+def text_rows(path: Path, text: str, *, every: bool = False) -> tuple[str, list[Row]] | None:
     """The form in words, and `{"image": ..., "caption": ...}` of each caption.
 
     None if it is none of these forms.
@@ -38,26 +42,28 @@ def text_rows(path: Path, text: str) -> tuple[str, list[Row]] | None:
     Args:
         path: of the file, beside which other files may lie.
         text: what it holds.
+        every: keep captions without a word, to tell of them.
 
     Raises:
         ValueError: a line that does not go with the others, or a file of names that does not fit.
     """
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
+    lines = [line for line in text.split("\n") if line.strip()]
+    if not lines or lines[0].lstrip()[:1] == "[":
         return None
     head = next((names for names, mark in _TABLES.items() if _cells(lines[0], mark) == names), None)
-    if path.name.endswith(_CAPTIONS):
-        form, found = "RSICD's precomputed form", _precomputed(path, lines)
-    elif head is not None:
+    if head is not None:
         form, found = f"a table of {', '.join(head)}", _table(path, text, head)
     elif _TOKEN.match(lines[0]):
         form, found = "Flickr's token file", _token_file(path, lines)
     elif len(lines) > 1 and all(_object(line) is not None for line in lines[:2]):
         return "JSON lines", _json_lines(path, lines)
+    elif path.name.endswith(_CAPTIONS) and not lines[0].startswith("{"):
+        # A line without a word counts: the captions after it would else go to other images.
+        form, found = "RSICD's precomputed form", _precomputed(path, text.rstrip().split("\n"))
     else:
         return None
     rows = [{"image": image, "caption": caption} for image, caption in found]
-    return form, [row for row in rows if clean_caption(row["caption"])]
+    return form, [row for row in rows if every or clean_caption(row["caption"])]
 
 
 def _cells(line: str, mark: str) -> tuple[str, ...]:
@@ -80,10 +86,10 @@ def _table(path: Path, text: str, head: tuple[str, ...]) -> Iterator[tuple[str, 
     mark = _TABLES[head]
     # Only commas quote: a bar stands between words that may hold quotation marks.
     quoting = csv.QUOTE_MINIMAL if mark == "," else csv.QUOTE_NONE
-    reader = csv.reader(text.splitlines(), delimiter=mark, quoting=quoting)
+    reader = csv.reader(io.StringIO(text.lstrip()), delimiter=mark, quoting=quoting, strict=False)
     next(reader)
-    for number, row in enumerate(reader, 2):
-        if not row:
+    for number, row in enumerate(_sized(reader, path), 2):
+        if not "".join(row).strip():
             continue
         if len(row) < len(head):
             raise ValueError(
@@ -94,6 +100,19 @@ def _table(path: Path, text: str, head: tuple[str, ...]) -> Iterator[tuple[str, 
         yield row[0].strip(), mark.join(row[len(head) - 1 :]).strip()
 
 
+def _sized(reader: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
+    """The rows of a table; an open quotation mark would make one cell of the rest of the file."""
+    try:
+        for row in reader:
+            if any(cell.count("\n") > MOST_BREAKS for cell in row):
+                raise csv.Error(f"{short(row)} has a cell of many lines")
+            yield row
+    except csv.Error as error:
+        raise ValueError(
+            f"{str(path)!r} is no table ({error}); close its quotation marks, or download it again"
+        ) from None
+
+
 def _json_lines(path: Path, lines: list[str]) -> list[Row]:
     found = []
     for number, line in enumerate(lines, 1):
@@ -102,10 +121,10 @@ def _json_lines(path: Path, lines: list[str]) -> list[Row]:
             raise ValueError(
                 f"{str(path)!r}, line {number} is {line[:60]!r}; expected one JSON object a line"
             )
-        if "sentence1" in row:
+        if "image" not in row or "caption" not in row:
             raise ValueError(
-                f"{str(path)!r} is of SNLI or SNLI-VE, pairs with a label; expected lines of "
-                '{"image": ..., "caption": ...}'
+                f"{str(path)!r}, line {number} has the keys {short(list(row))}"
+                f'{but_looks_like([row])}; expected lines of {{"image": ..., "caption": ...}}'
             )
         found.append(row)
     return found
@@ -126,7 +145,7 @@ def _precomputed(path: Path, lines: list[str]) -> Iterator[tuple[str, str]]:
             f"{str(path)!r} has one caption a line, as RSICD precomputed; expected {beside.name!r} "
             "with the names of the images beside it"
         )
-    names = [line.strip() for line in beside.read_text(encoding="utf-8").splitlines()]
+    names = [line.strip() for line in read_text(beside, expected="names of images").split("\n")]
     names = [name for name in names if name]
     each, rest = divmod(len(lines), max(len(names), 1))
     if not names or rest:

@@ -4,6 +4,7 @@ They depend on a masked language model and the captions, not on the model under 
 host builds them once and keeps them on disk; the victim's tokenizer then turns them into ids.
 """
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ from mat_jax.data.substitutes.similarity import SentenceEncoder, similar
 from mat_jax.data.substitutes.truth import Keep, truthful
 from mat_jax.types.arrays import Words
 from mat_jax.types.protocols import LanguageModel, ReadableTokenizer, Tokenizer
+from mat_jax.utils.cache import unwritable
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,8 @@ def build_words(
             of the word before. A word that is several tokens of the model has up to 24 there,
             whatever `candidates` says. Signs are substitutes too, and the model sees no [SEP].
         keep: asked once with all `(caption index, word index, substitute)`; False drops one.
-        cache: folder in which the model's proposals are kept, found again by their content.
+        cache: folder in which the model's proposals are kept, found again by their content. The
+            table is then read from the disk, row by row as it is used.
         progress: show a progress bar.
 
     Raises:
@@ -206,22 +209,41 @@ def build_words(
         progress=progress,
     )
     vocabulary = Vocabulary(tokenizer)
-    rows = {
-        text: _row(text, found, vocabulary, tokenizer.text_format.length)
-        for text, found in zip(distinct, proposed, strict=True)
-    }
-    slots = max(len(words) for words, _ in rows.values())
-    table = np.full((len(texts), slots), -1, np.int32)
-    most = max(len(options) for _, found in rows.values() for options in found)
-    substitutes = np.full((len(texts), slots, max(candidates, most)), -1, np.int32)
+    places: dict[str, list[int]] = {}
     for index, text in enumerate(texts):
-        words, found = rows[text]
-        table[index, : len(words)] = words
+        places.setdefault(text, []).append(index)
+    slots = max(len(text.split()) for text in distinct)
+    most = max(len(options) for found in proposed for options in found)
+    table = _room((len(texts), slots), cache)
+    substitutes = _room((len(texts), slots, max(candidates, most)), cache)
+    width = candidates
+    for text, proposals in zip(distinct, proposed, strict=True):
+        words, found = _row(text, proposals, vocabulary, tokenizer.text_format.length)
+        first, *others = places[text]
+        table[first, : len(words)] = words
         for slot, options in enumerate(found):
-            substitutes[index, slot, : len(options)] = options
+            substitutes[first, slot, : len(options)] = options
+            width = max(width, len(options))
+        table[others], substitutes[others] = table[first], substitutes[first]
+    substitutes = substitutes[..., :width]
     if keep is not None:
         _drop(substitutes, vocabulary, keep)
     return WordTable(*vocabulary.arrays(), table, substitutes)
+
+
+def _room(shape: tuple[int, ...], folder: str | Path | None) -> Int[np.ndarray, "..."]:
+    """Room for indices, -1 everywhere: with a folder in a file there, of which only what is used is
+    in memory. The file has no name, and ends with the array."""
+    if folder is None:
+        return np.full(shape, -1, np.int32)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            room = np.memmap(file, np.int32, "w+", shape=shape)
+            room[...] = -1
+    except OSError as error:
+        raise unwritable(Path(folder), error) from error
+    return room
 
 
 def _drop(substitutes: np.ndarray, vocabulary: "Vocabulary", keep: Keep) -> None:

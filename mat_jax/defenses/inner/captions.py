@@ -13,6 +13,7 @@ from mat_jax.attacks.words.all_words import best_of_all, standing
 from mat_jax.attacks.words.substitution import Objective, away, kl, plan, shuffled_plan, substitute
 from mat_jax.types.arrays import Batch, Tokens, Words
 from mat_jax.types.protocols import Model
+from mat_jax.utils.devices import BATCH, TENSOR, parts, placed, split_over
 
 TextObjective = Literal["away", "kl"]
 Search = Literal["important", "random", "promising", "every"]
@@ -61,8 +62,11 @@ def attack_texts(
             "substitutes=data.Substitutes(...)"
         )
 
-    def attack(given: tuple[Batch, Array], model: Model) -> Tokens:
-        batch, keys = given
+    # Not device by device: an image tower that is stored in parts stays in parts.
+    images = embed_images(model, batch.images) if objective == "away" else None
+
+    def attack(given: tuple[Batch, Array, Array | None], model: Model) -> Tokens:
+        batch, keys, images = given
         assert batch.words is not None
         table = batch.words._replace(
             substitutes=batch.words.substitutes[..., :candidates, :],
@@ -70,10 +74,9 @@ def attack_texts(
         )
 
         def anchor(clean: Array) -> tuple[Objective, Array]:
-            if objective == "kl":
+            if images is None:
                 return kl, clean
-            image = embed_images(model, batch.images)
-            return away, jnp.broadcast_to(image[:, None], clean.shape)
+            return away, jnp.broadcast_to(images[:, None], clean.shape)
 
         if search in ("every", "promising"):
             few = candidates if search == "promising" else None
@@ -81,7 +84,7 @@ def attack_texts(
         order = keys if search == "random" else None
         return _word_by_word(model, table, batch.tokens, anchor, order, budget=words)
 
-    return device_by_device(attack, (batch, keys), model)
+    return device_by_device(attack, (batch, keys, images), model)
 
 
 def _word_by_word(
@@ -129,10 +132,15 @@ def device_by_device(
     """`function(given, model)`, on a mesh on each device's part of the batch by itself.
 
     Captions are attacked one apart from another, so no device need wait for another's walk. Left
-    to itself, XLA would gather the captions that are not finished on every device.
+    to itself, XLA would gather the captions that are not finished on every device. Weights that
+    are stored in parts are gathered once for the whole walk: devices that walk for different times
+    could not gather them layer by layer. So all devices share the captions, where they divide.
     """
-    if jax.sharding.get_abstract_mesh().shape.get("data", 1) == 1:
+    size = len(jax.tree.leaves(given)[0])
+    choices = (split_over(*BATCH, TENSOR), split_over(*BATCH))
+    axes = next((axes for axes in choices if size % parts(*axes) == 0), ())
+    if not axes:
         return function(given, model)
-    split, whole = PartitionSpec("data"), PartitionSpec()
+    split, whole = PartitionSpec(axes), PartitionSpec()
     apart = jax.shard_map(function, in_specs=(split, whole), out_specs=split, check_vma=False)
-    return apart(given, model)
+    return jax.tree.map(lambda x: placed(x, BATCH, *[None] * (x.ndim - 1)), apart(given, model))

@@ -10,7 +10,7 @@ from jaxtyping import Array
 from mat_jax.attacks.embeddings import embed_images, embed_texts
 from mat_jax.attacks.objectives import squared_distance
 from mat_jax.attacks.words.substitution import away, kl
-from mat_jax.defenses.losses.pair_loss import compare, encode_texts
+from mat_jax.defenses.losses.pair_loss import compare, encode_texts, gathered
 from mat_jax.types.arrays import Batch, ImageFeatures, Tokens
 from mat_jax.types.protocols import Model
 
@@ -27,7 +27,7 @@ def against_texts(model: Model, batch: Batch, tokens: Tokens) -> ImageValues:
     the sum over the batch, which PGD climbs, is the batch's whole contrastive loss. Of a captioner
     it is its surprise at the captions, of a model of entailment that at the verdicts.
     """
-    texts = encode_texts(model, tokens)
+    texts = gathered(encode_texts(model, tokens), batch.ids)
     return lambda image: compare(model, [image], texts, batch, together=False)
 
 

@@ -1,13 +1,107 @@
-"""Contrastive losses with several right answers, and figures to watch.
+"""Contrastive losses over a batch that devices share, and figures to watch.
 
-The loss with one right answer, CLIP's, is `attacks.objectives.info_nce`: PGD climbs it too.
+With one right answer it is CLIP's loss, `attacks.objectives.info_nce`: PGD climbs it too.
 """
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
+from mat_jax.attacks.objectives import info_nce
 from mat_jax.types.arrays import Batch, unit
+from mat_jax.utils.devices import BATCH, parts, split_over
+
+T = TypeVar("T")
+
+
+class Everyone(NamedTuple):
+    """The texts of the whole batch on every device, gathered before a loop that asks for them."""
+
+    texts: Float[Array, "batch embed"]  # on the unit sphere
+    ids: Int[Array, " batch"]
+
+
+def everyone(text_embed: Float[Array, "batch embed"], ids: Int[Array, " batch"]) -> Everyone:
+    """Gather the texts of a batch."""
+    axes, mine = _shared(len(ids)), Everyone(unit(text_embed), ids)
+    if not axes:
+        return mine
+    return _apart(partial(_gather, axes=axes), axes, (PartitionSpec(axes),), PartitionSpec())(mine)
+
+
+def info_nce_of_devices(
+    image_embed: Float[Array, "batch embed"],
+    text_embed: Float[Array, "batch embed"],
+    scale: Float[Array, ""],
+    ids: Int[Array, " batch"],
+    known: Everyone | None = None,
+) -> Float[Array, " batch"]:
+    """`info_nce` where devices share the batch: each has the rows and the columns of its pairs.
+
+    All images and all texts are gathered on every device, and the gradients by them are added up
+    where they came from. Logits stay where they are. On one device it is `info_nce` itself.
+
+    Args:
+        image_embed, text_embed, scale, ids: as `info_nce` has them.
+        known: the batch's texts, where they have been gathered already; they get no gradient.
+    """
+    axes = _shared(len(ids))
+    if not axes:
+        return info_nce(image_embed, text_embed, scale, ids)
+
+    def part(image: Array, text: Array, scale: Array, ids: Array, known: Everyone | None) -> Array:
+        if known is None:
+            known = _gather(Everyone(text, ids), axes)
+        images = _gather(image, axes)
+        own = jax.lax.axis_index(axes) * len(ids) + jnp.arange(len(ids))
+        other = ids[:, None] == known.ids[None, :]
+        other &= own[:, None] != jnp.arange(len(images))[None, :]
+
+        def surprise(mine: Array, all_others: Array) -> Array:
+            logits = scale * (mine @ all_others.T)
+            logits = jnp.where(other, jnp.asarray(-jnp.inf, logits.dtype), logits)
+            right = jnp.take_along_axis(logits, own[:, None], axis=1)[:, 0]
+            return jax.nn.logsumexp(logits, axis=1) - right
+
+        return 0.5 * (surprise(image, known.texts) + surprise(text, images))
+
+    split, whole = PartitionSpec(axes), PartitionSpec()
+    surprises = _apart(part, axes, (split, split, whole, split, whole))
+    return surprises(unit(image_embed), unit(text_embed), scale, ids, known)
+
+
+def _shared(size: int) -> tuple[str, ...]:
+    """The axes over which devices share a batch of so many; none where it does not divide."""
+    axes = split_over(*BATCH)
+    return () if size % parts(*axes) else axes
+
+
+def _gather(tree: T, axes: tuple[str, ...]) -> T:
+    """The parts of all devices, in each of them."""
+    if not axes:
+        return tree
+    return jax.tree.map(lambda x: jax.lax.all_gather(x, axes, tiled=True), tree)
+
+
+def _apart(
+    function: Callable[..., T],
+    axes: tuple[str, ...],
+    given: tuple[PartitionSpec, ...],
+    made: PartitionSpec | None = None,
+) -> Callable[..., T]:
+    """`function` on each device's part of the batch."""
+    return jax.shard_map(
+        function,
+        in_specs=given,
+        out_specs=PartitionSpec(axes) if made is None else made,
+        axis_names=set(axes),
+        check_vma=False,
+    )
 
 
 def multi_positive(
@@ -65,8 +159,18 @@ def many_to_many(
 
 def recall(image_embed: Array, text_embed: Array, ids: Int[Array, " batch"]) -> Array:
     """Share of images that a caption of theirs is nearest to in the batch: to watch, 0 to 1."""
-    cosine = unit(image_embed) @ unit(text_embed).T
-    return jnp.mean(ids[jnp.argmax(cosine, axis=1)] == ids, dtype=cosine.dtype)
+
+    def found(image: Array, text: Array, ids: Array) -> Array:
+        """Whether it is, image by image of one device; the loss gathers the same texts."""
+        texts, every = _gather((text, ids), axes)
+        return every[jnp.argmax(image @ texts.T, axis=1)] == ids
+
+    axes = _shared(len(ids))
+    if axes:
+        split = PartitionSpec(axes)
+        found = _apart(found, axes, (split, split, split))
+    image, text = unit(image_embed), unit(text_embed)
+    return jnp.mean(found(image, text, ids), dtype=image.dtype)
 
 
 def share_changed(batch: Batch, batch_adv: Batch) -> Array:

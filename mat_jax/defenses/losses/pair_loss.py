@@ -6,11 +6,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from mat_jax.attacks.objectives import info_nce
 from mat_jax.defenses.losses.answers import answer_losses
-from mat_jax.defenses.losses.contrastive import many_to_many, recall
+from mat_jax.defenses.losses.contrastive import (
+    Everyone,
+    everyone,
+    info_nce_of_devices,
+    many_to_many,
+    recall,
+)
 from mat_jax.defenses.losses.matching import matching_loss
 from mat_jax.defenses.losses.verdicts import verdict_losses
 from mat_jax.defenses.one_to_many import encode_images, star
@@ -45,6 +50,7 @@ class Texts(NamedTuple):
 
     tokens: list[Tokens]  # each [batch, length]
     features: list[TextFeatures] | None  # None for a captioner, which only writes
+    known: list[Everyone] | None = None  # of `features`, where they are compared in a loop
 
 
 def pair_losses(model: Model | Captions, batch: Batch, key: PRNGKeyArray) -> Losses:
@@ -127,6 +133,13 @@ def encode_texts(model: Model | Captions, tokens: Tokens) -> Texts:
     return Texts(each, [jax.tree.map(lambda x, m=m: x[:, m], found) for m in range(count)])
 
 
+def gathered(texts: Texts, ids: Int[Array, " batch"]) -> Texts:
+    """The texts with those of all devices at hand: to compare with again and again."""
+    if texts.features is None:
+        return texts
+    return texts._replace(known=[everyone(one.embed, ids) for one in texts.features])
+
+
 def _losses(
     model: Model | Captions,
     images: list[ImageFeatures],
@@ -179,9 +192,15 @@ def compare(
         image = jnp.stack([one.embed for one in images], axis=1)
         text = jnp.stack([one.embed for one in texts.features], axis=1)
         return many_to_many(image, text, model.scale, batch.ids)
-    pairs = star(images, texts.features)
+    known = texts.known or [None] * len(texts.features)
+    pairs = star(images, list(zip(texts.features, known, strict=True)))
     scale, ids = model.scale, batch.ids
-    return mean([info_nce(image.embed, text.embed, scale, ids) for image, text in pairs])
+    return mean(
+        [
+            info_nce_of_devices(image.embed, text.embed, scale, ids, everyone)
+            for image, (text, everyone) in pairs
+        ]
+    )
 
 
 def mean(values: list[Array]) -> Array:

@@ -1,6 +1,7 @@
 """Classes on the page: accuracy of each, and what images are taken for under attack."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from mat_jax.evaluate.report.wording import featured, number, safe, title
 from mat_jax.evaluate.results import Result, Row, eps_text
 
 MOST = 20  # classes in the table, those that lose most
+PAIRS = 10  # of classes that are confused most often
 
 
 def confusions(results: Mapping[str, Result]) -> str:
@@ -23,8 +25,64 @@ def confusions(results: Mapping[str, Result]) -> str:
         f"<section><h2>Class by class</h2><p>{safe(figure)} of each class in "
         f"percent, clean and under {safe(threat)}, and the class that its pictures are most often "
         f"taken for then. At most {MOST} classes are shown, those that lose most.</p>"
-        f'<div class="charts">{tables}</div></section>'
+        f'<div class="charts">{tables}</div>{_pairs(results, row, threat)}</section>'
     )
+
+
+def _pairs(results: Mapping[str, Result], featured_row: Row, threat: str) -> str:
+    """For each model the pairs of classes that are confused most often, clean and attacked."""
+    tables = []
+    for name, result in results.items():
+        row = result.row(featured_row.attack, featured_row.eps)
+        assert result.answers is not None
+        names, labels = result.answers
+        kind = next(iter(result.kinds))
+        before, after = (
+            confused(one.ranks.answers.get(kind), labels, names) for one in (result.clean, row)
+        )
+        rows = "".join(
+            f"<tr><td>{safe(own)}</td><td>{safe(other)}</td><td>{before.get((own, other), 0)}</td>"
+            f"<td>{after.get((own, other), 0)}</td></tr>"
+            for own, other in most_confused(before, after)
+        )
+        if rows:
+            tables.append(
+                f'<figure><figcaption>{safe(name)}</figcaption><div class="scroll"><table><thead>'
+                "<tr><th>truth</th><th>taken for</th><th>clean</th><th>attacked</th></tr></thead>"
+                f"<tbody>{rows}</tbody></table></div></figure>"
+            )
+    if not tables:
+        return ""
+    return (
+        f"<details open><summary>What is confused with what</summary><p>How often one is taken for "
+        f"another, clean and under {safe(threat)}: at most {PAIRS} pairs, those that occur most "
+        f'often in the two together.</p><div class="charts">{"".join(tables)}</div></details>'
+    )
+
+
+def confused(
+    answers: np.ndarray | None, labels: np.ndarray, names: Sequence[str]
+) -> dict[tuple[str, str], int]:
+    """How often each class is taken for each other one: (truth, answer) -> count.
+
+    Args:
+        answers: rows of `names`, or texts of the model's own; None where there are none.
+        labels: the right row of each.
+        names: of the classes.
+    """
+    if answers is None:
+        return {}
+    texts = [str(one) if answers.dtype.kind == "U" else names[int(one)] for one in answers]
+    own = [names[int(one)] for one in labels]
+    return dict(Counter(pair for pair in zip(own, texts, strict=True) if pair[0] != pair[1]))
+
+
+def most_confused(
+    before: Mapping[tuple[str, str], int], after: Mapping[tuple[str, str], int]
+) -> list[tuple[str, str]]:
+    """The pairs with the largest counts of both together, of equals the first by name."""
+    total = Counter(before) + Counter(after)
+    return sorted(total, key=lambda pair: (-total[pair], pair))[:PAIRS]
 
 
 def _table(name: str, result: Result, featured_row: Row) -> str:
@@ -52,6 +110,10 @@ def _instead(answers: np.ndarray | None, here: np.ndarray, names: tuple[str, ...
     """The class that some images are most often taken for, other than their own."""
     if answers is None:
         return "–"
+    if answers.dtype.kind == "U":  # the model's own words
+        texts, counts = np.unique(answers[here], return_counts=True)
+        counts = np.where(texts == own, 0, counts)
+        return f"{texts[counts.argmax()]} ({counts.max()})" if counts.any() else "–"
     counts = np.bincount(answers[here], minlength=len(names))
     counts[names.index(own)] = 0
     return f"{names[int(counts.argmax())]} ({counts.max()})" if counts.max() else "–"

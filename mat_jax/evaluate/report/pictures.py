@@ -168,9 +168,11 @@ def _answered(row: Row, place: int, result: Result) -> str:
     for what, one in (("clean", result.clean), ("attacked", row)):
         for kind, answers in one.ranks.answers.items():
             told = answers[place]
-            if names:
+            if isinstance(told, str):
+                told = told or "(nothing)"
+            elif names:
                 told = names[int(told)]
-            elif not isinstance(told, str):  # the number of a box says nothing here
+            else:  # the number of a box says nothing here
                 continue
             side = _side(bool(one.ranks[kind][place] <= 1))
             # Of a text of its own the words that became others are marked.

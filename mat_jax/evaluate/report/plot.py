@@ -9,6 +9,7 @@ from mat_jax.evaluate.statistics import Spread
 
 WIDTH, HEIGHT = 560.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 34.0, 46.0
+CROWDED = 20  # points of a line that still have a dot and a number each
 LETTER_WIDTH, LINE_HEIGHT = 6.2, 14.0  # of names of marks, about
 INK, SOFT, LINE, PAPER = "#1f2328", "#59616b", "#dedad4", "#ffffff"
 # Told apart in print and by colour-blind readers (after Okabe and Ito 2008); then by shades.
@@ -84,13 +85,16 @@ def lines(
     kept = {name: [p for p in points if p.y.count] for name, points in series.items()}
     every = [point for points in kept.values() for point in points]
     marks = tuple(sorted({point.x for point in every}))
+    if len(marks) > CROWDED:
+        marks = _ticks(marks[0], marks[-1])
     axes = Axes(_room([p.x for p in every]), (0.0, _ceiling([_high(p.y) for p in every])))
     parts = [_frame(axes, title, x, unit, marks=marks)]
     for j, (name, points) in enumerate(kept.items()):
         colour, ordered = COLOURS[j % len(COLOURS)], sorted(points, key=lambda p: p.x)
         way = " ".join(f"{axes.across(p.x):.1f},{axes.up(p.y.mean):.1f}" for p in ordered)
         parts.append(f'<polyline points="{way}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [_dot(axes, p, colour, f"{name}, {p.label or f'{p.x:g}'}") for p in ordered]
+        shown = ordered if len(ordered) <= CROWDED else ()
+        parts += [_dot(axes, p, colour, f"{name}, {p.label or f'{p.x:g}'}") for p in shown]
     return _svg(parts, list(kept), axes, WIDTH)
 
 

@@ -127,6 +127,16 @@ class HasAims(Examples, Protocol):
         ...
 
 
+@runtime_checkable
+class HasTruth(Examples, Protocol):
+    """Examples whose right answers are not among their texts, and decide the figures too."""
+
+    @property
+    def truth(self) -> object:
+        """What is right of every example, as lists and texts whose `repr` tells all of it."""
+        ...
+
+
 def spaced(items: np.ndarray, count: int) -> np.ndarray:
     """At most so many of the items, evenly spaced."""
     places = np.linspace(0, len(items) - 1, min(count, len(items)))

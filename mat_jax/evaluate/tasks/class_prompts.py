@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from mat_jax.types.arrays import Tokens
 from mat_jax.types.protocols import Tokenizer
 from mat_jax.types.text_format import TextFormat
+from mat_jax.utils.text_files import read_text
 
 # A text with `{}` or `{c}`, or a function of the name, as open_clip's own lists hold them.
 Template = str | Callable[[str], str]
@@ -62,10 +63,11 @@ def read_list(path: str | Path, what: str) -> tuple[str, ...]:
     """
     path = Path(path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_text(path, expected=f"a JSON list of {what}"))
     except (OSError, ValueError) as error:
         raise ValueError(f"the {what} file {str(path)!r} cannot be read ({error})") from None
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found) or not found:
+    texts = isinstance(found, list) and all(isinstance(one, str) and one.strip() for one in found)
+    if not texts or not found:
         raise ValueError(f"{str(path)!r} holds no JSON list of texts, as {what} must be")
     return tuple(found)
 

@@ -38,6 +38,11 @@ class Classified:
     table: data.WordTable | data.CharacterTable | None = None
 
     @property
+    def truth(self) -> object:
+        """The class of each image."""
+        return self.labels.tolist()
+
+    @property
     def name(self) -> str:
         """Of the source."""
         return self.corpus.name

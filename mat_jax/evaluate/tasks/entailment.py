@@ -42,6 +42,11 @@ class Judged(Pairs):
     labels: Int[np.ndarray, " sentences"]
     pictures: Int[np.ndarray, " sentences"]
 
+    @property
+    def truth(self) -> object:
+        """The verdicts, and which sentences are of one picture."""
+        return self.labels.tolist(), self.pictures.tolist()
+
 
 class Entailment(Task):
     """Accuracy over three verdicts, clean and under attack."""

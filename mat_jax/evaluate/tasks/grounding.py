@@ -45,6 +45,11 @@ class Phrased(Pairs):
     right: Bool[np.ndarray, "phrases boxes"]
     pictures: Int[np.ndarray, " phrases"]
 
+    @property
+    def truth(self) -> object:
+        """The boxes, the right ones, and which phrases are of one picture."""
+        return self.boxes.tolist(), self.right.tolist(), self.pictures.tolist()
+
 
 class Grounding(Task):
     """The box that a phrase looks at most, by GradCAM of the first block that reads the image."""

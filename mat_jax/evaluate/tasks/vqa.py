@@ -1,7 +1,8 @@
 """Visual question answering: how many people gave the answer that the model gives?
 
 The model ranks a list of answers, as ALBEF and BLIP do on VQA 2.0 (Goyal et al., arXiv:1612.00837).
-Every pair of a picture and a question is attacked by itself.
+Or it writes its answer, the mode "generate" of BLIP's program. Every pair of a picture and a
+question is attacked by itself.
 """
 
 from collections import Counter
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from mat_jax import data
 from mat_jax.attacks.answers import answer_surprise, given_answers
@@ -24,11 +25,13 @@ from mat_jax.evaluate.tasks.base import Answers, Kind, Task, Victim
 from mat_jax.evaluate.tasks.retrieval import Pairs, Retrieval
 from mat_jax.models.answer_ranking import K, RankedAnswers, rank_answers
 from mat_jax.models.features import rows
+from mat_jax.models.generation import write_answers
 from mat_jax.types.arrays import Batch, ImageFeatures, TextFeatures, Tokens
-from mat_jax.types.protocols import AnswersQuestions, SizedModel, Tokenizer
+from mat_jax.types.protocols import AnswersQuestions, ReadsCaptions, SizedModel, Tokenizer
 from mat_jax.types.sources import HasAnswers, Source
 
 ASKED = 32  # questions that are answered at once
+BEAMS, LONGEST = 3, 10  # of written answers, in ids with start and end: BLIP's program
 UNLISTED = "(not in the list)"
 
 
@@ -41,12 +44,19 @@ class Asked(Pairs):
         answer_list: what the model may answer.
         listed: the list as the model reads it.
         pictures: [questions] the picture that a question is about.
+        written: whether the model writes its answers, instead of ranking the list.
     """
 
     people: Sequence[Sequence[str]]
     answer_list: Sequence[str]
     listed: Tokens
     pictures: Int[np.ndarray, " questions"]
+    written: bool = False
+
+    @property
+    def truth(self) -> object:
+        """People's answers, what may be answered, and which questions are of one picture."""
+        return self.people, self.answer_list, self.pictures.tolist()
 
 
 class VQA(Task):
@@ -57,8 +67,9 @@ class VQA(Task):
     kinds = {"answer": Kind("accuracy", "questions")}  # noqa: RUF012
     definitions = {  # noqa: RUF012
         "answer@1": "mean of VQA accuracy: min(people who gave the answer / 3, 1), leave-one-out",
-        "answers": "in ranks.npz: the row of the answer list that is given to each question, marks "
-        "how right it is, 0 to 1, and labels what most people answered",
+        "answers": "in ranks.npz: the row of the answer list that is given to each question (of "
+        "--answers generate the text), marks how right it is, 0 to 1, and labels what most people "
+        "answered",
     }
     explained = (
         "Accuracy: min(people who gave the model's answer / 3, 1), the mean over all but one of "
@@ -120,13 +131,16 @@ class VQA(Task):
             answer_list=source.answer_list,
             listed=answer_tokens(tokenizer, source.answer_list),
             pictures=np.array([source.picture(i) for i in range(len(source))]),
+            written=evaluation.answers == "generate",
         )
         return victim._replace(examples=asked)
 
     def reads_together(
         self, victim: Victim, evaluation: Evaluation, *, examples: int, texts: int
     ) -> int:
-        """Every question once, and its answers, which read the question."""
+        """Every question once, and its answers, which read the question; at most so many."""
+        if _asked(victim).written:
+            return examples * (1 + BEAMS * LONGEST)  # an id at a time
         return examples * (1 + min(K, len(_asked(victim).answer_list)))
 
     def objective(self, model: SizedModel, batch: Batch) -> Float[Array, " batch"]:
@@ -139,9 +153,14 @@ class VQA(Task):
     def score(self, victim: Victim, seen: Points, evaluation: Evaluation) -> Ranks:
         """How right the first answer is; one whose score is no number is wrong."""
         examples = _asked(victim)
-        first, scores = answered(victim, seen)
-        finite = np.isfinite(scores)
-        texts = [examples.answer_list[row] for row in first]
+        if examples.written:
+            texts = written(victim, seen)
+            given, finite = np.array(texts), readable(seen)
+        else:
+            first, scores = answered(victim, seen)
+            finite = np.isfinite(scores)
+            texts = [examples.answer_list[row] for row in first]
+            given = np.where(finite, first, len(examples.answer_list))
         marks = np.array(
             [vqa_accuracy(text, own) for text, own in zip(texts, examples.people, strict=True)]
         )
@@ -149,7 +168,7 @@ class VQA(Task):
         return Ranks(
             {"answer": np.where(marks < 1, 2, 1)},
             {"answer": np.arange(len(marks))},
-            {"answer": np.where(finite, first, len(examples.answer_list))},
+            {"answer": given},
             errors=int((~finite).sum()),
             marks={"answer": marks},
             clusters={"answer": examples.pictures},
@@ -164,12 +183,13 @@ class VQA(Task):
         examples = _asked(victim)
         commonest = _commonest(examples)
         alone = np.mean([vqa_accuracy(commonest, own) for own in examples.people])
+        ranked = f"of the {min(K, len(examples.answer_list))} answers whose first id is likeliest"
+        search = f"beam search of {BEAMS}, 1 to {LONGEST} ids, bound to no list"
         return {
             "captions": len(examples),
             "pictures": len(np.unique(examples.pictures)),
             "answers": len(examples.answer_list),
-            "score": f"log-likelihood, of the {min(K, len(examples.answer_list))} answers whose "
-            "first id is likeliest",
+            "score": search if examples.written else f"log-likelihood, {ranked}",
             "commonest": commonest,
             "chance": round(100 * float(alone), 4),
         }
@@ -181,7 +201,7 @@ class VQA(Task):
             found.append(f"Only {len(examples)} questions: the intervals are wide.")
         listed = set(examples.answer_list)
         beyond = np.mean([listed.isdisjoint(own) for own in examples.people])
-        if beyond:
+        if beyond and not examples.written:
             found.append(
                 f"Of {100 * beyond:.1f} % of the questions no answer is in the list: the model "
                 "cannot be right there."
@@ -235,6 +255,31 @@ def answered(
         for parts in ([one.rows for one in found], [one.scores for one in found])
     )
     return best, scores
+
+
+def written(victim: Victim, seen: Points) -> list[str]:
+    """What the model writes as an answer to each question: one compiled call for 32 of them."""
+    model, tokenizer = victim.model, victim.tokenizer
+    image, text = seen.images.whole, seen.texts.whole
+    assert isinstance(model, AnswersQuestions) and isinstance(tokenizer, ReadsCaptions)
+    assert isinstance(image, ImageFeatures) and isinstance(text, TextFeatures)
+    found: list[str] = []
+    count = len(image.tokens)
+    for first in range(0, count, ASKED):
+        here = np.arange(first, first + ASKED) % count
+        ids = write_answers(
+            model, rows(image, here), rows(text, here), beams=BEAMS, max_length=LONGEST
+        )
+        found += tokenizer.captions(np.asarray(ids)[:, 1:])
+    return found[:count]
+
+
+def readable(seen: Points) -> Bool[np.ndarray, " questions"]:
+    """Where image and question are numbers: a search over no numbers writes anything."""
+    image, text = seen.images.whole, seen.texts.whole
+    assert isinstance(image, ImageFeatures) and isinstance(text, TextFeatures)
+    first, second = (np.isfinite(np.asarray(one.tokens)).all(axis=(1, 2)) for one in (image, text))
+    return np.asarray(first & second)
 
 
 def _commonest(examples: Asked) -> str:

@@ -145,3 +145,34 @@ def test_a_cell_without_bytes_is_a_file_beside_it_or_refused(tmp_path):
     np.testing.assert_array_equal(source[0].image, pixels(7))
     with pytest.raises(ValueError, match=r"row 1 .*has no picture in the column 'image'"):
         source[1]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"caption_0": ["a", "b", "c", "d"], "caption_1": ["e", "f", "g", "h"]},
+        {"sentences": [[{"raw": one, "sentid": 1} for one in pair] for pair in ("ae", "bf", "cg")]},
+    ],
+    ids=["a column each", "records"],
+)
+def test_captions_as_flickr8k_and_coco_have_them(tmp_path, columns):
+    pq.write_table(table(columns, range(3)), tmp_path / "test.parquet")
+    source = data.huggingface(tmp_path)
+    assert [source.captions(row) for row in range(3)] == [("a", "e"), ("b", "f"), ("c", "g")]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [([0, None], "None in row 1"), (["a", "b"], "'a' in row 0"), ([], "has no row")],
+)
+def test_classes_that_are_no_numbers_are_refused(tmp_path, labels, said):
+    pq.write_table(table({"label": labels}, range(len(labels))), tmp_path / "test.parquet")
+    with pytest.raises(ValueError, match=said):
+        data.huggingface(tmp_path)
+
+
+def test_a_file_without_the_column_is_named(tmp_path):
+    pq.write_table(table({"caption": ["a", "b"]}, range(2)), tmp_path / "test-00000.parquet")
+    pq.write_table(table({"text": ["a", "b"]}, range(2)), tmp_path / "test-00001.parquet")
+    with pytest.raises(ValueError, match="test-00001.parquet' cannot be read"):
+        data.huggingface(tmp_path)

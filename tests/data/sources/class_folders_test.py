@@ -94,3 +94,18 @@ def test_labels_that_are_none(change, sentence):
     assert Labelled(**given).captions(1) == ("This is a photo of a dog",)
     with pytest.raises(ValueError, match=sentence):
         Labelled(**given | change)
+
+
+def test_what_editors_and_archives_leave_is_no_class_and_no_picture(train):
+    expected = image_folder(train)
+    for name in (".ipynb_checkpoints/a.png", "__MACOSX/a.png", "n01/._a.JPEG"):
+        (train / name).parent.mkdir(exist_ok=True)
+        (train / name).touch()
+    found = image_folder(train)
+    assert found.classes == expected.classes and len(found) == len(expected)
+
+
+def test_a_folder_of_splits_is_not_taken_for_classes(train):
+    (train.parent / "val").mkdir()
+    with pytest.raises(ValueError, match="the folders train, val, which look like splits and not"):
+        image_folder(train.parent)

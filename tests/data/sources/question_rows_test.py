@@ -141,7 +141,7 @@ ROW = {"image": "COCO_val2014_000000000042.jpg", "question": "What?", "answer": 
             [{"image": "x", "question": "What?", "question_id": 1}],
             "row 0 has no answer, as rows of the test set",
         ),
-        ({"annotations": []}, "it looks like VQA's annotations, give the questions"),
+        ({"annotations": [{"answers": []}]}, "it looks like VQA's annotations; give the questions"),
         ({"questions": [{"image_id": "x"}]}, "question 0 is not of the form"),
         ({"questions": [asked(42, "What?", 5)]}, "the question_id 5, which the annotations lack"),
     ],

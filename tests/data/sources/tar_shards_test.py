@@ -122,3 +122,23 @@ def test_a_link_in_a_shard_is_not_followed(tmp_path):
         archive.addfile(text, io.BytesIO(b"one"))
     with pytest.raises(ValueError, match="holds no picture with a caption"):
         data.webdataset(path)
+
+
+def test_files_of_a_name_need_not_stand_together(tmp_path):
+    """A folder packed with tar may have all captions first; copies of macOS are no pictures."""
+    files = [(f"{row}.txt", b"\xef\xbb\xbf" + text.encode()) for row, text in enumerate(TEXTS)]
+    files += [("._0.png", b"resources"), *((f"{row}.png", png(row)) for row in (1, 0, 2))]
+    source = data.webdataset(shard(tmp_path / "a.tar", files))
+    assert source.texts == (TEXTS[1], TEXTS[0])
+    np.testing.assert_array_equal(source[0].image, pixels(1))
+
+
+@pytest.mark.parametrize("cut", [0, 100], ids=["between two files", "within a head"])
+def test_a_shard_that_ends_early_is_refused(tmp_path, cut):
+    """Python reads what there is of it and says nothing."""
+    path = shard(tmp_path / "a.tar", [("0.png", png(0)), ("0.txt", b"a cat"), ("1.png", png(1))])
+    with tarfile.open(path) as archive:
+        start = archive.getmember("1.png").offset
+    path.write_bytes(path.read_bytes()[: start + cut])
+    with pytest.raises(ValueError, match=r"cannot be read \(it ends early\); expected a tar that"):
+        data.webdataset(path)

@@ -79,10 +79,14 @@ def test_precomputed_captions_beside_their_names(root, each):
         ("results.csv", "image_name| comment_number| comment\na.jpg| A\n", "row 2 has 2 cells"),
         (
             "rows.jsonl",
-            '{"image": "a.jpg"}\n{"image": "b.jpg"}\n{\n',
+            '{"image": "a.jpg", "caption": "a"}\n{"image": "b.jpg", "caption": "b"}\n{\n',
             "line 3 is '{'; expected one",
         ),
-        ("snli.jsonl", '{"sentence1": "a"}\n{"sentence1": "b"}\n', "is of SNLI or SNLI-VE"),
+        (
+            "snli.jsonl",
+            2 * '{"sentence1": "a", "sentence2": "b"}\n',
+            "line 1 has the keys .* it looks like SNLI's lines",
+        ),
         ("val_caps.txt", "one\ntwo\n", "expected 'val_filename.txt' with the names of the images"),
         ("test_caps.txt", "one\ntwo\nthree\n", "has 2 names for the 3 captions"),
     ],

@@ -269,3 +269,16 @@ def test_official_shows_the_model_no_end_of_the_caption():
         )
         assert (IDS["[SEP]"] in seen[0][0]) == end
         seen.clear()
+
+
+def test_a_table_with_a_cache_is_read_from_the_disk(tmp_path):
+    captions = ["the red ball", "a run", "the red ball", "red balls run"]
+    table, plain = build(captions, cache=tmp_path), build(captions)
+    for array, other in ((table.substitutes, plain.substitutes), (table.captions, plain.captions)):
+        assert isinstance(array, np.memmap)
+        np.testing.assert_array_equal(array, other)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]  # the proposals; no table
+    rows = np.array([2, -1])
+    for found, other in zip(table.take(rows), plain.take(rows), strict=True):
+        assert not isinstance(found, np.memmap)
+        np.testing.assert_array_equal(found, other)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from mat_jax.attacks import ThreatModel
 from mat_jax.evaluate import report
+from mat_jax.evaluate.report import classes
 from mat_jax.evaluate.report.pictures import magnified
 from mat_jax.evaluate.report.wording import marked
 from mat_jax.evaluate.transfer import columns
@@ -231,3 +232,16 @@ def test_a_browser_shows_it(text, tmp_path):
     light = {(37, 99, 235), (220, 38, 38), (138, 143, 152), (15, 138, 126)}
     dark = {(110, 160, 255), (244, 113, 113), (125, 131, 141), (47, 181, 166)}
     assert light <= colours or dark <= colours
+
+
+def test_pairs_that_are_confused_are_counted_by_hand():
+    """Truths 0, 0, 1, 2: two of class a are taken for b, and nothing is confused with itself."""
+    names, labels = ("a", "b", "c"), np.array([0, 0, 1, 2])
+
+    def counted(answers):
+        return classes.confused(np.array(answers), labels, names)
+
+    before, after = counted([0, 1, 1, 2]), counted([1, 1, 1, 0])
+    assert before == {("a", "b"): 1} and after == {("a", "b"): 2, ("c", "a"): 1}
+    assert classes.most_confused(before, after) == [("a", "b"), ("c", "a")]
+    assert counted(["a", "d", "b", "c"]) == {("a", "d"): 1}  # in the model's own words

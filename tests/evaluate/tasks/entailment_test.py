@@ -12,6 +12,7 @@ from flax import nnx
 from mat_jax import Evaluation, attacks, data, evaluate, models
 from mat_jax.evaluate.__main__ import main
 from mat_jax.evaluate.gallery import Bench
+from mat_jax.evaluate.runner import store_of
 from mat_jax.evaluate.statistics import clustered_wilson
 from mat_jax.evaluate.tasks.entailment import Entailment, Judged, logits_of
 from mat_jax.models.features import Encoded
@@ -53,6 +54,14 @@ def seen(victim):
     """The pairs as the model reads them, without attack."""
     bench = Bench(evaluation=ASKED, task=TASK, crafter=victim, targets=(victim,), quiet=True)
     return bench.craft("none", ASKED.threats[0]).points[0]
+
+
+def test_what_was_finished_for_other_verdicts_is_not_taken(victim, tmp_path):
+    labels = victim.examples.labels.copy()
+    labels[-1] = 0
+    other = victim._replace(examples=replace(victim.examples, labels=labels))
+    found = {store_of(tmp_path, ASKED, one).digest for one in (victim, other)}
+    assert len(found) == 2
 
 
 def test_verdicts_are_right_far_beyond_chance_until_they_are_attacked(result):

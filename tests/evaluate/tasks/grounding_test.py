@@ -8,6 +8,7 @@ import pytest
 from mat_jax import Evaluation, data, evaluate, models
 from mat_jax.evaluate.__main__ import main
 from mat_jax.evaluate.gallery import Bench
+from mat_jax.evaluate.runner import store_of
 from mat_jax.evaluate.statistics import clustered_wilson
 from mat_jax.evaluate.tasks.grounding import Grounding, Phrased, maps_of, scores_of
 from mat_jax.evaluate.tasks.overlays import CHOSEN, RIGHT, SIDE, overlay
@@ -48,6 +49,14 @@ def seen(victim):
     """The phrases as the model reads them, without attack."""
     bench = Bench(evaluation=ASKED, task=TASK, crafter=victim, targets=(victim,), quiet=True)
     return bench.craft("none", ASKED.threats[0]).points[0]
+
+
+def test_what_was_finished_for_other_boxes_is_not_taken(victim, tmp_path):
+    boxes = victim.examples.boxes.copy()
+    boxes[-1, 0, 0] += 0.01
+    other = victim._replace(examples=replace(victim.examples, boxes=boxes))
+    found = {store_of(tmp_path, ASKED, one).digest for one in (victim, other)}
+    assert len(found) == 2
 
 
 def test_the_right_objects_are_chosen_far_beyond_chance(result):

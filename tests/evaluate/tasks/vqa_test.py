@@ -14,6 +14,7 @@ from mat_jax.evaluate.__main__ import main
 from mat_jax.evaluate.answer_accuracy import vqa_accuracy
 from mat_jax.evaluate.checks.adaptive import check_adversary
 from mat_jax.evaluate.gallery import Bench
+from mat_jax.evaluate.runner import store_of
 from mat_jax.evaluate.tasks.vqa import VQA, Asked, answered
 from mat_jax.models.features import Encoded
 
@@ -59,6 +60,13 @@ def seen(victim):
 def with_people(victim, people):
     assert isinstance(victim.examples, Asked)
     return victim._replace(examples=replace(victim.examples, people=people))
+
+
+def test_what_was_finished_for_other_answers_of_people_is_not_taken(victim, tmp_path):
+    people = [*victim.examples.people[:-1], ("no such thing",) * 10]
+    stores = [store_of(tmp_path, ASKED, one) for one in (victim, with_people(victim, people))]
+    assert stores[0].digest != stores[1].digest
+    assert stores[0].digest == store_of(tmp_path, ASKED, victim).digest
 
 
 def test_answers_are_right_far_beyond_the_commonest_until_they_are_attacked(result):
@@ -114,6 +122,25 @@ def test_marks_are_the_published_accuracy(victim, seen):
         np.testing.assert_array_equal(ranks["answer"], 1 if mark == 1 else 2)
         np.testing.assert_array_equal(ranks.answers["answer"], first)
         assert vqa_accuracy(said[0], people[0]) == pytest.approx(mark)
+
+
+def test_written_answers_are_bound_to_no_list(victim, seen):
+    """The shipped model has learned the list, so it nearly always writes what it ranks first."""
+    writing = victim._replace(examples=replace(victim.examples, written=True))
+    ranks = TASK.score(writing, seen, ASKED)
+    first, _ = answered(victim, seen)
+    ranked = np.array([victim.examples.answer_list[row] for row in first])
+    assert (ranks.answers["answer"] == ranked).mean() > 0.9
+    people = victim.examples.people
+    said = map(str, ranks.answers["answer"])
+    marks = [vqa_accuracy(text, own) for text, own in zip(said, people, strict=True)]
+    np.testing.assert_allclose(ranks.marks["answer"], marks)
+    assert "bound to no list" in str(TASK.protocol(writing, ASKED)["score"])
+    tokens = np.array(seen.images.whole.tokens)
+    tokens[3] = np.nan
+    images = Encoded(seen.images.unit, seen.images.whole._replace(tokens=tokens))
+    ranks = TASK.score(writing, seen._replace(images=images), ASKED)
+    assert ranks.errors == 1 and ranks.marks["answer"][3] == 0
 
 
 def test_what_is_no_number_is_lost(victim, seen):
@@ -226,7 +253,7 @@ def test_the_command_reads_vqas_files(tmp_path, victim):
     )
     out = tmp_path / "report"
     told = f"--model scenes-vqa --task vqa --data {path} --images {tmp_path} --attacks pgd "
-    told += "--steps 2 --checks 0 --mlm scenes-bert"
+    told += "--steps 2 --checks 0 --mlm scenes-bert --answers generate"
     main([*told.split(), "--out", str(out)])
     found = json.loads((out / "results.json").read_text())
     assert "answer@1" in json.dumps(found)
