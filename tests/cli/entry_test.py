@@ -136,3 +136,13 @@ def test_bash_completes(tmp_path):
     assert completed("mat-jax", "evaluate", "--task", "v") == {"vqa"}
     assert completed("mat-jax", "attack", "--ep") == {"--eps"}
     assert completed("mat-jax", "attacks", "co_attack_") == {"co_attack_fused"}
+
+
+def test_the_documents_show_options_that_there_are():
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    lines = [line for page in pages for line in page.read_text().splitlines()]
+    shown = [line.strip().strip("`").split() for line in lines if line.startswith("mat-jax ")]
+    assert len(shown) > 5
+    for _, command, *words in shown:
+        known = subcommand(command).parser().options
+        assert {word for word in words if word.startswith("--")} <= set(known), words
