@@ -32,6 +32,7 @@ from mat_jax.evaluate.config import ANSWERS, Evaluation, usual_attacks
 from mat_jax.evaluate.forecast import forecast_line, forecast_table
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.invariants import Broken
+from mat_jax.evaluate.protocol import check_request
 from mat_jax.evaluate.results import Matrix
 from mat_jax.evaluate.runner import evaluate, prepare
 from mat_jax.evaluate.tables import format_cautions, format_matrix, format_table
@@ -172,6 +173,9 @@ def _run(given: argparse.Namespace, *, quiet: bool) -> str:
             f"{name}: {forecast_table(bench, given.forecast or None)}"
             for name, bench in benches.items()
         )
+    for bench in benches.values():  # before a cost is told
+        model, _, examples = bench.crafter
+        check_request(evaluation.names, bench.task, model, examples, evaluation.threats)
     if not quiet:
         for name, bench in benches.items():
             large = len(source) >= LARGE
