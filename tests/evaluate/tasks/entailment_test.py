@@ -18,6 +18,7 @@ from mat_jax.evaluate.statistics import clustered_wilson
 from mat_jax.evaluate.tasks.entailment import Entailment, Judged, logits_of
 from mat_jax.models.features import Encoded
 from mat_jax.types.protocols import FusesPairs, JudgesPairs, MatchesPairs, Model
+from mat_jax.types.sources import HasCaptions, HasVerdicts
 
 SCENES = 12
 PAIRS = 3 * SCENES
@@ -140,6 +141,7 @@ def test_of_a_set_attacks_see_all_texts_and_the_sentence_alone_is_judged(judge, 
     np.testing.assert_array_equal(ranks.group("verdict"), np.arange(SCENES))
     # Whatever the captions become, the figures stay.
     texts = points.texts.whole
+    assert texts is not None
     tokens = np.array(texts.tokens)
     tokens[np.arange(len(tokens)) % 5 > 0] = 0
     other = points._replace(texts=Encoded(points.texts.unit, texts._replace(tokens=tokens)))
@@ -164,6 +166,7 @@ def test_sets_come_from_files_and_one_text_leaves_the_sentence(tmp_path):
         ASKED, data=tmp_path / "ve.json", images=tmp_path, captions=tmp_path / "dataset.json"
     )
     found = TASK.source(asked)
+    assert isinstance(found, HasVerdicts) and isinstance(found, HasCaptions)
     assert [found.captions(row) for row in range(2)] == [
         ("a entailment dog", *["a 2 cat"] * 4),
         ("a entailment dog", *["a 1 cat"] * 4),
@@ -173,7 +176,8 @@ def test_sets_come_from_files_and_one_text_leaves_the_sentence(tmp_path):
     with pytest.raises(ValueError, match="the sentences are on scenes: give 'scenes', whose"):
         TASK.source(replace(asked, data="scenes"))
     alone = TASK.source(replace(asked, texts=1, limit=1))
-    assert len(alone) == 1 and alone.captions(0) == ("a entailment dog",)
+    assert isinstance(alone, HasCaptions) and len(alone) == 1
+    assert alone.captions(0) == ("a entailment dog",)
 
 
 def test_what_is_no_number_is_lost(victim, seen):
