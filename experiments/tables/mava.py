@@ -86,8 +86,8 @@ TABLES = (
         trainings=JUDGES,
         note="`--captions dataset_flickr30k.json` attacks entailed sentences alone, in sets of "
         "five texts, as the authors' program does for SGA; `--texts 1` gives Co-Attack its pairs. "
-        "The miniature has TeCoA-ITR and MAT in the place of TeCoA and MAVA, whose terms need class "
-        "prompts, or the projections of a retrieval model.",
+        "The miniature has TeCoA-ITR and MAT in the place of TeCoA and MAVA, whose terms need "
+        "class prompts, or the projections of a retrieval model.",
     ),
     Table(
         name="mava_3",

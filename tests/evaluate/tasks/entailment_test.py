@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -17,6 +18,7 @@ from mat_jax.evaluate.runner import store_of
 from mat_jax.evaluate.statistics import clustered_wilson
 from mat_jax.evaluate.tasks.entailment import Entailment, Judged, logits_of
 from mat_jax.models.features import Encoded
+from mat_jax.types.arrays import TextFeatures
 from mat_jax.types.protocols import FusesPairs, JudgesPairs, MatchesPairs, Model
 from mat_jax.types.sources import HasCaptions, HasVerdicts
 
@@ -141,9 +143,9 @@ def test_of_a_set_attacks_see_all_texts_and_the_sentence_alone_is_judged(judge, 
     np.testing.assert_array_equal(ranks.group("verdict"), np.arange(SCENES))
     # Whatever the captions become, the figures stay.
     texts = points.texts.whole
-    assert texts is not None
-    tokens = np.array(texts.tokens)
-    tokens[np.arange(len(tokens)) % 5 > 0] = 0
+    assert isinstance(texts, TextFeatures)
+    sentences = jnp.arange(len(texts.tokens)) % 5 == 0
+    tokens = jnp.where(sentences[:, None, None], texts.tokens, 0)
     other = points._replace(texts=Encoded(points.texts.unit, texts._replace(tokens=tokens)))
     np.testing.assert_array_equal(TASK.score(victim_of_sets, other, asked)["verdict"], expected)
     assert TASK.protocol(victim_of_sets, asked)["captions"] == 5 * SCENES
