@@ -70,6 +70,10 @@ def _run(given: argparse.Namespace, *, quiet: bool) -> str:
         raise ValueError(f"--forecast {given.forecast}: give 1 or more examples, or no number")
     if given.detections is not None and given.task != "grounding":
         raise ValueError(f"--detections says nothing to --task {given.task}: leave it out")
+    if given.captions is not None and given.task != "entailment":
+        raise ValueError(f"--captions says nothing to --task {given.task}: leave it out")
+    if given.texts is not None and given.captions is None:
+        raise ValueError("--texts is of sets with --captions: give both, or leave it out")
     if given.answers != "rank" and given.task != "vqa":
         raise ValueError(f"--answers says nothing to --task {given.task}: leave it out")
     out = Path(given.out) if given.forecast is not None else writable(Path(given.out))
@@ -79,6 +83,8 @@ def _run(given: argparse.Namespace, *, quiet: bool) -> str:
         data=given.data,
         images=given.images,
         split=given.split,
+        captions=given.captions,
+        texts=Evaluation.texts if given.texts is None else given.texts,
         detections=given.detections,
         task=given.task,
         attacks=attacks,
@@ -305,6 +311,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", default="scenes", help="scenes, or a file or folder of the task's forms")
     add("--images", help="image root of the file")
     add("--split", help="of data with splits; default: test, of RefCOCO val")
+    add(
+        "--captions",
+        help="entailment: a file of captions of the pictures, or scenes; only sentences that "
+        "follow are attacked, in sets with captions (MAVA)",
+    )
+    add("--texts", type=int, help="of a set with --captions, the sentence among them; default: 5")
     add("--detections", help="grounding: a detector's boxes, as ALBEF's dets.json")
     add("--limit", type=int, help="only the first so many images")
     add("--shortlist", type=int, default=128, help="how many ALBEF, TCL and BLIP put in order")

@@ -32,6 +32,10 @@ class Evaluation:
             shards (`data/{00..12}.tar`).
         images: image root of that JSON file.
         split: of data that has splits. None is "test", of RefCOCO "val".
+        captions: for entailment, a file of captions of the same pictures, "scenes" for those of the
+            embedded world. Then only sentences that follow are attacked, each in a set with
+            captions of its picture, and only the sentence is judged: MAVA's protocol.
+        texts: of such a set, the sentence among them; 1 leaves the sentence alone.
         detections: for grounding, the boxes of a detector, as ALBEF's `dets.json`.
         task: name of a task of `evaluate.tasks.registry`: "retrieval", "zero_shot", "entailment",
             "vqa", "grounding" or "captioning".
@@ -78,6 +82,8 @@ class Evaluation:
     data: Any
     images: str | Path | None = None
     split: str | None = None
+    captions: str | Path | None = None
+    texts: int = 5
     detections: str | Path | None = None
     task: str = RETRIEVAL
     attacks: tuple[str, ...] | None = None
@@ -112,7 +118,14 @@ class Evaluation:
         unknown = [name for name in self.attacks or () if name not in ATTACKS]
         if unknown:
             raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(ATTACKS)}")
-        for name in ("limit", "captions_per_image", "shortlist", "batch_size", "stop_beyond"):
+        for name in (
+            "limit",
+            "captions_per_image",
+            "texts",
+            "shortlist",
+            "batch_size",
+            "stop_beyond",
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}: it must be at least 1, or left out")
@@ -223,17 +236,17 @@ class Evaluation:
                     f"{str(self.data)!r} needs its image root: give --images, the folder that the "
                     "paths in the file start from"
                 )
-            return self._pairs(self.data, self.images)
+            return self.pairs(self.data, self.images, self.limit)
         return self.cut(self.data() if callable(self.data) else self.data)
 
-    def _pairs(self, path: str | Path, images: str | Path) -> Source:
+    def pairs(self, path: str | Path, images: str | Path, limit: int | None) -> data.RetrievalJson:
         """Images with captions; the held-out ones of a file that says which these are."""
         try:
-            return data.retrieval_json(path, images, self.limit, split=self.held_out)
+            return data.retrieval_json(path, images, limit, split=self.held_out)
         except data.NoSplits:
             if self.split is not None:
                 raise
-            return data.retrieval_json(path, images, self.limit)
+            return data.retrieval_json(path, images, limit)
 
     def cut(self, source: Source) -> Source:
         """The first images of a source, so many as the limit says."""

@@ -90,6 +90,20 @@ def test_a_split_of_data_without_splits_is_refused(root, task):
         task_named(task).source(asked)
 
 
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("--task vqa --captions a.json", "--captions says nothing to --task vqa: leave it out"),
+        ("--task entailment --texts 3", "--texts is of sets with --captions: give both"),
+        ("--task entailment --captions scenes --texts 0", "texts is 0: it must be at least 1"),
+        ("--task entailment --captions scenes --texts 7", "texts=7 makes no set of a sentence"),
+    ],
+)
+def test_sets_are_of_entailment_and_of_so_many_texts(line, sentence, capsys):
+    assert main([*line.split(), "--model", "x", "--out", "y"]) == 2
+    assert sentence in capsys.readouterr().err
+
+
 def test_detections_are_for_grounding_alone(capsys):
     assert main("--model x --task vqa --detections dets.json --out y".split()) == 2
     assert "--detections says nothing to --task vqa" in capsys.readouterr().err
