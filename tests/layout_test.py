@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mat_jax"
 # From top to bottom; those of one line may not import each other, save as `ASIDE` says.
 FLOORS = (
+    ("cli",),
     ("train",),
     ("evaluate",),
     ("augment", "defenses"),

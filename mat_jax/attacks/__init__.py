@@ -23,6 +23,7 @@ from mat_jax.attacks.classification import (
 from mat_jax.attacks.coattack import co_attack
 from mat_jax.attacks.compiled import compile_attack
 from mat_jax.attacks.dra import dra_attack
+from mat_jax.attacks.eight_bits import as_bytes
 from mat_jax.attacks.exhaustive import exhaustive_attack
 from mat_jax.attacks.fused import co_attack_fused, match_attack, verdict_attack
 from mat_jax.attacks.image_ascent import attack_images
@@ -64,6 +65,7 @@ __all__ = [
     "apgd_dlr_rand_attack",
     "apgd_margin_attack",
     "apgd_targeted",
+    "as_bytes",
     "apgd_targeted_attack",
     "attack_images",
     "autoattack",

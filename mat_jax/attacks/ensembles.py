@@ -34,6 +34,7 @@ from jaxtyping import Bool, Int
 
 from mat_jax.attacks.registry import ATTACKS
 from mat_jax.attacks.threat import ThreatModel
+from mat_jax.utils.nearest import meant
 
 
 class Member(NamedTuple):
@@ -113,7 +114,8 @@ ENSEMBLES: dict[str, tuple[Member, ...]] = {
 def require_suite(suite: str) -> None:
     """One clear sentence for a suite that does not exist."""
     if suite not in ENSEMBLES:
-        raise ValueError(f"unknown suite {suite!r}; choose from {', '.join(ENSEMBLES)}")
+        near = meant(suite, ENSEMBLES)
+        raise ValueError(f"unknown suite {suite!r}{near}; choose from {', '.join(ENSEMBLES)}")
 
 
 def members(

@@ -57,6 +57,7 @@ class Attack(NamedTuple):
         searches: it takes no gradient: what others call steps are its proposals.
         captions: it needs a model that writes captions (`types.Captions`).
         aims: it is handed `aims`, the texts that the model is to say.
+        source: the paper it is from, authors and year, and its number on arXiv.
     """
 
     function: Callable[..., Adversarial]
@@ -81,6 +82,7 @@ class Attack(NamedTuple):
     searches: bool = False
     captions: bool = False
     aims: bool = False
+    source: str = "ours"
 
 
 # Those that are asked for by name; the first have step sizes of their own.
@@ -93,14 +95,28 @@ ATTACKS = {
     "none": Attack(
         images.no_attack, "clean", tasks=(*PAIRS, *ENTAILMENT, *VQA, *ZERO_SHOT, *CAPTIONING)
     ),
-    "pgd": Attack(images.pgd_attack, "PGD", on_images=True, stops=True),
-    "bert_attack": Attack(bert_attack, "BERT-Attack", on_text=True),
+    "pgd": Attack(
+        images.pgd_attack,
+        "PGD",
+        source="Madry et al. 2018, arXiv:1706.06083",
+        on_images=True,
+        stops=True,
+    ),
+    "bert_attack": Attack(
+        bert_attack, "BERT-Attack", source="Li et al. 2020, arXiv:2004.09984", on_text=True
+    ),
     "sep": Attack(
-        sep_attack, "Sep-Attack", on_images=True, on_text=True, contains=("pgd", "bert_attack")
+        sep_attack,
+        "Sep-Attack",
+        source="Zhang et al. 2022, arXiv:2206.09391",
+        on_images=True,
+        on_text=True,
+        contains=("pgd", "bert_attack"),
     ),
     "co_attack": Attack(
         co_attack,
         "Co-Attack",
+        source="Zhang et al. 2022, arXiv:2206.09391",
         on_images=True,
         on_text=True,
         contains=("pgd", "bert_attack"),
@@ -109,6 +125,7 @@ ATTACKS = {
     "sga": Attack(
         sga_attack,
         "SGA",
+        source="Lu et al. 2023, arXiv:2307.14061",
         on_images=True,
         on_text=True,
         contains=("pgd", "bert_attack"),
@@ -118,6 +135,7 @@ ATTACKS = {
     "sga_plain": _both(
         sga_plain_attack,
         "SGA, no views",
+        source="ours, of Lu et al. 2023",
         contains=("pgd", "bert_attack"),
         step_size=sga_step_size,
         stops=True,
@@ -132,6 +150,7 @@ ATTACKS = {
     "dra": _both(
         dra_attack,
         "DRA",
+        source="Gao et al. 2024",
         contains=("pgd", "bert_attack"),
         step_size=sga_step_size,
         batchwise=True,
@@ -139,13 +158,21 @@ ATTACKS = {
     "sa_aet": _both(
         sa_aet_attack,
         "SA-AET",
+        source="Jia et al. 2025",
         contains=("pgd", "bert_attack"),
         step_size=sga_step_size,
         gallery=True,
         batchwise=True,
     ),
-    "vlp_attack": _both(vlp_attack, "VLP-attack", step_size=vlp_step_size, gallery=True),
-    "co_attack_fused": _both(co_attack_fused, "Co-Attack (fused)", fuses=True),
+    "vlp_attack": _both(
+        vlp_attack, "VLP-attack", source="Wang et al. 2025", step_size=vlp_step_size, gallery=True
+    ),
+    "co_attack_fused": _both(
+        co_attack_fused,
+        "Co-Attack (fused)",
+        source="Zhang et al. 2022, arXiv:2206.09391",
+        fuses=True,
+    ),
     "match": _both(match_attack, "match score", step_size=sga_step_size, fuses=True, tasks=PAIRS),
     "verdict": _both(
         verdict_attack,
@@ -163,45 +190,111 @@ ATTACKS = {
         usual=True,
         tasks=VQA,
     ),
-    "leaf": Attack(leaf_attack, "LEAF", on_text=True, usual=False, characters=True),
-    "mmcoa_text": Attack(
-        mmcoa_text_attack, "prompts (BERT-Attack)", on_text=True, usual=False, tasks=ZERO_SHOT
+    "leaf": Attack(
+        leaf_attack,
+        "LEAF",
+        source="Rocamora et al. 2025",
+        on_text=True,
+        usual=False,
+        characters=True,
     ),
-    "mmcoa": _both(mmcoa_attack, "MMCoA", step_size=mmcoa_step_size, tasks=ZERO_SHOT),
+    "mmcoa_text": Attack(
+        mmcoa_text_attack,
+        "prompts (BERT-Attack)",
+        source="Zhou et al. 2024, arXiv:2404.19287",
+        on_text=True,
+        usual=False,
+        tasks=ZERO_SHOT,
+    ),
+    "mmcoa": _both(
+        mmcoa_attack,
+        "MMCoA",
+        source="Zhou et al. 2024, arXiv:2404.19287",
+        step_size=mmcoa_step_size,
+        tasks=ZERO_SHOT,
+    ),
     "mmcoa_joint": _both(
-        mmcoa_joint_attack, "MMCoA (joint)", step_size=mmcoa_step_size, tasks=ZERO_SHOT
+        mmcoa_joint_attack,
+        "MMCoA (joint)",
+        source="Zhou et al. 2024, arXiv:2404.19287",
+        step_size=mmcoa_step_size,
+        tasks=ZERO_SHOT,
     ),
     "pgd_ce": _classes(
         classification.pgd_ce_attack,
         "PGD-CE",
+        source="Madry et al. 2018, arXiv:1706.06083",
         step_size=lambda threat, preset: step_size(threat),
         usual=True,
     ),
-    "apgd_ce": _classes(classification.apgd_ce_attack, "APGD-CE", usual=True),
-    "apgd_dlr": _classes(classification.apgd_dlr_attack, "APGD-DLR"),
-    "apgd_targeted": _classes(
-        classification.apgd_targeted_attack, "APGD-T", targeted=True, usual=True
+    "apgd_ce": _classes(
+        classification.apgd_ce_attack,
+        "APGD-CE",
+        source="Croce and Hein 2020, arXiv:2003.01690",
+        usual=True,
     ),
-    "fab_targeted": _classes(classification.fab_targeted_attack, "FAB-T", targeted=True),
+    "apgd_dlr": _classes(
+        classification.apgd_dlr_attack, "APGD-DLR", source="Croce and Hein 2020, arXiv:2003.01690"
+    ),
+    "apgd_targeted": _classes(
+        classification.apgd_targeted_attack,
+        "APGD-T",
+        source="Croce and Hein 2020, arXiv:2003.01690",
+        targeted=True,
+        usual=True,
+    ),
+    "fab_targeted": _classes(
+        classification.fab_targeted_attack,
+        "FAB-T",
+        source="Croce and Hein 2020, arXiv:1907.02044",
+        targeted=True,
+    ),
     "square_margin": _classes(
         classification.square_margin_attack,
         "Square (margin)",
+        source="Andriushchenko et al. 2020, arXiv:1912.00049",
         steps=proposals,
         searches=True,
     ),
     "apgd_ce_rand": _classes(
-        random_classification.apgd_ce_rand_attack, "APGD-CE (mean of draws)", random=True
+        random_classification.apgd_ce_rand_attack,
+        "APGD-CE (mean of draws)",
+        source="Croce and Hein 2020, arXiv:2003.01690",
+        random=True,
     ),
     "apgd_dlr_rand": _classes(
-        random_classification.apgd_dlr_rand_attack, "APGD-DLR (mean of draws)", random=True
+        random_classification.apgd_dlr_rand_attack,
+        "APGD-DLR (mean of draws)",
+        source="Croce and Hein 2020, arXiv:2003.01690",
+        random=True,
     ),
     "caption_away": _captions(caption_away_attack, "away from own captions"),
     "caption_towards": _captions(caption_towards_attack, "towards another's captions", aims=True),
-    "fgsm": _image(images.fgsm_attack, "FGSM", steps=lambda threat: 1),
-    "apgd": _image(images.apgd_attack, "APGD", contains=("fgsm", "square")),
+    "fgsm": _image(
+        images.fgsm_attack,
+        "FGSM",
+        source="Goodfellow et al. 2015, arXiv:1412.6572",
+        steps=lambda threat: 1,
+    ),
+    "apgd": _image(
+        images.apgd_attack,
+        "APGD",
+        source="Croce and Hein 2020, arXiv:2003.01690",
+        contains=("fgsm", "square"),
+    ),
     # It contains none: it climbs what TR asks alone, and others may do more to IR.
-    "apgd_margin": _image(images.apgd_margin_attack, "APGD (margin)", gallery=True),
+    "apgd_margin": _image(
+        images.apgd_margin_attack,
+        "APGD (margin)",
+        source="ours, by APGD of Croce and Hein 2020",
+        gallery=True,
+    ),
     "square": _image(
-        images.square_attack, "Square", steps=proposals, norms=("linf",), searches=True
+        images.square_attack,
+        "Square",
+        source="Andriushchenko et al. 2020, arXiv:1912.00049",
+        steps=proposals,
+        norms=("linf",),
+        searches=True,
     ),
 }

@@ -24,12 +24,14 @@ from mat_jax.augment.recipe import Recipe
 from mat_jax.augment.shift import STYLES
 from mat_jax.utils.command_line import Parser, answered
 
+PROG = "python -m mat_jax.augment"
 
-def main(arguments: Sequence[str] | None = None) -> int:
+
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """The command line. Returns the exit status; a mistake is one sentence and status 2."""
 
     def augmented() -> str:
-        given = vars(_parser().parse_args(arguments))
+        given = vars(command_line(prog).parse_args(arguments))
         out = Path(given.pop("out"))
         manifest = make(Recipe(**{k: v for k, v in given.items() if v is not None}), out)
         captions = sum(len(entry.partner_captions) for entry in manifest.entries)
@@ -41,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return answered(augmented, stopped="the same command goes on")
 
 
-def _parser() -> Parser:
+def command_line(prog: str = PROG) -> Parser:
+    """Every option, under this name of the command."""
     ways = "\n".join(
         f"  {name:10} {way.title:12} {'pictures' if way.pictures else 'captions'} from "
         f"{'captions' if way.pictures is way.crossed else 'pictures'}; "
@@ -49,7 +52,7 @@ def _parser() -> Parser:
         for name, way in WAYS.items()
     )
     parser = Parser(
-        prog="python -m mat_jax.augment",
+        prog=prog,
         description=f"{__doc__}{ways}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -26,6 +26,8 @@ from mat_jax.data.sources.drawn_pairs import DrawnPairs as DrawnPairs
 from mat_jax.data.sources.entailment_rows import Entailments as Entailments
 from mat_jax.data.sources.entailment_rows import entailment_json as entailment_json
 from mat_jax.data.sources.entity_files import flickr30k_entities as flickr30k_entities
+from mat_jax.data.sources.inspection import Inspection as Inspection
+from mat_jax.data.sources.inspection import inspect as inspect
 from mat_jax.data.sources.labelled import Labelled as Labelled
 from mat_jax.data.sources.phrase_rows import grounding_json as grounding_json
 from mat_jax.data.sources.published_sets import PUBLISHED_SETS as PUBLISHED_SETS

@@ -18,9 +18,9 @@ and DIR/index.html (one page with tables, pictures and neighbours). The table is
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import get_args
 
@@ -29,7 +29,7 @@ from mat_jax.attacks import ATTACKS
 from mat_jax.attacks.ensembles import ENSEMBLES
 from mat_jax.evaluate.comparison import compare
 from mat_jax.evaluate.config import ANSWERS, Evaluation, usual_attacks
-from mat_jax.evaluate.forecast import forecast_table
+from mat_jax.evaluate.forecast import forecast_line, forecast_table
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.invariants import Broken
 from mat_jax.evaluate.results import Matrix
@@ -44,24 +44,27 @@ from mat_jax.types.protocols import FusesPairs
 from mat_jax.types.sources import TellsForm
 from mat_jax.utils import processes
 from mat_jax.utils.cache import keep_programs
-from mat_jax.utils.command_line import Parser
+from mat_jax.utils.command_line import Parser, number
 from mat_jax.utils.files import writable
+from mat_jax.utils.progress import duration
 
+PROG = "python -m mat_jax.evaluate"
 LARGE = 1000  # examples from which on the cost is told before anything starts
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """The command line. Returns the exit status; a mistake is one sentence and status 2."""
     try:
-        given = _parser().parse_args(arguments)
+        given = command_line(prog).parse_args(arguments)
         processes.begin(given.hosts, given.coordinator, given.process)
         said = _run(given, quiet=not processes.first())
         if processes.first():
             print(said)
-    except (ValueError, OSError, Broken) as error:
+    except (ValueError, OSError, MemoryError, Broken) as error:
         return processes.fail(f"error: {error}", 2)
-    except KeyboardInterrupt:
-        return processes.fail("stopped; the same command goes on where it was", 130)
+    except KeyboardInterrupt as interrupt:
+        where = f" {interrupt}" if str(interrupt) else ""
+        return processes.fail(f"stopped{where}; the same command goes on where it was", 130)
     return processes.finish(0)
 
 
@@ -91,10 +94,10 @@ def _run(given: argparse.Namespace, *, quiet: bool) -> str:
         classes=given.classes,
         templates=given.templates,
         suite=_suite(given, attacks),
-        eps=tuple(_number("--eps", text) for text in _list(given.eps)),
+        eps=tuple(number("--eps", text) for text in _list(given.eps)),
         norm=given.norm,
         steps=given.steps,
-        step_size=None if given.step_size is None else _number("--step-size", given.step_size),
+        step_size=None if given.step_size is None else number("--step-size", given.step_size),
         words=given.words,
         candidates=given.candidates,
         mlm=given.mlm,
@@ -158,17 +161,28 @@ def _run(given: argparse.Namespace, *, quiet: bool) -> str:
             f"{fusing[0]} reads image and text together, and attacks stop by the cosine: "
             "leave out --stop-beyond"
         )
-    if given.forecast is not None or len(source) >= LARGE:
-        seen = [victims[names[path]] for path in targets]
-        crafters = {names[path]: victims[names[path]] for path in surrogates or targets}
-        told = "\n\n".join(
-            f"{name}: {_forecast(evaluation, one, seen if surrogates else [one], given.forecast)}"
-            for name, one in crafters.items()
+    start = time.perf_counter()
+    seen = [victims[names[path]] for path in targets]
+    crafters = {names[path]: victims[names[path]] for path in surrogates or targets}
+    benches = {
+        name: Bench(
+            evaluation=evaluation,
+            task=task_named(evaluation.task),
+            crafter=one,
+            targets=tuple(seen if surrogates else [one]),
         )
-        if given.forecast is not None:
-            return told
-        if not quiet:
-            print(told, file=sys.stderr)
+        for name, one in crafters.items()
+    }
+    if given.forecast is not None:
+        return "\n\n".join(
+            f"{name}: {forecast_table(bench, given.forecast or None)}"
+            for name, bench in benches.items()
+        )
+    if not quiet:
+        for name, bench in benches.items():
+            large = len(source) >= LARGE
+            told = forecast_table(bench) if large else forecast_line(bench)
+            print(f"{name}: {told}", file=sys.stderr)
     found: Matrix | None = None
     progress = out / "progress"
     if surrogates:
@@ -194,20 +208,14 @@ def _run(given: argparse.Namespace, *, quiet: bool) -> str:
             for number, (name, victim) in enumerate(victims.items())
         }
     path = compare(results, out, matrix=found) if processes.first() else out
+    if not quiet:
+        took = duration(time.perf_counter() - start)
+        print(f"took {took}; {out} has index.html, results.json and ranks.npz", file=sys.stderr)
     every = results if found is None else cells(found)
     tables = format_table(results)
     if found is not None and len(every) > 1:
         tables = f"{tables}\n\n{format_matrix(found)}"
     return f"{format_cautions(every)}report: {path}\n\n{tables}"
-
-
-def _forecast(
-    evaluation: Evaluation, crafter: Victim, targets: Sequence[Victim], examples: int | None
-) -> str:
-    """What attacks made on a model will cost, with the targets that look at them."""
-    task = task_named(evaluation.task)
-    bench = Bench(evaluation=evaluation, task=task, crafter=crafter, targets=tuple(targets))
-    return forecast_table(bench, examples or None)
 
 
 def _suite(given: argparse.Namespace, attacks: Sequence[str]) -> str | None:
@@ -263,9 +271,10 @@ def members(path: str) -> list[str]:
     return [path] if Path(path).exists() else [one.strip() for one in path.split("+")]
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line(prog: str = PROG) -> Parser:
+    """Every option, under this name of the command."""
     parser = Parser(
-        prog="python -m mat_jax.evaluate",
+        prog=prog,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -356,13 +365,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        return float(Fraction(text))
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{name} must be a number, 4/255 for example, got {text!r}") from None
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from mat_jax.attacks.ensembles import ENSEMBLES, require_suite
 from mat_jax.attacks.threat import Preset, require_preset
 from mat_jax.evaluate.writing import Writing
 from mat_jax.types.sources import Captioned, Source
+from mat_jax.utils.nearest import meant
 
 RETRIEVAL = "retrieval"
 
@@ -117,7 +118,10 @@ class Evaluation:
             raise ValueError("the evaluation has no eps: give at least one, 2/255 for example")
         unknown = [name for name in self.attacks or () if name not in ATTACKS]
         if unknown:
-            raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(ATTACKS)}")
+            near = meant(unknown[0], ATTACKS)
+            raise ValueError(
+                f"unknown attack {unknown[0]!r}{near}; choose from {', '.join(ATTACKS)}"
+            )
         for name in (
             "limit",
             "captions_per_image",

@@ -59,6 +59,17 @@ def forecast_lines(bench: Bench, images: int | None = None) -> list[Line]:
     return [_line(bench, attack, threat, images) for attack, threat in _measured(bench)]
 
 
+def forecast_line(bench: Bench) -> str:
+    """The passes of all attacks together in a line; nothing is timed or compiled for it."""
+    totals = sum((line.counts for line in forecast_lines(bench)), np.zeros(4))
+    images, back, texts, reads = (f"{round(count):,}" for count in totals)
+    together = f" and {reads} of texts read with a picture" if totals[3] else ""
+    return (
+        f"cost: at most {images} forward and {back} backward passes of the image encoder, {texts} "
+        f"of the text encoder{together}; the time that is left stands beside each attack"
+    )
+
+
 def forecast_table(bench: Bench, images: int | None = None) -> str:
     """The forecast as a few lines: passes of every attack, and the time that they take here."""
     lines = forecast_lines(bench, images)

@@ -1,7 +1,8 @@
 """Examples under attack: crafted on one model, seen and scored by that model or by others."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from jaxtyping import Float
 
 from mat_jax.attacks import ATTACKS, Gallery, ThreatModel, compile_attack
 from mat_jax.data import SentenceEncoder
+from mat_jax.evaluate.checks.preconditions import computes_in
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.invariants import Broken, combined, verify
 from mat_jax.evaluate.piece_files import Piece, given_to_all, load_piece, save_piece
@@ -28,6 +30,7 @@ from mat_jax.models.features import encode_images, encode_texts, joined, rows
 from mat_jax.types.arrays import Adversarial
 from mat_jax.utils import processes
 from mat_jax.utils.progress import Progress
+from mat_jax.utils.room import room_for
 
 
 class Crafted(NamedTuple):
@@ -196,30 +199,55 @@ class Bench:
             processes.require_same("the examples that still stand", str(asked.tolist()))
         own_pieces: dict[int, Piece] = {}
         starts = range(0, len(asked), self.batch_size)
-        for first in starts[processes.index() :: processes.count()]:
-            here = np.resize(np.roll(order, -first), self.batch_size)
-            size = min(self.batch_size, len(asked) - first)
-            name = f"{folder}/{first}"
-            piece = load_piece(self.store, name, here[:size], len(self.targets))
-            if piece is None:
-                checks: dict[str, Any] = {}
-                batch = examples.batch(here)
-                key = jax.random.key(self.evaluation.seed)
-                aims = {"aims": aimed.aims(here)} if aimed else {}
-                adv: Adversarial = jax.device_get(fn(batch, key, **more, **aims))
-                verify(attack, batch, adv, threat, size, checks)
-                strings = examples.attacked_texts(here[:size], adv, first=first == 0)
-                _reread(self.crafter, strings, adv, checks)
-                own = not (of.on_images or resized)
-                piece = self._seen(here, size, adv, strings, checks, own=own, moved=of.on_images)
-                save_piece(self.store, name, here[:size], piece)
-            own_pieces[first] = piece
-            progress.show(min(first + self.batch_size * processes.count(), len(asked)))
+        with self._work(label, progress, len(asked)):
+            for first in starts[processes.index() :: processes.count()]:
+                here = np.resize(np.roll(order, -first), self.batch_size)
+                size = min(self.batch_size, len(asked) - first)
+                name = f"{folder}/{first}"
+                piece = load_piece(self.store, name, here[:size], len(self.targets))
+                if piece is None:
+                    checks: dict[str, Any] = {}
+                    batch = examples.batch(here)
+                    key = jax.random.key(self.evaluation.seed)
+                    aims = {"aims": aimed.aims(here)} if aimed else {}
+                    adv: Adversarial = jax.device_get(fn(batch, key, **more, **aims))
+                    verify(attack, batch, adv, threat, size, checks)
+                    strings = examples.attacked_texts(here[:size], adv, first=first == 0)
+                    _reread(self.crafter, strings, adv, checks)
+                    own = not (of.on_images or resized)
+                    piece = self._seen(
+                        here, size, adv, strings, checks, own=own, moved=of.on_images
+                    )
+                    save_piece(self.store, name, here[:size], piece)
+                own_pieces[first] = piece
+                progress.show(min(first + self.batch_size * processes.count(), len(asked)))
         pieces = [
             given_to_all(own_pieces.get(first), number % processes.count(), len(self.targets))
             for number, first in enumerate(starts)
         ]
         return self._joined(attack, pieces, asked)
+
+    @property
+    def smaller(self) -> tuple[str, ...]:
+        """Settings with which less memory is needed."""
+        half, evaluation = self.batch_size // 2, self.evaluation
+        found = [f"a batch_size of {half} (--batch-size {half})"] if half else []
+        if computes_in(self.crafter.model) != "bfloat16":
+            found.append("bfloat16 (--dtype bfloat16)")
+        if self.examples.has_words and evaluation.candidates > 1:
+            few = evaluation.candidates // 2
+            found.append(f"{few} candidates of a word (--candidates {few})")
+        return tuple(found)
+
+    @contextmanager
+    def _work(self, label: str, progress: Progress, total: int) -> Iterator[None]:
+        """Inside, memory that is full and an interruption say where it was."""
+        with room_for(f"the attack {label}", *self.smaller):
+            try:
+                yield
+            except KeyboardInterrupt:
+                where = f"in {label}, with {progress.done} of {total} done"
+                raise KeyboardInterrupt(where) from None
 
     def _seen(
         self,

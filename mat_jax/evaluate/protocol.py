@@ -13,6 +13,7 @@ from mat_jax.data.substitutes.proposals import COMBINATIONS
 from mat_jax.evaluate.results import eps_text
 from mat_jax.evaluate.tasks.base import Examples, HasAims, Task
 from mat_jax.types.protocols import Captions, EncodesImages
+from mat_jax.utils.nearest import meant
 
 PACKAGES = ("mat-jax", "jax", "jaxlib", "flax", "numpy")
 
@@ -25,7 +26,10 @@ def require_attacks(names: Sequence[str], task: Task) -> None:
     """
     unknown = [name for name in names if name not in suite.ATTACKS]
     if unknown:
-        raise ValueError(f"unknown attack {unknown[0]!r}; choose from {', '.join(suite.ATTACKS)}")
+        near = meant(unknown[0], suite.ATTACKS)
+        raise ValueError(
+            f"unknown attack {unknown[0]!r}{near}; choose from {', '.join(suite.ATTACKS)}"
+        )
     foreign = [name for name in names if not task.allows(name)]
     if foreign:
         fit = [name for name in suite.ATTACKS if task.allows(name)]

@@ -1,7 +1,8 @@
 """Attack a model over all examples of a task, and measure what is left: one function, any task."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -138,13 +139,15 @@ def measured(
     looked = _looked(bench)
     worst_cases = WorstCases(bench.store)
     rows: list[list[Row]] = [[] for _ in names]
-    for attack in evaluation.names:
+    for number, attack in enumerate(evaluation.names):
         if attack == "none" and clean is not None:
             rows = [[row] for row in clean]
             continue
         # Without an image attack eps says nothing, and one measurement serves every table.
         for threat in threats if ATTACKS[attack].on_images else threats[:1]:
-            for own, row in zip(rows, _attacked(bench, attack, threat, worst_cases), strict=True):
+            with _counted(number, len(evaluation.names)):
+                measured_here = _attacked(bench, attack, threat, worst_cases)
+            for own, row in zip(rows, measured_here, strict=True):
                 own.append(row)
     found = []
     for target, name, own in zip(bench.targets, names, rows, strict=True):
@@ -167,6 +170,16 @@ def measured(
         found.append(_result(bench, target, name, [*own, *last], said, checked, protocol))
     worst_cases.close()
     return found
+
+
+@contextmanager
+def _counted(done: int, total: int) -> Iterator[None]:
+    """Inside, an interruption says how many attacks are left."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        where = f"{stop}, and {done} of {total} attacks done before".lstrip(", ")
+        raise KeyboardInterrupt(where) from None
 
 
 def _looked(bench: Bench) -> tuple[Check, ...]:

@@ -19,15 +19,16 @@ from mat_jax.utils import processes
 from mat_jax.utils.cache import keep_programs
 from mat_jax.utils.command_line import Parser
 
-USAGE = """python -m mat_jax.train [--config FILE] [--mesh 8] [--steps N] [--set lr=3e-5 eps=4/255]
+PROG = "python -m mat_jax.train"
+USAGE = """[--config FILE] [--mesh 8] [--steps N] [--set lr=3e-5 eps=4/255]
                         [--workdir DIR] [--resume auto|never|anyway] [--help]
                         [--track tensorboard] [--profile STEPS]
                         [--hosts auto | --hosts N --coordinator HOST:PORT --process I]"""
 
 
-def parser() -> Parser:
-    """The command line."""
-    line = Parser(prog="python -m mat_jax.train", usage=USAGE, add_help=False, allow_abbrev=False)
+def parser(prog: str = PROG) -> Parser:
+    """The command line, under this name of the command."""
+    line = Parser(prog=prog, usage=f"{prog} {USAGE}", add_help=False, allow_abbrev=False)
     line.add_argument("--config", type=Path, help="experiment file; the quickstart if not given")
     line.add_argument("--mesh", default="auto", help="devices: 8, data=4,fsdp=2, or auto")
     line.add_argument("--steps", help="the same as --set steps=N")
@@ -60,10 +61,10 @@ def quickstart() -> Path:
     raise FileNotFoundError("the quickstart is not installed: give an experiment with --config")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run the command line; returns the exit code."""
     try:
-        line = parser()
+        line = parser(prog)
         given = line.parse_args(arguments)
         config = given.config or quickstart()
         function = experiments.load(config)
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except loop.Stopped as stopped:
         return processes.finish(stopped.exit_code, str(stopped))
-    except (ValueError, OSError, ArithmeticError, Broken) as error:
+    except (ValueError, OSError, ArithmeticError, MemoryError, Broken) as error:
         if "\n" in str(error):  # our sentences are one line: this is a fault, not a mistake
             raise
         return processes.fail(f"error: {error}", 2)

@@ -28,16 +28,18 @@ from mat_jax.train.step import Step, clamp_scale, compile_step
 from mat_jax.train.trackers import Tracker
 from mat_jax.types.arrays import Batch
 from mat_jax.utils import processes
+from mat_jax.utils.room import room_for
 
 
 class Stopped(Exception):
     """A run that was asked to stop (SIGTERM, SIGINT) and has saved; the same command goes on."""
 
-    def __init__(self, number: int, step: int, workdir: Path) -> None:
+    def __init__(self, number: int, step: int, workdir: Path, steps: int = 0) -> None:
         self.exit_code = 128 + number
         name = signal.Signals(number).name
+        left = f", {steps - step} of {steps} steps are left" if steps else ""
         super().__init__(
-            f"stopped by {name} at step {step}, saved in {workdir}: the same command goes on"
+            f"stopped by {name} at step {step}, saved in {workdir}: the same command goes on{left}"
         )
 
 
@@ -215,6 +217,7 @@ def train(
                 contextlib.closing(prefetch),
                 contextlib.closing(profiler),
                 _signals() as caught,
+                room_for("a step of training, attack and update", *smaller(experiment)),
             ):
                 ready: Step | None = None
                 while step < experiment.steps:
@@ -248,11 +251,22 @@ def train(
                         recorder.go_back(step)
                     if stopping and step < experiment.steps:
                         checkpoints.wait()
-                        raise Stopped(stopping, step, workdir)
+                        raise Stopped(stopping, step, workdir, experiment.steps)
     average = average_of(state.optimizer)
     trained = state.trained if average is None else average
     weights = whole({**trained, **state.frozen})
     return layout.model(weights if average is None else clamp_scale(weights))
+
+
+def smaller(experiment: Experiment) -> tuple[str, ...]:
+    """Settings with which a step needs less memory, and computes nearly the same."""
+    half = (experiment.micro_batch or experiment.batch_size) // 2
+    found = [f"micro_batch={half}"] if half and experiment.batch_size % half == 0 else []
+    found += ['remat="blocks"'] * (experiment.remat != "blocks")
+    found += ['dtype="bfloat16"'] * (experiment.dtype != "bfloat16")
+    if experiment.batch_size > 1:
+        found.append(f"batch_size={experiment.batch_size // 2}")
+    return tuple(found)
 
 
 def _compiled(step: Step, state: State, reference: Weights | None, batch: Batch) -> Step:

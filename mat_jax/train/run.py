@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -26,6 +27,7 @@ from mat_jax.evaluate.tasks.registry import task_named
 from mat_jax.train import loop
 from mat_jax.train import mesh as meshes
 from mat_jax.train.checkpoint import OtherModel
+from mat_jax.train.costs import cost_line
 from mat_jax.train.curves import write_curves
 from mat_jax.train.experiment import Evaluation, Experiment, differences
 from mat_jax.train.placing import rows_here
@@ -41,6 +43,7 @@ from mat_jax.types.protocols import (
 from mat_jax.types.sources import Source
 from mat_jax.utils import processes
 from mat_jax.utils.files import there, writable, write_text
+from mat_jax.utils.progress import duration
 
 PACKAGES = ("mat-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 Resume = Literal["auto", "never", "anyway"]
@@ -144,6 +147,9 @@ def fit(
             if processes.first():
                 _begin(workdir, policy, facts, config, quiet)
             processes.barrier()
+            start = time.perf_counter()
+            if not quiet:
+                print(cost_line(experiment, corpus), file=sys.stderr)
             with _told(trackers, workdir, facts) as opened:
                 trained = loop.train(
                     experiment,
@@ -158,6 +164,7 @@ def fit(
             # As a loaded model is: whole, and bound to no device of the mesh. The programs that
             # were compiled to measure it before then serve it as well.
             trained = jax.tree.map(jnp.array, jax.device_get(trained))
+            took = duration(time.perf_counter() - start)
             if processes.first():
                 models.save(trained, tokenizer, workdir / "export")
         except OtherModel:  # this run never began, so the folder is still the other one's
@@ -169,7 +176,11 @@ def fit(
                 raise
             raise unwritable(workdir, error) from error
         if not quiet:
-            print(f"the trained model is in {workdir / 'export'}", file=sys.stderr)
+            files = "metrics.jsonl, curves.html and checkpoints beside it"
+            print(
+                f"the trained model is in {workdir / 'export'}, {files}; training took {took}",
+                file=sys.stderr,
+            )
         if experiment.evaluation is not None:
             measured["after"] = measure("after", trained)
             page = compare(measured, workdir / "report") if processes.first() else None

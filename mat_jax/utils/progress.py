@@ -9,6 +9,9 @@ class Progress:
 
     The first report is taken as the start of the clock: what came before it is mostly compilation
     and would make the forecast far too long.
+
+    Attributes:
+        done: how many were, at the last report.
     """
 
     def __init__(self, label: str, total: int, *, quiet: bool = False, every: float = 15.0) -> None:
@@ -17,9 +20,11 @@ class Progress:
         self._start = time.perf_counter()
         self._first: tuple[int, float] | None = None
         self._said = self._start
+        self.done = 0
 
     def show(self, done: int) -> None:
         """Report that `done` of the total are done."""
+        self.done = done
         now = time.perf_counter()
         if self._first is None:
             self._first = (done, now)

@@ -316,7 +316,7 @@ def test_command_line(toys, tmp_path, capsys):
     ],
 )
 def test_the_headline_is_of_a_suite_where_words_are_attacked(arguments, suite):
-    given = command._parser().parse_args(f"--model a --out b {arguments}".split())
+    given = command.command_line().parse_args(f"--model a --out b {arguments}".split())
     names = (given.attacks or ",".join(usual_attacks("retrieval"))).split(",")
     assert command._suite(given, names) == suite
 

@@ -31,7 +31,7 @@ _CAPTIONS, _NAMES = "_caps.txt", "_filename.txt"
 Row = dict[str, Any]
 
 
-def text_rows(path: Path, text: str) -> tuple[str, list[Row]] | None:
+def text_rows(path: Path, text: str, *, every: bool = False) -> tuple[str, list[Row]] | None:
     """The form in words, and `{"image": ..., "caption": ...}` of each caption.
 
     None if it is none of these forms.
@@ -42,6 +42,7 @@ def text_rows(path: Path, text: str) -> tuple[str, list[Row]] | None:
     Args:
         path: of the file, beside which other files may lie.
         text: what it holds.
+        every: keep captions without a word, to tell of them.
 
     Raises:
         ValueError: a line that does not go with the others, or a file of names that does not fit.
@@ -62,7 +63,7 @@ def text_rows(path: Path, text: str) -> tuple[str, list[Row]] | None:
     else:
         return None
     rows = [{"image": image, "caption": caption} for image, caption in found]
-    return form, [row for row in rows if clean_caption(row["caption"])]
+    return form, [row for row in rows if every or clean_caption(row["caption"])]
 
 
 def _cells(line: str, mark: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from mat_jax.evaluate.tasks.grounding import Grounding
 from mat_jax.evaluate.tasks.retrieval import Retrieval
 from mat_jax.evaluate.tasks.vqa import VQA
 from mat_jax.evaluate.tasks.zero_shot import ZeroShot
+from mat_jax.utils.nearest import meant
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -21,5 +22,7 @@ def task_named(name: str) -> Task:
         ValueError: there is none.
     """
     if name not in TASKS:
-        raise ValueError(f"unknown task {name!r}; choose from {', '.join(TASKS)}")
+        raise ValueError(
+            f"unknown task {name!r}{meant(name, TASKS)}; choose from {', '.join(TASKS)}"
+        )
     return TASKS[name]

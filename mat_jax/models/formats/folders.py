@@ -12,6 +12,7 @@ import safetensors
 import safetensors.numpy
 
 from mat_jax.models.formats import pickles
+from mat_jax.utils.nearest import meant
 
 WEIGHTS = "model.safetensors"
 # What the weights in a folder may be called, in order of preference.
@@ -52,7 +53,7 @@ def find(name: str | Path, shipped: Path) -> Path:
     if str(name).count("/") != 1 or str(name).startswith((".", "~", "/")) or weights:
         raise FileNotFoundError(
             f"there is no model {str(name)!r}; expected {', '.join(['a folder', *names])} or a hub "
-            f"name like openai/clip-vit-base-patch16"
+            f"name like openai/clip-vit-base-patch16{meant(str(name), names)}"
         )
     import huggingface_hub  # here, because it is slow to import and seldom needed
 
@@ -66,7 +67,9 @@ def find(name: str | Path, shipped: Path) -> Path:
     except Exception as error:  # the hub's errors are many, their meaning to us is one
         raise FileNotFoundError(
             f"{str(name)!r} is no folder here and could not be fetched from the Hugging Face hub "
-            f"({type(error).__name__}); check the name and the network, or give a folder"
+            f"({type(error).__name__}); check the name and the network, or give a folder: put "
+            f"config.json, the files of the tokenizer and {WEIGHTS} into it, from "
+            f"https://huggingface.co/{name}/tree/main where there is a network"
         ) from error
 
 
