@@ -254,7 +254,7 @@ class Evaluation:
 
     def cut(self, source: Source) -> Source:
         """The first images of a source, so many as the limit says."""
-        return source if self.limit is None else First(source, min(self.limit, len(source)))
+        return source if self.limit is None else first_of(source, min(self.limit, len(source)))
 
 
 def _embedded(source: object) -> bool:
@@ -264,7 +264,7 @@ def _embedded(source: object) -> bool:
 
 
 class First:
-    """The first `count` images of a source, and whatever else the source can tell."""
+    """The first `count` images of a source, and whatever else the source can tell (`first_of`)."""
 
     def __init__(self, source: Source, count: int) -> None:
         self._source, self._count = source, count
@@ -275,5 +275,16 @@ class First:
     def __getitem__(self, index: int, /) -> Captioned:
         return self._source[range(self._count)[index]]
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
+
+def first_of(source: Source, count: int) -> Source:
+    """The first `count` images, as a source that is all that the whole one is.
+
+    What the source has by name, its class has as properties: since Python 3.12 `isinstance` asks a
+    protocol of the class, and does not call `__getattr__`.
+    """
+
+    def told(name: str) -> property:
+        return property(lambda self: getattr(source, name))
+
+    names = [name for name in dir(source) if not name.startswith("_")]
+    return type("First", (First,), {name: told(name) for name in names})(source, count)
