@@ -34,7 +34,7 @@ from jaxtyping import Bool, Int
 
 from mat_jax.attacks.registry import ATTACKS
 from mat_jax.attacks.threat import ThreatModel
-from mat_jax.utils.nearest import meant
+from mat_jax.utils.spelling import meant
 
 
 class Member(NamedTuple):

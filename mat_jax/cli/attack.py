@@ -15,7 +15,7 @@ from mat_jax.attacks import ATTACKS
 from mat_jax.cli.attack_page import draw_attack
 from mat_jax.cli.crafting import Outcome, bench_of, cost_of, crafted
 from mat_jax.cli.given import pictures_given
-from mat_jax.cli.screen import Grouped
+from mat_jax.cli.help_text import Grouped
 from mat_jax.data import RetrievalJson
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.invariants import Broken

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mat_jax.cli.crafting import Outcome
-from mat_jax.cli.sheet import sheet
+from mat_jax.cli.pages import sheet
 from mat_jax.evaluate.report.pictures import magnified, png
 from mat_jax.evaluate.report.wording import marked, safe
 

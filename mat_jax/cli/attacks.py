@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from mat_jax.attacks import ATTACKS, Attack, ThreatModel
 from mat_jax.attacks.cost import passes
 from mat_jax.attacks.ensembles import ENSEMBLES
+from mat_jax.cli.help_text import Grouped
 from mat_jax.cli.listing import summary_of, table
-from mat_jax.cli.screen import Grouped
 from mat_jax.evaluate.tasks.registry import TASKS, task_named
-from mat_jax.utils.nearest import meant
+from mat_jax.utils.spelling import meant
 
 
 def parser() -> Grouped:

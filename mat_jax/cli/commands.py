@@ -1,13 +1,14 @@
-"""The subcommands by name, each loaded when it is asked for: `--help` loads no JAX."""
+"""The subcommands by name, each a file of that name, loaded when it is asked for."""
 
 import importlib
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 from mat_jax.utils.command_line import Parser
-from mat_jax.utils.nearest import meant
+from mat_jax.utils.spelling import meant
 
 
+@runtime_checkable
 class Subcommand(Protocol):
     """What the module of a subcommand has."""
 
@@ -24,13 +25,11 @@ class Command(NamedTuple):
     """A line of the help.
 
     Attributes:
-        module: where the subcommand is.
         group: under which head it stands.
         summary: what it does.
         computes: whether it compiles programs, which are kept.
     """
 
-    module: str
     group: str
     summary: str
     computes: bool = False
@@ -38,23 +37,17 @@ class Command(NamedTuple):
 
 DO, LOOK, SET_UP = "do", "look up", "set up"
 COMMANDS = {
-    "attack": Command(
-        "mat_jax.cli.attack", DO, "make a model wrong on your pictures and captions", True
-    ),
-    "evaluate": Command(
-        "mat_jax.cli.evaluate", DO, "measure a model, clean and under attack", True
-    ),
-    "train": Command("mat_jax.cli.train", DO, "train a model to withstand attacks", True),
-    "augment": Command("mat_jax.cli.augment", DO, "make further captions and pictures", True),
-    "report": Command("mat_jax.cli.report", DO, "put saved results into one page"),
-    "data": Command("mat_jax.cli.data", DO, "data check PATH: what is in it, and what is broken"),
-    "models": Command("mat_jax.cli.models", LOOK, "families, shipped models, what can be loaded"),
-    "attacks": Command("mat_jax.cli.attacks", LOOK, "what each changes, costs and comes from"),
-    "defenses": Command("mat_jax.cli.defenses", LOOK, "what each trains, costs and comes from"),
-    "tasks": Command("mat_jax.cli.tasks", LOOK, "what can be asked of a model"),
-    "completion": Command(
-        "mat_jax.cli.completion", SET_UP, "completion bash|zsh|fish: for the shell"
-    ),
+    "attack": Command(DO, "make a model wrong on your pictures and captions", True),
+    "evaluate": Command(DO, "measure a model, clean and under attack", True),
+    "train": Command(DO, "train a model to withstand attacks", True),
+    "augment": Command(DO, "make further captions and pictures", True),
+    "report": Command(DO, "put saved results into one page"),
+    "data": Command(DO, "data check PATH: what is in it, and what is broken"),
+    "models": Command(LOOK, "families, shipped models, what can be loaded"),
+    "attacks": Command(LOOK, "what each changes, costs and comes from"),
+    "defenses": Command(LOOK, "what each trains, costs and comes from"),
+    "tasks": Command(LOOK, "what can be asked of a model"),
+    "completion": Command(SET_UP, "completion bash|zsh|fish: for the shell"),
 }
 
 
@@ -69,4 +62,4 @@ def subcommand(name: str) -> Subcommand:
             f"there is no command {name!r}{meant(name, COMMANDS)}; choose from "
             f"{', '.join(COMMANDS)}"
         )
-    return cast(Subcommand, importlib.import_module(COMMANDS[name].module))
+    return cast(Subcommand, importlib.import_module(f"mat_jax.cli.{name}"))

@@ -7,8 +7,8 @@ from mat_jax.attacks import ATTACKS
 from mat_jax.attacks.ensembles import ENSEMBLES
 from mat_jax.cli.commands import COMMANDS, subcommand
 from mat_jax.cli.defenses import every
+from mat_jax.cli.help_text import Grouped
 from mat_jax.cli.models import SCORES
-from mat_jax.cli.screen import Grouped
 
 SHELLS = ("bash", "zsh", "fish")
 # What options take that are not choices of the parser; other values are files.

@@ -5,8 +5,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from mat_jax.cli.screen import Grouped
-from mat_jax.cli.sheet import sheet
+from mat_jax.cli.help_text import Grouped
+from mat_jax.cli.pages import sheet
 from mat_jax.data import Inspection, inspect
 from mat_jax.evaluate.report.pictures import png
 from mat_jax.evaluate.report.wording import safe

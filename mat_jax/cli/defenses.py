@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mat_jax import defenses
+from mat_jax.cli.help_text import Grouped
 from mat_jax.cli.listing import summary_of, table
-from mat_jax.cli.screen import Grouped
 from mat_jax.defenses.cost import passes
-from mat_jax.utils.nearest import meant
+from mat_jax.utils.spelling import meant
 
 BATCH = 64
 PAPERS = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mat_jax.cli.screen import screen
+from mat_jax.cli.help_text import screen
 from mat_jax.evaluate.__main__ import command_line
 from mat_jax.evaluate.__main__ import main as evaluated
 from mat_jax.utils.command_line import Parser

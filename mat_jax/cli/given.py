@@ -6,7 +6,7 @@ from pathlib import Path
 from mat_jax import data
 from mat_jax.data import RetrievalJson
 from mat_jax.data.clean import clean_caption
-from mat_jax.utils.nearest import meant
+from mat_jax.utils.spelling import meant
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 FILES = (".json", ".jsonl", ".txt", ".csv", ".token")

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from mat_jax.cli.help_text import Grouped
 from mat_jax.cli.listing import table
-from mat_jax.cli.screen import Grouped
 from mat_jax.models.files import SHIPPED
 from mat_jax.models.formats.folders import IN_CHECKOUT, WEIGHTS
 

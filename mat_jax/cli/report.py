@@ -5,8 +5,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from mat_jax.cli.help_text import Grouped
 from mat_jax.cli.runs_page import overview
-from mat_jax.cli.screen import Grouped
 from mat_jax.evaluate.report import draw_page
 from mat_jax.evaluate.saved import Saved, alike, read_saved
 from mat_jax.utils.command_line import answered

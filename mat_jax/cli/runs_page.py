@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from mat_jax.cli.sheet import MORE, sheet
+from mat_jax.cli.pages import MORE, sheet
 from mat_jax.evaluate.report.wording import number, safe, title
 from mat_jax.evaluate.results import Row, eps_text
 from mat_jax.evaluate.saved import Saved

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from mat_jax.attacks import ATTACKS
+from mat_jax.cli.help_text import Grouped
 from mat_jax.cli.listing import table
-from mat_jax.cli.screen import Grouped
 from mat_jax.evaluate.config import usual_attacks
 from mat_jax.evaluate.tasks.registry import TASKS, task_named
 

@@ -10,7 +10,7 @@ from mat_jax.attacks.ensembles import ENSEMBLES, require_suite
 from mat_jax.attacks.threat import Preset, require_preset
 from mat_jax.evaluate.writing import Writing
 from mat_jax.types.sources import Captioned, Source
-from mat_jax.utils.nearest import meant
+from mat_jax.utils.spelling import meant
 
 RETRIEVAL = "retrieval"
 

@@ -13,7 +13,7 @@ from mat_jax.data.substitutes.proposals import COMBINATIONS
 from mat_jax.evaluate.results import eps_text
 from mat_jax.evaluate.tasks.base import Examples, HasAims, Task
 from mat_jax.types.protocols import Captions, EncodesImages
-from mat_jax.utils.nearest import meant
+from mat_jax.utils.spelling import meant
 
 PACKAGES = ("mat-jax", "jax", "jaxlib", "flax", "numpy")
 

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from mat_jax.utils.nearest import meant
+from mat_jax.utils.spelling import meant
 
 
 class Parser(argparse.ArgumentParser):

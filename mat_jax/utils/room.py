@@ -9,7 +9,7 @@ import jax
 _SIZES = (
     # XLA's words on TPU, on GPU and CPU, and numpy's.
     re.compile(r"[Uu]sed ([\d.]+ ?[KMGT]i?B?) of ([\d.]+ ?[KMGT]i?B?)"),
-    re.compile(r"allocat\w*\s+([\d.]+ ?[KMGT]iB)"),
+    re.compile(r"allocat\w*\s+([\d.]+ ?[KMGTPE]iB)"),
     re.compile(r"allocat\w*\s+(\d+) bytes"),
 )
 

@@ -7,7 +7,7 @@ from mat_jax.evaluate.tasks.grounding import Grounding
 from mat_jax.evaluate.tasks.retrieval import Retrieval
 from mat_jax.evaluate.tasks.vqa import VQA
 from mat_jax.evaluate.tasks.zero_shot import ZeroShot
-from mat_jax.utils.nearest import meant
+from mat_jax.utils.spelling import meant
 
 TASKS: dict[str, Task] = {
     task.name: task

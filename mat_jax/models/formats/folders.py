@@ -12,7 +12,7 @@ import safetensors
 import safetensors.numpy
 
 from mat_jax.models.formats import pickles
-from mat_jax.utils.nearest import meant
+from mat_jax.utils.spelling import meant
 
 WEIGHTS = "model.safetensors"
 # What the weights in a folder may be called, in order of preference.

@@ -1,0 +1,69 @@
+"""`mat-jax report`: what was saved is read back as it was, and runs stand side by side."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from mat_jax.cli import main
+from mat_jax.evaluate import compare
+from mat_jax.evaluate.saved import read_saved
+from tests.made_up import made_up
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    for name, strength, seed in (("weak <i>", 0.2, 1), ("strong", 0.7, 2)):
+        own = root / ("a" if seed == 1 else "b") / "report"
+        compare({name: made_up(name, strength, seed=seed)}, own)
+    return root
+
+
+def test_read_back_is_what_was_written(folders):
+    (saved,) = read_saved(folders / "a")
+    result = made_up("weak <i>", 0.2, seed=1)
+    assert [row.name for row in saved.result.rows] == [row.name for row in result.rows]
+    for found, row in zip(saved.result.rows, result.rows, strict=True):
+        for kind in row.ranks.kinds:
+            assert np.array_equal(found.ranks[kind], row.ranks[kind])
+            assert np.array_equal(found.ranks.owners[kind], row.ranks.owners[kind])
+        told, figures = saved.result.figures(found), result.figures(row)
+        assert set(told) == set(figures)
+        for name, one in figures.items():
+            for key, value in one.items():
+                same = math.isnan(value) and math.isnan(told[name][key])
+                assert same or told[name][key] == pytest.approx(value, rel=1e-5), (name, key)
+
+
+def test_runs_that_are_alike_stand_side_by_side(folders, tmp_path, capsys):
+    page = tmp_path / "both.html"
+    assert main(["report", str(folders / "a"), str(folders / "b"), "--out", str(page)]) == 0
+    assert "side by side" in capsys.readouterr().out
+    html = page.read_text()
+    assert "weak &lt;i&gt;" in html and "weak <i>" not in html
+    assert html.count('href="') == 2 and "<svg" in html
+    for link in html.split('href="')[1:]:
+        assert (tmp_path / link.partition('"')[0]).resolve().is_file()
+
+
+def test_others_stand_in_one_table(folders, tmp_path, capsys):
+    other = dataclasses.replace(made_up("fewer", 0.5, images=30))
+    compare({"fewer": other}, tmp_path / "c")
+    page = tmp_path / "all.html"
+    assert main(["report", str(folders / "a"), str(tmp_path / "c"), "--out", str(page)]) == 0
+    said = capsys.readouterr()
+    assert "in one table" in said.out and "was measured on other data" in said.err
+    html = page.read_text()
+    clean = json.loads((tmp_path / "c/results.json").read_text())["models"][0]["rows"][0]
+    assert f"TR@1 {clean['figures']['tr@1']['value']:.1f}" in html and "<svg" not in html
+
+
+def test_a_folder_without_results(tmp_path, capsys):
+    assert main(["report", str(tmp_path)]) == 2
+    assert "has no results.json" in capsys.readouterr().err
+    (tmp_path / "results.json").write_text('{"models": [{}]}')
+    assert main(["report", str(tmp_path)]) == 2
+    assert "cannot be read back" in capsys.readouterr().err
