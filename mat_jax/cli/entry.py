@@ -29,12 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def script() -> None:
     """The console script: keeps what it compiles, and ends the process with the status."""
     command = COMMANDS.get(next(iter(sys.argv[1:]), ""))
-    if command is not None and command.computes:
-        from mat_jax.utils.cache import keep_programs  # here, because it loads JAX
-
-        keep_programs()
     try:
-        sys.exit(main())
+        if command is None or not command.computes:
+            sys.exit(main())
+        from mat_jax.utils import cache, processes  # here, because they load JAX
+
+        cache.keep_programs()
+        sys.exit(processes.run(main))
     except BrokenPipeError:  # `mat-jax attacks | head`
         sys.stderr.close()
         sys.exit(0)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def _row(one: Mapping[str, Any], owner: np.ndarray, arrays: Mapping[str, np.ndar
     attack_protocol = dict(one["protocol"])
     return Row(
         attack=one["attack"],
-        eps=attack_protocol.get("eps"),
+        eps=_exact(attack_protocol.get("eps")),
         protocol=attack_protocol,
         ranks=ranks,
         captions=(),
@@ -142,6 +143,15 @@ def _row(one: Mapping[str, Any], owner: np.ndarray, arrays: Mapping[str, np.ndar
         seconds=one["seconds"],
         checks=one["checks"],
     )
+
+
+def _exact(eps: float | None) -> float | None:
+    """The radius before it was written with a few digits: 0.00784314 is 2/255."""
+    if not eps:
+        return eps
+    levels = Fraction(eps).limit_denominator(255)
+    near = abs(float(levels) - eps) < 5e-6 * eps
+    return float(levels) if near and 255 % levels.denominator == 0 else eps
 
 
 def _numbers(figures: Mapping[str, Mapping[str, Any]]) -> Figures:

@@ -32,7 +32,14 @@ def parser(prog: str = PROG) -> Parser:
     line.add_argument("--config", type=Path, help="experiment file; the quickstart if not given")
     line.add_argument("--mesh", default="auto", help="devices: 8, data=4,fsdp=2, or auto")
     line.add_argument("--steps", help="the same as --set steps=N")
-    line.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE")
+    line.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settings of the experiment",
+    )
     line.add_argument("--workdir", type=Path, help="the run's folder; default runs/<experiment>")
     line.add_argument(
         "--resume",

@@ -51,7 +51,7 @@ def amount(text: str) -> str | None:
         if found is not None and found.lastindex == 2:
             return f"{found[1]} of {found[2]}"
         if found is not None:
-            return bytes_text(int(found[1])) if found[1].isdigit() else found[1]
+            return bytes_text(float(found[1])) if found[1].isdigit() else found[1]
     return None
 
 
