@@ -32,6 +32,7 @@ from mat_jax.evaluate.config import ANSWERS, Evaluation, usual_attacks
 from mat_jax.evaluate.forecast import forecast_line, forecast_table
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.invariants import Broken
+from mat_jax.evaluate.protocol import require_attacks
 from mat_jax.evaluate.results import Matrix
 from mat_jax.evaluate.runner import evaluate, prepare
 from mat_jax.evaluate.tables import format_cautions, format_matrix, format_table
@@ -119,6 +120,7 @@ def _run(given: argparse.Namespace, *, quiet: bool) -> str:
             spice=given.spice,
         ),
     )
+    require_attacks(evaluation.names, task_named(given.task))
     # Opened once: files are looked through before any model is loaded.
     source = task_named(given.task).source(evaluation)
     if isinstance(source, TellsForm) and not quiet:

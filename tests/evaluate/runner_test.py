@@ -324,7 +324,10 @@ def test_the_headline_is_of_a_suite_where_words_are_attacked(arguments, suite):
 @pytest.mark.parametrize(
     "change, sentence",
     [
-        ({"--attacks": "none,pdg"}, "unknown attack 'pdg'; choose from none, pgd"),
+        (
+            {"--attacks": "none,pdg"},
+            "unknown attack 'pdg' (did you mean 'pgd'?); choose from none, pgd",
+        ),
         ({"--attacks": "apgd_ce"}, "'apgd_ce' is not made for retrieval; choose from none, pgd"),
         ({"--eps": "4"}, "eps 4.0 is outside [0, 1]"),
         ({"--eps": "four"}, "--eps must be a number, 4/255 for example, got 'four'"),
