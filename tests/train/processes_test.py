@@ -57,7 +57,7 @@ def train(workdir: Path, cache: Path, count: int, devices: int, *more: str) -> l
     return start("mat_jax.train", arguments, cache, count, devices)
 
 
-def ended(processes: list, seconds: float = 150) -> tuple[list[int], list[str]]:
+def ended(processes: list, seconds: float = 400) -> tuple[list[int], list[str]]:
     """Exit codes, and what was said without gloo's own lines."""
     try:
         said = [process.communicate(timeout=seconds)[1] for process in processes]
