@@ -84,7 +84,9 @@ TABLES = (
         "--attacks co_attack,co_attack_fused,sga --constraint truthful --eps 2/255,4/255 "
         "--limit 150 --checks 0 --suite none",
         trainings=JUDGES,
-        note="The miniature has TeCoA-ITR and MAT in the place of TeCoA and MAVA, whose terms need "
+        note="`--captions dataset_flickr30k.json` attacks entailed sentences alone, in sets of "
+        "five texts, as the authors' program does for SGA; `--texts 1` gives Co-Attack its pairs. "
+        "The miniature has TeCoA-ITR and MAT in the place of TeCoA and MAVA, whose terms need "
         "class prompts, or the projections of a retrieval model.",
     ),
     Table(

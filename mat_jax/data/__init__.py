@@ -12,6 +12,7 @@ from mat_jax.data.scenes import Kinds as Kinds
 from mat_jax.data.scenes import Phrases as Phrases
 from mat_jax.data.scenes import Questions as Questions
 from mat_jax.data.scenes import Verdicts as Verdicts
+from mat_jax.data.scenes import VerdictSets as VerdictSets
 from mat_jax.data.scenes import load_scenes as load_scenes
 from mat_jax.data.scenes import scene_classes as scene_classes
 from mat_jax.data.sources.annotations import NoSplits as NoSplits

@@ -32,7 +32,11 @@ from mat_jax.evaluate.config import ANSWERS, Evaluation, usual_attacks
 from mat_jax.evaluate.forecast import forecast_line, forecast_table
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.invariants import Broken
+<<<<<<< HEAD
 from mat_jax.evaluate.protocol import check_request
+=======
+from mat_jax.evaluate.protocol import require_attacks
+>>>>>>> main
 from mat_jax.evaluate.results import Matrix
 from mat_jax.evaluate.runner import evaluate, prepare
 from mat_jax.evaluate.tables import format_cautions, format_matrix, format_table
@@ -74,6 +78,10 @@ def _run(given: argparse.Namespace, *, quiet: bool) -> str:
         raise ValueError(f"--forecast {given.forecast}: give 1 or more examples, or no number")
     if given.detections is not None and given.task != "grounding":
         raise ValueError(f"--detections says nothing to --task {given.task}: leave it out")
+    if given.captions is not None and given.task != "entailment":
+        raise ValueError(f"--captions says nothing to --task {given.task}: leave it out")
+    if given.texts is not None and given.captions is None:
+        raise ValueError("--texts is of sets with --captions: give both, or leave it out")
     if given.answers != "rank" and given.task != "vqa":
         raise ValueError(f"--answers says nothing to --task {given.task}: leave it out")
     out = Path(given.out) if given.forecast is not None else writable(Path(given.out))
@@ -83,6 +91,8 @@ def _run(given: argparse.Namespace, *, quiet: bool) -> str:
         data=given.data,
         images=given.images,
         split=given.split,
+        captions=given.captions,
+        texts=Evaluation.texts if given.texts is None else given.texts,
         detections=given.detections,
         task=given.task,
         attacks=attacks,
@@ -114,6 +124,7 @@ def _run(given: argparse.Namespace, *, quiet: bool) -> str:
             spice=given.spice,
         ),
     )
+    require_attacks(evaluation.names, task_named(given.task))
     # Opened once: files are looked through before any model is loaded.
     source = task_named(given.task).source(evaluation)
     if isinstance(source, TellsForm) and not quiet:
@@ -318,6 +329,12 @@ def command_line(prog: str = PROG) -> Parser:
     add("--data", default="scenes", help="scenes, or a file or folder of the task's forms")
     add("--images", help="image root of the file")
     add("--split", help="of data with splits; default: test, of RefCOCO val")
+    add(
+        "--captions",
+        help="entailment: a file of captions of the pictures, or scenes; only sentences that "
+        "follow are attacked, in sets with captions (MAVA)",
+    )
+    add("--texts", type=int, help="of a set with --captions, the sentence among them; default: 5")
     add("--detections", help="grounding: a detector's boxes, as ALBEF's dets.json")
     add("--limit", type=int, help="only the first so many images")
     add("--shortlist", type=int, default=128, help="how many ALBEF, TCL and BLIP put in order")

@@ -33,6 +33,10 @@ class Evaluation:
             shards (`data/{00..12}.tar`).
         images: image root of that JSON file.
         split: of data that has splits. None is "test", of RefCOCO "val".
+        captions: for entailment, a file of captions of the same pictures, "scenes" for those of the
+            embedded world. Then only sentences that follow are attacked, each in a set with
+            captions of its picture, and only the sentence is judged: MAVA's protocol.
+        texts: of such a set, the sentence among them; 1 leaves the sentence alone.
         detections: for grounding, the boxes of a detector, as ALBEF's `dets.json`.
         task: name of a task of `evaluate.tasks.registry`: "retrieval", "zero_shot", "entailment",
             "vqa", "grounding" or "captioning".
@@ -79,6 +83,8 @@ class Evaluation:
     data: Any
     images: str | Path | None = None
     split: str | None = None
+    captions: str | Path | None = None
+    texts: int = 5
     detections: str | Path | None = None
     task: str = RETRIEVAL
     attacks: tuple[str, ...] | None = None
@@ -116,7 +122,14 @@ class Evaluation:
             raise ValueError(
                 f"unknown attack {unknown[0]!r}{near}; choose from {', '.join(ATTACKS)}"
             )
-        for name in ("limit", "captions_per_image", "shortlist", "batch_size", "stop_beyond"):
+        for name in (
+            "limit",
+            "captions_per_image",
+            "texts",
+            "shortlist",
+            "batch_size",
+            "stop_beyond",
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}: it must be at least 1, or left out")
@@ -227,21 +240,21 @@ class Evaluation:
                     f"{str(self.data)!r} needs its image root: give --images, the folder that the "
                     "paths in the file start from"
                 )
-            return self._pairs(self.data, self.images)
+            return self.pairs(self.data, self.images, self.limit)
         return self.cut(self.data() if callable(self.data) else self.data)
 
-    def _pairs(self, path: str | Path, images: str | Path) -> Source:
+    def pairs(self, path: str | Path, images: str | Path, limit: int | None) -> data.RetrievalJson:
         """Images with captions; the held-out ones of a file that says which these are."""
         try:
-            return data.retrieval_json(path, images, self.limit, split=self.held_out)
+            return data.retrieval_json(path, images, limit, split=self.held_out)
         except data.NoSplits:
             if self.split is not None:
                 raise
-            return data.retrieval_json(path, images, self.limit)
+            return data.retrieval_json(path, images, limit)
 
     def cut(self, source: Source) -> Source:
         """The first images of a source, so many as the limit says."""
-        return source if self.limit is None else First(source, min(self.limit, len(source)))
+        return source if self.limit is None else first_of(source, min(self.limit, len(source)))
 
 
 def _embedded(source: object) -> bool:
@@ -251,7 +264,7 @@ def _embedded(source: object) -> bool:
 
 
 class First:
-    """The first `count` images of a source, and whatever else the source can tell."""
+    """The first `count` images of a source, and whatever else the source can tell (`first_of`)."""
 
     def __init__(self, source: Source, count: int) -> None:
         self._source, self._count = source, count
@@ -262,5 +275,16 @@ class First:
     def __getitem__(self, index: int, /) -> Captioned:
         return self._source[range(self._count)[index]]
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
+
+def first_of(source: Source, count: int) -> Source:
+    """The first `count` images, as a source that is all that the whole one is.
+
+    What the source has by name, its class has as properties: since Python 3.12 `isinstance` asks a
+    protocol of the class, and does not call `__getattr__`.
+    """
+
+    def told(name: str) -> property:
+        return property(lambda self: getattr(source, name))
+
+    names = [name for name in dir(source) if not name.startswith("_")]
+    return type("First", (First,), {name: told(name) for name in names})(source, count)

@@ -1,5 +1,6 @@
 """Which files an evaluation reads, and which part of them."""
 
+import inspect
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from mat_jax import Evaluation, data
 from mat_jax.evaluate.__main__ import _names as names_of
 from mat_jax.evaluate.__main__ import main
 from mat_jax.evaluate.tasks.registry import task_named
+from mat_jax.types.sources import HasAnswers
 
 SPLITS = {"a.jpg": "train", "b.jpg": "test", "c.jpg": "val"}
 
@@ -90,6 +92,35 @@ def test_a_split_of_data_without_splits_is_refused(root, task):
         task_named(task).source(asked)
 
 
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("--task vqa --captions a.json", "--captions says nothing to --task vqa: leave it out"),
+        ("--task entailment --texts 3", "--texts is of sets with --captions: give both"),
+        ("--task entailment --captions scenes --texts 0", "texts is 0: it must be at least 1"),
+        ("--task entailment --captions scenes --texts 7", "texts=7 makes no set of a sentence"),
+    ],
+)
+def test_sets_are_of_entailment_and_of_so_many_texts(line, sentence, capsys):
+    assert main([*line.split(), "--model", "x", "--out", "y"]) == 2
+    assert sentence in capsys.readouterr().err
+
+
 def test_detections_are_for_grounding_alone(capsys):
     assert main("--model x --task vqa --detections dets.json --out y".split()) == 2
     assert "--detections says nothing to --task vqa" in capsys.readouterr().err
+
+
+def test_a_source_cut_short_is_all_that_the_whole_one_is():
+    """Asked as Python 3.12 asks: of the class, without calling `__getattr__`."""
+    whole = data.Questions(data.load_scenes("test", limit=5))
+    short = Evaluation(data=whole, task="vqa", limit=3).cut(whole)
+    assert len(short) == 3 and isinstance(short, HasAnswers)
+    told = [name for name in dir(whole) if not name.startswith("_")]
+    assert "answers" in told
+    for name in told:
+        inspect.getattr_static(short, name)  # AttributeError if the class has it not
+    assert short.name == whole.name
+    assert [short.answers(i) for i in range(3)] == [whole.answers(i) for i in range(3)]
+    with pytest.raises(IndexError):
+        short[3]

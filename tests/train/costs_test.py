@@ -1,6 +1,7 @@
 """What a run says it will cost, and what would fit where memory is full."""
 
 import dataclasses
+from typing import Any
 
 from mat_jax import defenses
 from mat_jax.data import Corpus
@@ -37,7 +38,7 @@ def test_what_would_fit_is_an_experiment():
     assert advised == ("micro_batch=4", 'remat="blocks"', 'dtype="bfloat16"', "batch_size=4")
     for setting in advised:
         name, _, value = setting.partition("=")
-        changed = value.strip('"') if '"' in value else int(value)
+        changed: Any = value.strip('"') if '"' in value else int(value)
         dataclasses.replace(made, **{name: changed})
     small = dataclasses.replace(made, micro_batch=1, remat="blocks", dtype="bfloat16")
     assert smaller(small) == ("batch_size=4",)

@@ -17,3 +17,4 @@ from mat_jax.data.scenes.questions import Questions as Questions
 from mat_jax.data.scenes.rewriting import content as content
 from mat_jax.data.scenes.rewriting import rewrite as rewrite
 from mat_jax.data.scenes.verdicts import Verdicts as Verdicts
+from mat_jax.data.scenes.verdicts import VerdictSets as VerdictSets

@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from mat_jax.data.scenes import lexicon, oracle
-from mat_jax.data.scenes.builder import Scenes
+from mat_jax.data.scenes.builder import CAPTIONS, Scenes
 from mat_jax.data.scenes.facts import COLOURS, KINDS, TEXTURES, Scene, Thing
 from mat_jax.types.arrays import Example
 from mat_jax.types.sources import VERDICTS
 
+FOLLOWS = VERDICTS.index("entailment")
 COVER = 128  # grey, of 255
 CORNERS = (("top", "left"), ("top", "right"), ("bottom", "left"), ("bottom", "right"))
 _MISTAKE = 0.5  # share of the sentences that are meant to be false in one word alone
@@ -75,6 +76,77 @@ class Verdicts:
         """The quarter that is covered, and what sentences are drawn with."""
         rng = np.random.default_rng([self.seed, image_id])
         return rng, int(rng.integers(4))
+
+
+@dataclasses.dataclass(frozen=True)
+class VerdictSets:
+    """The sentences that follow, each with captions of its scene: `data.entailed_sets` of scenes.
+
+    The captions tell of the whole scene, as people's do, and so of what is covered too.
+
+    Args:
+        pairs: the sentences, of which only those that follow are kept.
+        texts: of each set, the sentence first.
+
+    Raises:
+        ValueError: a scene has not so many captions.
+    """
+
+    pairs: Verdicts
+    texts: int = 5
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.texts <= 1 + CAPTIONS:
+            raise ValueError(
+                f"texts={self.texts} makes no set of a sentence and the {CAPTIONS} captions of a "
+                f"scene; give 1 to {1 + CAPTIONS}"
+            )
+
+    @property
+    def name(self) -> str:
+        """Of the source."""
+        return f"{self.pairs.name}, entailed"
+
+    def __len__(self) -> int:
+        return len(self.pairs.scenes)
+
+    def __getitem__(self, index: int, /) -> Example:
+        row = self._row(index)
+        example = self.pairs[row]
+        others = self.pairs.scenes.captions(self.pairs.picture(row))[: self.texts - 1]
+        return example._replace(captions=(*example.captions, *others))
+
+    def captions(self, index: int, /) -> tuple[str, ...]:
+        """The texts of one set, the sentence first."""
+        return self[index].captions
+
+    def label(self, index: int, /) -> int:
+        """All follow."""
+        return FOLLOWS
+
+    def picture(self, index: int, /) -> int:
+        """Which scene it is of."""
+        return self.pairs.picture(self._row(index))
+
+    def oracle(self, index: int, /) -> Callable[[str], bool]:
+        """`text -> whether it is right`: follows, or tells of several things as the scene has them.
+
+        A sentence tells of one thing.
+        """
+        row = self._row(index)
+        follows = self.pairs.oracle(row)
+        true = self.pairs.scenes.oracle(self.pairs.picture(row))
+
+        def right(text: str) -> bool:
+            reading = oracle.read(text)
+            several = reading is not None and len(reading.claims) > 1
+            return true(text) if several else follows(text)
+
+        return right
+
+    def _row(self, index: int) -> int:
+        """The row of the sentence among all pairs."""
+        return len(VERDICTS) * range(len(self))[index] + FOLLOWS
 
 
 def covered(

@@ -47,6 +47,14 @@ class EntailedSets:
         """The texts of one set, the sentence first."""
         return self.texts[index]
 
+    def label(self, index: int, /) -> int:
+        """All follow."""
+        return self.pairs.label(self.rows[index])
+
+    def picture(self, index: int, /) -> int:
+        """A number of the picture: sets of one picture have the same."""
+        return self.pairs.picture(self.rows[index])
+
 
 def entailed_sets(
     pairs: Entailments, captions: RetrievalJson, *, texts: int = TEXTS
@@ -56,8 +64,7 @@ def entailed_sets(
     MAVA's paper names SNLI-VE and does not say how its pairs are put together. Its program keeps
     entailed pairs alone, and gives SGA sets of five texts: the sentence and four captions of
     Flickr30k. Which four the notes leave open; here they are the first ones that are not the
-    sentence itself. This is a source for attacks and for training. Accuracy is of all three
-    verdicts, so the task measures on `pairs`.
+    sentence itself. The task judges the sentence alone (`Evaluation.captions`).
 
     Args:
         pairs: sentences with verdicts (`entailment_json`).

@@ -34,6 +34,8 @@ JUDGED = 64  # pairs that are judged at once
 class Judged(Pairs):
     """Pictures with one sentence each, and what the picture says of it.
 
+    Further texts of a picture are attacked with its sentence, and not judged.
+
     Attributes:
         labels: [sentences] the right row of `VERDICTS`.
         pictures: [sentences] the picture that a sentence is of.
@@ -41,6 +43,11 @@ class Judged(Pairs):
 
     labels: Int[np.ndarray, " sentences"]
     pictures: Int[np.ndarray, " sentences"]
+
+    @property
+    def sentences(self) -> Int[np.ndarray, " sentences"]:
+        """Which of the texts are the sentences: the first of each picture."""
+        return np.searchsorted(self.text_owner, np.arange(len(self)))
 
     @property
     def truth(self) -> object:
@@ -76,13 +83,30 @@ class Entailment(Task):
         super().require(model, name, measured=measured)
 
     def source(self, evaluation: Evaluation) -> Source:
-        """Sentences on the embedded world's pictures, or a file's (`entailment_json`)."""
+        """Sentences on the embedded world's pictures, or a file's (`entailment_json`).
+
+        With `captions` those that follow alone, in sets: see `data.entailed_sets`.
+
+        Raises:
+            ValueError: captions of other pictures than the sentences'.
+        """
+        captions, texts = evaluation.captions, evaluation.texts
         if evaluation.data == "scenes":
-            return evaluation.cut(data.Verdicts(data.load_scenes(evaluation.held_out)))
+            if captions not in (None, "scenes"):
+                raise ValueError(
+                    f"captions is {str(captions)!r}, and the sentences are on scenes: give "
+                    "'scenes', whose captions are known"
+                )
+            pairs = data.Verdicts(data.load_scenes(evaluation.held_out))
+            return evaluation.cut(pairs if captions is None else data.VerdictSets(pairs, texts))
         if isinstance(evaluation.data, str | Path) and evaluation.images is not None:
-            evaluation.require_no_split()
             path, images = evaluation.data, evaluation.images
-            return data.entailment_json(path, images, limit=evaluation.limit)
+            if captions is None:
+                evaluation.require_no_split()
+                return data.entailment_json(path, images, limit=evaluation.limit)
+            known = evaluation.pairs(captions, images, None)
+            sets = data.entailed_sets(data.entailment_json(path, images), known, texts=texts)
+            return evaluation.cut(sets)
         return evaluation.source()
 
     def prepare(
@@ -117,7 +141,7 @@ class Entailment(Task):
     def reads_together(
         self, victim: Victim, evaluation: Evaluation, *, examples: int, texts: int
     ) -> int:
-        """Every sentence once."""
+        """Every sentence once; the other texts of a set are not judged."""
         return examples
 
     def objective(self, model: SizedModel, batch: Batch) -> Float[Array, " batch"]:
@@ -131,7 +155,7 @@ class Entailment(Task):
     def score(self, victim: Victim, seen: Points, evaluation: Evaluation) -> Ranks:
         """The place of the right verdict among the three; ties count against the model."""
         examples = _judged(victim)
-        logits = logits_of(victim.model, seen).astype(np.float64)
+        logits = logits_of(victim.model, seen, examples.sentences).astype(np.float64)
         lost = int(np.isnan(logits).any(1).sum())
         return Ranks(
             {"verdict": places_of(logits, examples.labels, tie=0.0)},
@@ -150,7 +174,8 @@ class Entailment(Task):
         examples = _judged(victim)
         commonest = np.bincount(examples.labels, minlength=len(VERDICTS)).max()
         return {
-            "captions": len(examples),
+            "captions": len(examples.texts),
+            "sentences": len(examples),
             "pictures": len(np.unique(examples.pictures)),
             "score": "logits of contradiction, neutral and entailment",
             "commonest": round(100 * float(commonest) / len(examples), 4),
@@ -181,15 +206,23 @@ class Entailment(Task):
         }
 
 
-def logits_of(model: SizedModel, seen: Points) -> Float[np.ndarray, "sentences verdicts"]:
-    """What a model says of each sentence and its picture, read together."""
+def logits_of(
+    model: SizedModel, seen: Points, sentences: Int[np.ndarray, " pictures"]
+) -> Float[np.ndarray, "pictures verdicts"]:
+    """What a model says of each picture and its sentence, read together.
+
+    Args:
+        model: that gives verdicts.
+        seen: pictures and texts as an attack left them.
+        sentences: which of the texts is the sentence of each picture.
+    """
     graph, state = nnx.split(model)
     found = []
     count = len(seen.images.unit)
     for first in range(0, count, JUDGED):
         # Batches have one shape: the last is filled up from the front.
         here = np.arange(first, first + JUDGED) % count
-        image, text = rows(seen.images.whole, here), rows(seen.texts.whole, here)
+        image, text = rows(seen.images.whole, here), rows(seen.texts.whole, sentences[here])
         found.append(np.asarray(_logits(graph, state, image, text)))
     return np.concatenate(found)[:count]
 

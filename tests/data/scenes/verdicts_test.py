@@ -107,3 +107,24 @@ def test_the_cover_hides_its_quarter_and_nothing_else(quarter):
     assert (rows // 4 == quarter // 2).all() and (columns // 4 == quarter % 2).all()
     np.testing.assert_array_equal(found[~hidden], image[~hidden])
     assert not (image == COVER).any()  # the picture itself stays
+
+
+def test_a_set_is_the_sentence_that_follows_and_captions_of_its_scene():
+    scenes = data.load_scenes("val", limit=6)
+    pairs = data.Verdicts(scenes)
+    sets = data.VerdictSets(pairs)
+    assert isinstance(sets, HasVerdicts) and len(sets) == 6
+    for row in range(6):
+        sentence, *others = sets.captions(row)
+        assert (sentence,) == pairs.captions(3 * row + 2) and sets.label(row) == 2
+        assert tuple(others) == scenes.captions(row)[:4] and sets.picture(row) == row
+        np.testing.assert_array_equal(sets[row].image, pairs[3 * row + 2].image)
+        right = sets.oracle(row)
+        assert right(sentence)
+        # Of the covered picture a sentence of one thing is right only if it follows from it.
+        assert not right(pairs.captions(3 * row)[0]) and not right(pairs.captions(3 * row + 1)[0])
+        assert [right(text) for text in others] == [scenes.oracle(row)(text) for text in others]
+    assert data.VerdictSets(pairs, texts=1).captions(0) == pairs.captions(2)
+    for texts in (0, 7):
+        with pytest.raises(ValueError, match=f"texts={texts} makes no set"):
+            data.VerdictSets(pairs, texts=texts)

@@ -5,9 +5,11 @@ import json
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from PIL import Image
 
 from mat_jax import Evaluation, attacks, data, evaluate, models
 from mat_jax.evaluate.__main__ import main
@@ -16,7 +18,9 @@ from mat_jax.evaluate.runner import store_of
 from mat_jax.evaluate.statistics import clustered_wilson
 from mat_jax.evaluate.tasks.entailment import Entailment, Judged, logits_of
 from mat_jax.models.features import Encoded
+from mat_jax.types.arrays import TextFeatures
 from mat_jax.types.protocols import FusesPairs, JudgesPairs, MatchesPairs, Model
+from mat_jax.types.sources import HasCaptions, HasVerdicts
 
 SCENES = 12
 PAIRS = 3 * SCENES
@@ -85,7 +89,7 @@ def test_sentences_of_one_picture_are_resampled_together(result):
 def test_each_pair_is_judged_by_itself(judge, victim, seen):
     """The logits are those of the model called with one pair alone."""
     model, tokenizer = judge
-    logits = logits_of(model, seen)
+    logits = logits_of(model, seen, victim.examples.sentences)
     graph, state = nnx.split(model)
 
     @jax.jit
@@ -105,12 +109,77 @@ def with_labels(victim, labels):
 
 
 def test_places_are_by_hand(victim, seen):
-    logits = logits_of(victim.model, seen)
+    logits = logits_of(victim.model, seen, victim.examples.sentences)
     order = np.argsort(-logits, axis=1)
     for place in range(3):
         ranks = TASK.score(with_labels(victim, order[:, place]), seen, ASKED)
         np.testing.assert_array_equal(ranks["verdict"], place + 1)
         np.testing.assert_array_equal(ranks.answers["verdict"], order[:, 0])
+
+
+@pytest.fixture(scope="module")
+def sets(judge):
+    """Sentences that follow, each with four captions of its scene."""
+    asked = replace(ASKED, data=data.VerdictSets(ASKED.data))
+    return asked, evaluate.prepare(asked, *judge, quiet=True)
+
+
+def test_of_a_set_attacks_see_all_texts_and_the_sentence_alone_is_judged(judge, victim, seen, sets):
+    asked, victim_of_sets = sets
+    examples = victim_of_sets.examples
+    batch = examples.batch(np.arange(4))
+    assert batch.present.shape == (4, 5) and batch.present.all() and (batch.labels == 2).all()
+    assert [own[0] for own in examples.corpus.texts] == [
+        own[0] for own in victim.examples.corpus.texts[2::3]
+    ]
+    bench = Bench(
+        evaluation=asked, task=TASK, crafter=victim_of_sets, targets=(victim_of_sets,), quiet=True
+    )
+    points = bench.craft("none", asked.threats[0]).points[0]
+    ranks = TASK.score(victim_of_sets, points, asked)
+    # As where there are no sets: those of the three sentences of a scene that follow.
+    expected = TASK.score(victim, seen, ASKED)["verdict"].reshape(-1, 3)[:, 2]
+    np.testing.assert_array_equal(ranks["verdict"], expected)
+    np.testing.assert_array_equal(ranks.group("verdict"), np.arange(SCENES))
+    # Whatever the captions become, the figures stay.
+    texts = points.texts.whole
+    assert isinstance(texts, TextFeatures)
+    sentences = jnp.arange(len(texts.tokens)) % 5 == 0
+    tokens = jnp.where(sentences[:, None, None], texts.tokens, 0)
+    other = points._replace(texts=Encoded(points.texts.unit, texts._replace(tokens=tokens)))
+    np.testing.assert_array_equal(TASK.score(victim_of_sets, other, asked)["verdict"], expected)
+    assert TASK.protocol(victim_of_sets, asked)["captions"] == 5 * SCENES
+
+
+def test_sets_come_from_files_and_one_text_leaves_the_sentence(tmp_path):
+    for name in "ab":
+        Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / f"{name}.jpg")
+    rows = [
+        {"image": image, "sentence": f"a {label} dog", "label": label}
+        for image, label in (("a", "neutral"), ("b", "entailment"), ("a", "entailment"))
+    ]
+    (tmp_path / "ve.json").write_text(json.dumps(rows))
+    images = [
+        {"filename": f"{name}.jpg", "split": split, "sentences": [{"raw": f"a {n} cat"}] * 4}
+        for name, split, n in (("a", "test", 1), ("b", "test", 2), ("c", "train", 3))
+    ]
+    (tmp_path / "dataset.json").write_text(json.dumps({"images": images}))
+    asked = replace(
+        ASKED, data=tmp_path / "ve.json", images=tmp_path, captions=tmp_path / "dataset.json"
+    )
+    found = TASK.source(asked)
+    assert isinstance(found, HasVerdicts) and isinstance(found, HasCaptions)
+    assert [found.captions(row) for row in range(2)] == [
+        ("a entailment dog", *["a 2 cat"] * 4),
+        ("a entailment dog", *["a 1 cat"] * 4),
+    ]
+    assert [found.label(row) for row in range(2)] == [2, 2]
+    assert found.picture(0) != found.picture(1)
+    with pytest.raises(ValueError, match="the sentences are on scenes: give 'scenes', whose"):
+        TASK.source(replace(asked, data="scenes"))
+    alone = TASK.source(replace(asked, texts=1, limit=1))
+    assert isinstance(alone, HasCaptions) and len(alone) == 1
+    assert alone.captions(0) == ("a entailment dog",)
 
 
 def test_what_is_no_number_is_lost(victim, seen):
