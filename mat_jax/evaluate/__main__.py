@@ -32,11 +32,7 @@ from mat_jax.evaluate.config import ANSWERS, Evaluation, usual_attacks
 from mat_jax.evaluate.forecast import forecast_line, forecast_table
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.invariants import Broken
-<<<<<<< HEAD
-from mat_jax.evaluate.protocol import check_request
-=======
-from mat_jax.evaluate.protocol import require_attacks
->>>>>>> main
+from mat_jax.evaluate.protocol import check_request, require_attacks
 from mat_jax.evaluate.results import Matrix
 from mat_jax.evaluate.runner import evaluate, prepare
 from mat_jax.evaluate.tables import format_cautions, format_matrix, format_table

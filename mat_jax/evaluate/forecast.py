@@ -60,8 +60,14 @@ def forecast_lines(bench: Bench, images: int | None = None) -> list[Line]:
 
 
 def forecast_line(bench: Bench) -> str:
-    """The passes of all attacks together in a line; nothing is timed or compiled for it."""
-    totals = sum((line.counts for line in forecast_lines(bench)), np.zeros(4))
+    """The passes of all attacks together in a line; nothing is timed or compiled for it.
+
+    Of an attack that nobody has counted, a user's own, the line says so and no more.
+    """
+    try:
+        totals = sum((line.counts for line in forecast_lines(bench)), np.zeros(4))
+    except ValueError as uncounted:
+        return f"cost: {uncounted}"
     images, back, texts, reads = (f"{round(count):,}" for count in totals)
     together = f" and {reads} of texts read with a picture" if totals[3] else ""
     return (
