@@ -14,7 +14,8 @@ from jaxtyping import Array, Float
 
 from mat_jax.models.convolutions import depthwise
 from mat_jax.models.formats.sizes import EfficientNetConfig
-from mat_jax.models.layers import Memory, in_pieces, normal
+from mat_jax.models.layers import normal
+from mat_jax.models.memory import Memory, in_pieces
 
 
 class Conv(nnx.Module):

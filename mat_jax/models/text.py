@@ -9,17 +9,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from mat_jax.models import layers
 from mat_jax.models.formats.sizes import BertConfig
-from mat_jax.models.layers import (
-    Hidden,
-    Keys,
-    LayerNorm,
-    Memory,
-    Pooled,
-    gathered,
-    in_pieces,
-    split_batch,
-    through,
-)
+from mat_jax.models.layers import Hidden, Keys, LayerNorm, Pooled, gathered, split_batch
+from mat_jax.models.memory import Memory, in_pieces, through
 from mat_jax.utils.devices import TENSOR
 
 Ids = Int[Array, "batch length"]

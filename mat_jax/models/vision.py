@@ -10,16 +10,14 @@ from mat_jax.models.layers import (
     Block,
     Hidden,
     LayerNorm,
-    Memory,
     Pooled,
     Style,
     gathered,
     gelu,
-    in_pieces,
     normal,
     split_batch,
-    through,
 )
+from mat_jax.models.memory import Memory, in_pieces, through
 
 
 class Patches(nnx.Module):

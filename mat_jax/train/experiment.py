@@ -22,7 +22,8 @@ from mat_jax.data.substitutes.candidates import Substitutes
 from mat_jax.data.substitutes.characters import Typos
 from mat_jax.defenses.base import Defense
 from mat_jax.evaluate.config import Evaluation
-from mat_jax.models.layers import Dtype, Memory, Remat
+from mat_jax.models.layers import Dtype
+from mat_jax.models.memory import Memory, Remat
 from mat_jax.train.faults import OnBadData, OnNaN
 from mat_jax.train.lora import LoRA
 

@@ -10,7 +10,8 @@ from jax.sharding import Mesh
 
 from mat_jax.defenses.base import Defense
 from mat_jax.defenses.one_to_many import all_images, with_images
-from mat_jax.models.layers import Dtype, Memory, compute_in, remember
+from mat_jax.models.layers import Dtype, compute_in
+from mat_jax.models.memory import Memory, remember
 from mat_jax.train import mesh as meshes
 from mat_jax.train import sharding
 from mat_jax.train.lora import Merging

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from mat_jax import defenses, models
-from mat_jax.models.layers import Memory, remember
+from mat_jax.models.memory import Memory, remember
 from mat_jax.train import mesh, sharding, state
 from mat_jax.train.experiment import Experiment
 from mat_jax.train.step import compile_step
