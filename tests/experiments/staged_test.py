@@ -266,3 +266,9 @@ def test_a_wrong_line_is_one_sentence(line, words, tmp_path, capsys):
     assert study.main([*line, *places]) == 2
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
+
+
+def test_the_committed_page_is_that_of_the_committed_results():
+    files = sorted(study.RESULTS.glob("*-*.json"))
+    results = [json.loads(file.read_text()) for file in files]
+    assert table.page(results, list(study.ARMS)) == (study.RESULTS / "README.md").read_text()
