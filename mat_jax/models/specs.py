@@ -10,7 +10,7 @@ from flax import nnx
 from mat_jax.models.albef import ALBEF
 from mat_jax.models.answering import ALBEFAnswerer
 from mat_jax.models.blip import SPECIALS, BLIPConfig
-from mat_jax.models.files import Config, build, load
+from mat_jax.models.files import Config, build, load, sizes
 from mat_jax.models.formats.tokenizer import Tokenizer
 from mat_jax.types.protocols import AnswersQuestions, Captions, LanguageModel, Model
 
@@ -30,6 +30,16 @@ class Pretrained:
         """Load it; the seed changes nothing."""
         return load(**vars(self))
 
+    @property
+    def sizes(self) -> Any:
+        """The configuration alone; of what is published, files are not asked for."""
+        config, changes = sizes(self.name), {}
+        if self.image_size is not None:
+            changes["image_size"] = self.image_size
+        if self.text_length is not None:
+            changes["text"] = dataclasses.replace(config.text, length=self.text_length)
+        return dataclasses.replace(config, **changes)
+
 
 @dataclass(frozen=True)
 class Fresh:
@@ -40,11 +50,20 @@ class Fresh:
 
     def build(self, seed: int) -> tuple[Any, Tokenizer]:
         """Draw the weights from the seed. BLIP's tokenizer gets the tokens BLIP adds."""
-        blip = isinstance(self.config, BLIPConfig)
-        tokenizer = self.tokenizer.with_tokens(*SPECIALS) if blip else self.tokenizer
-        model = build(_fitted(self.config, tokenizer), seed)
+        tokenizer = self._reads
+        model = build(self.sizes, seed)
         model.text_format = tokenizer.text_format
         return model, tokenizer
+
+    @property
+    def sizes(self) -> Any:
+        """The configuration, with what the tokenizer decides."""
+        return _fitted(self.config, self._reads)
+
+    @property
+    def _reads(self) -> Tokenizer:
+        blip = isinstance(self.config, BLIPConfig)
+        return self.tokenizer.with_tokens(*SPECIALS) if blip else self.tokenizer
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from jax.sharding import PartitionSpec
 
 from mat_jax import defenses, models
 from mat_jax.train import mesh, sharding, state
+from mat_jax.train.plan.collectives import Collective, collectives
 from mat_jax.train.step import compile_step
 from tests.defenses.families_test import batch as pairs
-from tests.tools.collectives import Collective, collectives
 
 LAYERS = 3  # the last is apart, and a loop of one is no loop
 BERT = models.BertConfig(vocab_size=40, length=6, width=16, heads=2, layers=LAYERS)

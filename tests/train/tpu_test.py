@@ -28,7 +28,7 @@ from mat_jax import defenses, models
 from mat_jax.train import mesh, sharding, state
 from mat_jax.train.step import compile_step
 from tests.defenses.families_test import batch as pairs
-from tests.tools.collectives import collectives
+from mat_jax.train.plan.collectives import collectives
 
 chips = topologies.get_topology_desc("v5e:2x4", platform="tpu").devices
 auto = (jax.sharding.AxisType.Auto,)
