@@ -67,13 +67,13 @@ def drawn(found: dict[str, Any]) -> str:
     lines = [
         "# Plans",
         "",
-        "MAT of three sizes of CLIP, two PGD steps, one word of ten candidates, 32 images on each",
-        "device, in bfloat16. Nothing of this was run: each row is the plan that its command makes,",
-        "on two cores without a TPU or GPU. A step is told at its best, if the published peaks were",
-        "reached; real steps take longer. [On your machines](machines.md) says how to read a plan.",
+        "MAT of three sizes of CLIP: two PGD steps, one word of ten candidates, 32 images on each",
+        "device, in bfloat16. Nothing of this was run. Each row is what its command said, on two",
+        "cores without a TPU or GPU. A step is told at its best, as if the published peaks were",
+        "reached. Real steps take longer. [On your machines](machines.md) says how to read a plan.",
         "",
-        "| model | machine | operations a step | of it attack | GB a device | fits | a step at best "
-        "| at most of the peak | 5 epochs of COCO at best |",
+        "| model | machine | operations a step | of it attack | GB a device | fits "
+        "| a step at best | at most of the peak | 5 epochs of COCO at best |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     commands = []
@@ -101,8 +101,9 @@ def row(model: str, machine: str, plan: dict[str, Any], steps: float) -> str:
     memory = sum(plan["memory"][name] for name in (
         "weights", "optimizer", "original", "batch", "temporary"))  # fmt: skip
     hours = steps * plan["at_best"] / 3600
+    attack = 100 * work["perturb"] / total
     return (
-        f"| {model} | {machine} | {total / 1e12:,.0f} TFLOP | {100 * work['perturb'] / total:.0f} % "
+        f"| {model} | {machine} | {total / 1e12:,.0f} TFLOP | {attack:.0f} % "
         f"| {memory / 1e9:.1f} of {plan['chip']['memory'] / 1e9:.0f} "
         f"| {'yes' if plan['fits'] else 'no'} | {plan['at_best']:.2f} s "
         f"| {100 * plan['utilisation']:.0f} % | {hours:.1f} h |"
