@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from building import checkout, everything  # noqa: E402
+from building import checkout, everything, formulas  # noqa: E402
 
 project = "mat_jax"
 author = "the founders of mat_jax"
@@ -26,6 +26,7 @@ myst_heading_anchors = 4
 # Headings of the README files begin where GitHub wants them, not where a book would.
 suppress_warnings = ["myst.header"]
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = "mat_jax"
 html_static_path = ["style"]
@@ -39,6 +40,7 @@ highlight_language = "text"
 def setup(app: Sphinx) -> None:
     """Make the pages that are made, and let links of the others lead to them."""
     everything.write(HERE / "made")
+    formulas.setup(app)
     app.connect("source-read", relinked)
 
 

@@ -13,13 +13,19 @@ from mat_jax.cli import attacks as said
 from mat_jax.evaluate.tasks.registry import task_named
 
 GROUPS = {
-    "Pictures and words": lambda one: one.on_images and one.on_text and not one.classifies,
-    "Words alone": lambda one: one.on_text and not one.on_images,
-    "Pictures alone": lambda one: one.on_images and not one.classifies and not one.captions,
-    "Classification": lambda one: one.classifies,
+    "Pictures and words": lambda one: one.on_images and one.on_text and belongs(one, "retrieval"),
+    "Words alone": lambda one: one.on_text and belongs(one, "retrieval"),
+    "Pictures alone": lambda one: one.on_images and belongs(one, "retrieval"),
+    "Classification": lambda one: belongs(one, "zero_shot") and (one.on_images or one.on_text),
+    "Entailment and questions": lambda one: belongs(one, "entailment", "vqa") and one.fuses,
     "Captioning": lambda one: one.captions,
     "No attack": lambda one: True,
 }
+
+
+def belongs(one: attacks.Attack, *tasks: str) -> bool:
+    """Whether an attack is made for one of the tasks."""
+    return bool(set(tasks) & set(one.tasks))
 
 
 def attacks_page() -> str:
@@ -31,8 +37,8 @@ def attacks_page() -> str:
         "backward, and of the text encoder. It is that of one picture with five captions of seven "
         "words each that may change, at 10 steps and one word.",
     ]
-    for title, belongs in GROUPS.items():
-        names = [name for name, one in rest.items() if belongs(one)]
+    for title, fits in GROUPS.items():
+        names = [name for name, one in rest.items() if fits(one)]
         rows = [
             (
                 f"[{rest[name].title}](/made/gallery/attacks/{name}.md)",

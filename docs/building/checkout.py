@@ -87,7 +87,16 @@ def write() -> None:
     for name, page in PAGES.items():
         if page != "findings":
             source = ROOT / name
-            put(page, relinked(source.read_text(encoding="utf-8"), source.parent))
+            put(page, one_title(relinked(source.read_text(encoding="utf-8"), source.parent)))
+
+
+def one_title(text: str) -> str:
+    """With all headings but the first a level lower, if several are of the first level."""
+    parts = re.split(r"(?ms)(^```.*?^```$)", text)
+    if sum(len(re.findall(r"(?m)^# ", part)) for part in parts[::2]) < 2:
+        return text
+    parts[::2] = [re.sub(r"(?m)^#(?=#* )", "##", part) for part in parts[::2]]
+    return "".join(parts).replace("##", "#", 1)
 
 
 def put(page: str, text: str) -> None:

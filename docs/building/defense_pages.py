@@ -34,7 +34,7 @@ def defense_page(name: str) -> str:
     """What a defence minimises, its settings, cost and source."""
     one = DEFENSES[name]
     doc = docstrings.read(one.kind)
-    told = flattened(docstrings.read(defenses.ImageDefense).entries) | flattened(doc.entries)
+    told = meanings(doc.entries, docstrings.read(defenses.ImageDefense).entries)
     rows = []
     for line in docstrings.fields(one.kind):
         field, _, rest = line.partition(":")
@@ -69,11 +69,18 @@ def defense_page(name: str) -> str:
     )
 
 
-def flattened(entries: Mapping[str, str]) -> dict[str, str]:
-    """`a, b: meaning` stands for each of a and b, unless it has a line of its own."""
-    return {
-        name.strip(): meaning for names, meaning in entries.items() for name in names.split(",")
-    }
+def meanings(entries: Mapping[str, str], shared: Mapping[str, str]) -> dict[str, str]:
+    """What each setting means; of `a, b: see ...; more`, what `shared` says of a and b."""
+    found = dict(shared)
+    for names, meaning in entries.items():
+        each = [name.strip() for name in names.split(",")]
+        for name in each:
+            more = meaning.partition("; ")[2]
+            if len(each) == 1:
+                found[name] = meaning
+            elif name == "step_size" and more:
+                found[name] = f"{shared[name]} Here: {more}"
+    return found
 
 
 def write() -> None:

@@ -7,7 +7,7 @@ those of experiments/study/results, which `python -m experiments.study --redraw`
 import re
 from collections import Counter
 
-from building.checkout import ROOT, put, relinked
+from building.checkout import ROOT, one_title, put, relinked
 
 STUDY = ROOT / "experiments/study"
 FIGURES = STUDY / "results/figures"
@@ -29,7 +29,7 @@ SHOWN = {
 
 def write() -> None:
     """Write the page."""
-    put("findings", findings())
+    put("findings", one_title(findings()))
 
 
 def findings() -> str:

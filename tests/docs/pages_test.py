@@ -132,8 +132,9 @@ def test_a_face_documents_all_that_it_exports(face: str, made: Path) -> None:
 def test_findings_have_figures_and_verdicts_of_the_results(made: Path) -> None:
     text = (made / "findings.md").read_text()
     study = (ROOT / "experiments/study/README.md").read_text()
-    for head in re.findall(r"(?m)^#+ .*$", study):
-        assert head in text
+    for head in re.findall(r"(?m)^#+ (.*)$", study):
+        assert re.search(rf"(?m)^#+ {re.escape(head)}$", text)
+    assert len(re.findall(r"(?m)^# ", text)) == 1
     for start, names in findings.SHOWN.items():
         assert re.search(rf"(?m)^## {re.escape(start)}", study), start
         for name in names:
