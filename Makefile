@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Further arguments of pip: `make test-oldest` keeps all packages at the oldest that are allowed.
 PIP_ARGUMENTS ?=
 
-.PHONY: quickstart test test-oldest test-newest wheel format clean
+.PHONY: quickstart test test-oldest test-newest docs wheel format clean
 
 quickstart: $(VENV)/.installed
 	$(PY) -m mat_jax.train
@@ -37,6 +37,10 @@ test-oldest:
 
 test-newest:
 	$(MAKE) test VENV=.venv-newest PIP_ARGUMENTS="--upgrade --upgrade-strategy eager"
+
+# The site, in build/docs/index.html; a warning is an error.
+docs: $(VENV)/.installed-docs
+	$(PY) -m sphinx -q -W --keep-going docs build/docs
 
 # An sdist, the wheel that is built of it, and a model attacked by that wheel in an environment of
 # its own, outside of the checkout.
@@ -57,6 +61,10 @@ clean:
 $(VENV)/.installed: $(PY) pyproject.toml
 	$(PY) -m pip install --quiet --no-compile --editable .
 	touch $@
+
+$(VENV)/.installed-docs: $(PY) pyproject.toml
+	$(PY) -m pip install --quiet --no-compile --editable '.[docs]'
+	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: $(PY) pyproject.toml
 	if $(PY) -c "import urllib.request as r; r.urlopen('$(CPU_TORCH)/torch/', timeout=5)" \
