@@ -9,6 +9,7 @@ from mat_jax.defenses.image_defense import ImageDefense as ImageDefense
 from mat_jax.defenses.inner.strategy import Strategy as Strategy
 from mat_jax.defenses.leaf import FARELEAF as FARELEAF
 from mat_jax.defenses.leaf import LEAF as LEAF
+from mat_jax.defenses.losses.contrastive import Sigmoid as Sigmoid
 from mat_jax.defenses.losses.pair_loss import Pairs as Pairs
 from mat_jax.defenses.masked_words import MaskedWords as MaskedWords
 from mat_jax.defenses.mat import MAT as MAT

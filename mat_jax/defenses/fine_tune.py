@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.defenses.base import Defense
+from mat_jax.defenses.losses.contrastive import Contrast, info_nce_of_devices
 from mat_jax.defenses.losses.pair_loss import pair_losses
 from mat_jax.defenses.trainable_parts import Part, belongs, require_part
 from mat_jax.types.arrays import Batch
@@ -22,9 +23,11 @@ class FineTune(Defense[Model]):
 
     Args:
         part: the weights that train: "all", "vision", "text" or "projections".
+        contrast: what is minimised in the place of InfoNCE, `Sigmoid()` for example.
     """
 
     part: Part = "all"
+    contrast: Contrast = info_nce_of_devices
 
     captioners = True  # it trains captioners too
     judges = True  # and models of entailment and of answers
@@ -47,7 +50,7 @@ class FineTune(Defense[Model]):
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """The loss of each clean pair, in nats."""
-        return pair_losses(model, batch, key)
+        return pair_losses(model, batch, key, contrast=self.contrast)
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """All weights, or those of `part`."""

@@ -17,7 +17,7 @@ from mat_jax.defenses.inner.images import (
     away_from_texts,
 )
 from mat_jax.defenses.inner.strategy import Strategy
-from mat_jax.defenses.losses.contrastive import share_changed
+from mat_jax.defenses.losses.contrastive import Contrast, info_nce_of_devices, share_changed
 from mat_jax.defenses.losses.pair_loss import Pairs, mixed_losses, require_one_caption
 from mat_jax.defenses.one_to_many import all_images
 from mat_jax.defenses.trainable_parts import Part, belongs, require_part
@@ -75,6 +75,8 @@ class MAT(ImageDefense[Model]):
         pairs: the pairs learnt from, with their weights.
         part: the weights that train: "all", "vision", "text" or "projections".
         replays: updates made with a batch.
+        contrast: what is minimised in the place of InfoNCE, `Sigmoid()` for example; PGD climbs
+            what `strategy` says, before the first update.
     """
 
     steps: int = 2
@@ -86,6 +88,7 @@ class MAT(ImageDefense[Model]):
     pairs: Pairs = Pairs()
     part: Part = "all"
     replays: int = 1
+    contrast: Contrast = info_nce_of_devices
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -188,7 +191,9 @@ class MAT(ImageDefense[Model]):
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """The weighted losses of each image's pairs, in nats."""
         require_one_caption(batch)
-        losses, metrics = mixed_losses(model, batch, batch_adv, key, pairs=self.pairs)
+        losses, metrics = mixed_losses(
+            model, batch, batch_adv, key, pairs=self.pairs, contrast=self.contrast
+        )
         return losses, metrics | {"captions_changed": share_changed(batch, batch_adv)}
 
     def trains(self, path: tuple[str, ...]) -> bool:

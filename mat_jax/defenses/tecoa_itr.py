@@ -6,6 +6,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mat_jax.defenses.image_defense import ImageDefense
 from mat_jax.defenses.inner.images import against_texts
+from mat_jax.defenses.losses.contrastive import Contrast, info_nce_of_devices
 from mat_jax.defenses.losses.pair_loss import pair_losses
 from mat_jax.defenses.trainable_parts import Part, belongs, require_part
 from mat_jax.types.arrays import Batch
@@ -29,10 +30,13 @@ class TeCoAITR(ImageDefense[Model]):
     Args:
         eps, steps, step_size, norm: of PGD, see `ImageDefense`; a step is 1.25 eps / steps.
         part: the weights that train: "all", "vision", "text" or "projections".
+        contrast: what is minimised in the place of InfoNCE, `Sigmoid()` for example; PGD climbs
+            InfoNCE either way.
     """
 
     steps: int = 2
     part: Part = "all"
+    contrast: Contrast = info_nce_of_devices
 
     captioners = True  # it trains captioners too
     judges = True  # and models of entailment and of answers
@@ -58,7 +62,7 @@ class TeCoAITR(ImageDefense[Model]):
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
         """The loss of each attacked image with its clean caption, in nats."""
-        return pair_losses(model, batch_adv, key)
+        return pair_losses(model, batch_adv, key, contrast=self.contrast)
 
     def trains(self, path: tuple[str, ...]) -> bool:
         """All weights, or those of `part`."""

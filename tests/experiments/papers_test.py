@@ -45,6 +45,9 @@ MAVA |= {"cms": 0.002, "vsse": 0.4, "sca": 0.6}
 TRADED = (SGD, {"momentum": 0.9, "weight_decay": 1e-4})
 ROBUST_VLM = {"eps": 4 * GREY, "steps": 10, "step_size": GREY}  # FARE's code, of which others come
 
+# AdvXL's README for the steps; CLIPA's configs/model_h and optim/build_optax.py for the rest.
+CLIPA = (ADAMW, {"betas": (0.9, 0.95), "weight_decay": 0.2})
+
 # file -> model, what of it trains, the defence's settings, lr, batch, updates, warm-up, optimizer.
 # None where nothing is published.
 PUBLISHED = {
@@ -150,7 +153,38 @@ PUBLISHED = {
         1_400,
         (ADAMW, {"weight_decay": 1e-4}),
     ),
+    "delta_clip_h14_84": (
+        None,
+        "all",
+        {"steps": 2},
+        8e-6 * 65_536 / 256,
+        65_536,
+        5_120_000_000 // 65_536,
+        3_200,
+        CLIPA,
+    ),
+    "delta_clip_h14_224": (
+        None,
+        "all",
+        {"steps": 3},
+        4e-7 * 32_768 / 256,
+        32_768,
+        4 * 131_072_000 // 32_768,
+        26_214_400 // 32_768,
+        CLIPA,
+    ),
+    "delta_clip_h14_336": (
+        None,
+        "all",
+        {"steps": 3},
+        1e-7 * 16_384 / 256,
+        16_384,
+        131_072_000 // 16_384,
+        26_214_400 // 16_384,
+        CLIPA,
+    ),
 }
+NO_BIAS_DECAYS = ("leaf_datacomp", *(name for name in PUBLISHED if name.startswith("delta_clip")))
 
 
 def captions(rng, count=5):
@@ -224,6 +258,16 @@ def root(tmp_path_factory):
                 member = tarfile.TarInfo(f"{i:08}{suffix}")
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
+    (root / "recap-datacomp/shards").mkdir(parents=True)
+    with tarfile.open(root / "recap-datacomp/shards/00000000.tar", "w") as archive:
+        for i, text in enumerate(captions(rng, COUNT)):
+            pixels, jpeg = rng.integers(0, 255, (24, 32, 3)).astype(np.uint8), io.BytesIO()
+            Image.fromarray(pixels).save(jpeg, "JPEG")
+            for suffix, content in ((".jpg", jpeg.getvalue()), (".txt", text.encode())):
+                member = tarfile.TarInfo(f"{i:08}{suffix}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    models.Tokenizer.train_clip(captions(rng, 200), 600, 20).save(root / "clip")
     (root / "words").write_text("\n".join([*KINDS, *VERBS, *PLACES, "a", "the", "near"]))
     images = []
     for i in range(2 * COUNT):
@@ -295,6 +339,8 @@ def settings_for(file, root, files):
     model = next((kinds[kind] for kind in kinds if kind in file.stem), "clip")
     small = {"root": root, "model": files / model, "mlm": files / "bert", "steps": 2}
     small |= {"batch_size": 4, "image_size": 16}
+    small |= {"width": 32, "text_width": 32, "embed": 16}
+    small |= {f"{tower}{name}": 1 for tower in ("", "text_") for name in ("layers", "heads")}
     small |= {"tokenizer": files / "vocabulary"} if model == "ALBEF.pth" else {}
     function = experiments.load(file)
     known = experiments.parameters(function)
@@ -347,7 +393,7 @@ def test_the_optimizer_is_torchs(file, theirs, root):
     }
     kind, options = theirs
     tensors = {name: torch.tensor(value, requires_grad=True) for name, value in weights.items()}
-    if file.stem == "leaf_datacomp":  # its code: biases and gains do not decay
+    if file.stem in NO_BIAS_DECAYS:  # its code: biases and gains do not decay
         plain = {"params": [tensors["a.bias"]], "weight_decay": 0.0}
         peer = kind([{"params": [tensors["a.kernel"]]}, plain], lr=0.1, **options)
     else:

@@ -1,9 +1,12 @@
 """Contrastive losses over a batch that devices share, and figures to watch.
 
-With one right answer it is CLIP's loss, `attacks.objectives.info_nce`: PGD climbs it too.
+With one right answer it is CLIP's loss, `attacks.objectives.info_nce`: PGD climbs it too. Or it is
+SigLIP's, `Sigmoid`, which looks at each pair by itself.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -32,6 +35,11 @@ def everyone(text_embed: Float[Array, "batch embed"], ids: Int[Array, " batch"])
     if not axes:
         return mine
     return _apart(partial(_gather, axes=axes), axes, (PartitionSpec(axes),), PartitionSpec())(mine)
+
+
+# `contrast(image_embed, text_embed, scale, ids, known)`: a loss of pairs that devices share, one
+# value a pair [batch], in nats; `info_nce_of_devices` or a `Sigmoid`.
+Contrast = Callable[[Array, Array, Array, Array, Everyone | None], Array]
 
 
 def info_nce_of_devices(
@@ -73,6 +81,65 @@ def info_nce_of_devices(
     split, whole = PartitionSpec(axes), PartitionSpec()
     surprises = _apart(part, axes, (split, split, whole, split, whole))
     return surprises(unit(image_embed), unit(text_embed), scale, ids, known)
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    r"""SigLIP's loss (Zhai et al. 2023, arXiv:2303.15343, equation 1): is this pair a pair?
+
+    With $s_{ij} = \text{scale} \cdot \cos(f_i, g_j)$, and $z_{ij} = 1$ for $i = j$, else $-1$,
+
+    $$L_i = -\sum_j \log \frac{1}{1 + e^{-z_{ij} (s_{ij} + b)}}$$
+
+    in nats; its mean over the batch is the paper's. No sum runs over all pairs, so devices that
+    share a batch exchange its texts, and nothing else. Another pair of the same image is left out,
+    as in `info_nce` (our choice).
+
+    The paper learns $b$ from -10 on, and its scale from 10 on. Here $b$ stays, because the files of
+    a CLIP have no place for it, and the scale begins as CLIP's does (our choices). A pair is then
+    told from others at a cosine of `-bias` / scale, which the scale learns.
+
+    Args:
+        bias: b.
+
+    Raises:
+        ValueError: a bias that is not a finite number.
+    """
+
+    bias: float = -10.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.bias):
+            raise ValueError(f"bias {self.bias} is no finite number: -10 is SigLIP's")
+
+    def __call__(
+        self,
+        image_embed: Float[Array, "batch embed"],
+        text_embed: Float[Array, "batch embed"],
+        scale: Float[Array, ""],
+        ids: Int[Array, " batch"],
+        known: Everyone | None = None,
+    ) -> Float[Array, " batch"]:
+        """The loss of each pair; arguments are those of `info_nce_of_devices`."""
+        axes = _shared(len(ids))
+
+        def part(
+            image: Array, text: Array, scale: Array, ids: Array, known: Everyone | None
+        ) -> Array:
+            if known is None:
+                known = _gather(Everyone(text, ids), axes)
+            first = jax.lax.axis_index(axes) * len(ids) if axes else 0
+            paired = (first + jnp.arange(len(ids)))[:, None] == jnp.arange(len(known.ids))[None, :]
+            logits = scale * (image @ known.texts.T) + jnp.asarray(self.bias, image.dtype)
+            surprises = jax.nn.softplus(jnp.where(paired, -logits, logits))
+            twins = (ids[:, None] == known.ids[None, :]) & ~paired
+            return jnp.sum(jnp.where(twins, 0, surprises), axis=1)
+
+        given = unit(image_embed), unit(text_embed), scale, ids, known
+        if not axes:
+            return part(*given)
+        split, whole = PartitionSpec(axes), PartitionSpec()
+        return _apart(part, axes, (split, split, whole, split, whole))(*given)
 
 
 def _shared(size: int) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mat_jax.defenses.losses.answers import answer_losses
 from mat_jax.defenses.losses.contrastive import (
+    Contrast,
     Everyone,
     everyone,
     info_nce_of_devices,
@@ -53,10 +54,16 @@ class Texts(NamedTuple):
     known: list[Everyone] | None = None  # of `features`, where they are compared in a loop
 
 
-def pair_losses(model: Model | Captions, batch: Batch, key: PRNGKeyArray) -> Losses:
+def pair_losses(
+    model: Model | Captions,
+    batch: Batch,
+    key: PRNGKeyArray,
+    *,
+    contrast: Contrast = info_nce_of_devices,
+) -> Losses:
     """The loss a family was made with, one value a pair, in nats; and figures to watch.
 
-    - CLIP, ALIGN: InfoNCE;
+    - CLIP, ALIGN: InfoNCE, or what `contrast` is;
     - ALBEF, TCL, BLIP: InfoNCE + matching with hard negatives (Li et al. 2021, section 3.2,
       without the momentum model's soft labels);
     - BLIP's captioner: `captioning`;
@@ -67,9 +74,10 @@ def pair_losses(model: Model | Captions, batch: Batch, key: PRNGKeyArray) -> Los
         model: any of them.
         batch: images with one caption each.
         key: of the hard negatives.
+        contrast: in the place of InfoNCE wherever it is, a `Sigmoid` for example.
     """
     require_one_caption(batch)
-    return mixed_losses(model, batch, batch, key)
+    return mixed_losses(model, batch, batch, key, contrast=contrast)
 
 
 def require_one_caption(batch: Batch) -> None:
@@ -89,6 +97,7 @@ def mixed_losses(
     *,
     pairs: Pairs = Pairs(),
     together: bool = False,
+    contrast: Contrast = info_nce_of_devices,
 ) -> Losses:
     """The weighted losses of several pairings, each image and each text encoded once.
 
@@ -101,6 +110,7 @@ def mixed_losses(
         together: all captions of an example are right for all its pictures in one InfoNCE
             (`many_to_many`); otherwise each pair of the `star` has a loss of its own, and the mean
             is taken.
+        contrast: what each pair's own loss is; `together` has InfoNCE.
 
     Returns:
         One value an image, in nats; and figures of the first pairing with a weight.
@@ -117,7 +127,8 @@ def mixed_losses(
             images[image] = encode_images(model, batch_adv if image else batch)
         if text not in texts:
             texts[text] = encode_texts(model, (batch_adv if text else batch).tokens)
-        losses, figures = _losses(model, images[image], texts[text], batch, key, together)
+        found = images[image], texts[text]
+        losses, figures = _losses(model, *found, batch, key, together, contrast)
         total, metrics = total + weight * losses, metrics or figures
     return total, metrics
 
@@ -147,10 +158,11 @@ def _losses(
     batch: Batch,
     key: PRNGKeyArray,
     together: bool,
+    contrast: Contrast,
 ) -> Losses:
     """The family's loss of pictures with their texts."""
     ids = batch.ids
-    losses = compare(model, images, texts, batch, together=together)
+    losses = compare(model, images, texts, batch, together=together, contrast=contrast)
     if isinstance(model, Captions | JudgesPairs | AnswersQuestions) or texts.features is None:
         return losses, {}
     pairs = star(images, texts.features)
@@ -171,12 +183,13 @@ def compare(
     batch: Batch,
     *,
     together: bool,
+    contrast: Contrast = info_nce_of_devices,
 ) -> Float[Array, " batch"]:
     """How badly pictures and texts find each other, one value an example; what PGD climbs too.
 
-    InfoNCE, or of a captioner its surprise at the texts: the mean over the pairs of the `star`, or
-    with `together` one `many_to_many`, which a captioner does not have. Of a model of entailment
-    its surprise at the verdicts, of one of answers its loss of people's.
+    InfoNCE, or what `contrast` is, or of a captioner its surprise at the texts: the mean over the
+    pairs of the `star`, or with `together` one `many_to_many`, which a captioner does not have. Of
+    a model of entailment its surprise at the verdicts, of one of answers its loss of people's.
     """
     if isinstance(model, Captions) or texts.features is None:
         assert isinstance(model, Captions)
@@ -197,7 +210,7 @@ def compare(
     scale, ids = model.scale, batch.ids
     return mean(
         [
-            info_nce_of_devices(image.embed, text.embed, scale, ids, everyone)
+            contrast(image.embed, text.embed, scale, ids, everyone)
             for image, (text, everyone) in pairs
         ]
     )
