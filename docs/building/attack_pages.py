@@ -4,7 +4,7 @@ import inspect
 from typing import Any
 
 from building import docstrings
-from building.checkout import put
+from building.checkout import DOCS, put, shown
 from building.pages import SHIPPED, code, fence, page, source_link, table, toctree, where_of
 from mat_jax import attacks
 from mat_jax.attacks import ATTACKS, ThreatModel
@@ -95,6 +95,7 @@ def attack_page(name: str) -> str:
         f"# {one.title}",
         f"`{name}`",
         doc.text,
+        picture(name),
         "## In short",
         table(("", ""), list(facts.items())),
         "Costs are of one picture with five captions, at the defaults below.",
@@ -104,6 +105,18 @@ def attack_page(name: str) -> str:
         fence(command(name)),
         "Steps, radius and words are flags of the command: `--steps`, `--eps`, `--words`.",
         f"The code is [`{where}`]({where_of(one.function)}).",
+    )
+
+
+def picture(name: str) -> str:
+    """What the attack does to a scene, where it has been drawn."""
+    if not (DOCS / f"pictures/{name}.png").exists():
+        return ""
+    return (
+        f"![A scene before and after {ATTACKS[name].title}](/pictures/{name}.png)\n\n"
+        "A scene clean and attacked, and their difference, at 6/255 and one word. What was put "
+        "into the caption is red. "
+        f"[`docs/attack_pictures.py`]({shown(str(DOCS / 'attack_pictures.py'))}) draws it."
     )
 
 

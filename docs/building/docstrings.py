@@ -42,8 +42,13 @@ def markdown(text: str) -> str:
         lines = textwrap.dedent(match[2]).strip()
         return f"\n\n{match[1]}$$\n{textwrap.indent(lines, match[1])}\n{match[1]}$$\n\n"
 
+    text = re.sub(r"(?m)(?:^>>> .*\n(?:^(?!\n).+\n?)*)+", _session, text + "\n")
     text = re.sub(r"(?:^|\n)([ ]*)\$\$(.+?)\$\$[ ]*(?=\n|$)", displayed, text, flags=re.S)
     return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def _session(match: re.Match[str]) -> str:
+    return f"\n```pycon\n{match[0].rstrip()}\n```\n"
 
 
 def _entries(text: str) -> dict[str, str]:

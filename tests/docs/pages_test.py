@@ -161,10 +161,13 @@ def test_docstrings_are_taken_apart() -> None:
 
         Raises:
             ValueError: it is wrong.
+
+        >>> thing()
         """
 
     doc = docstrings.read(thing)
-    assert doc.text == "What it does.\n\n$$\nx^2\n$$\n\nThen more."
+    assert doc.text.startswith("What it does.\n\n$$\nx^2\n$$\n\nThen more.")
+    assert doc.text.endswith("\n\n```pycon\n>>> thing()\n```")
     assert doc.entries == {"a, b": "two things, one after another.", "c": "`x: y`."}
     assert doc.raises == "ValueError: it is wrong." and doc.summary == "What it does."
 

@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec
 
 from mat_jax import defenses, models
 from mat_jax.train import mesh, sharding, state
-from mat_jax.train.plan.collectives import Collective, collectives
+from mat_jax.train.plan.collectives import Collective, collectives_in
 from mat_jax.train.step import compile_step
 from tests.defenses.families_test import batch as pairs
 
@@ -105,7 +105,7 @@ def ran(defense: Any, spec: str, steps: int = 10) -> Ran:
         now, metrics = program(now, reference, given)
         losses.append(float(metrics["loss"]))
         norms.append(float(metrics["grad_norm"]))
-    return Ran(np.array(losses), norms[0], collectives(program.as_text()), held)
+    return Ran(np.array(losses), norms[0], collectives_in(program.as_text()), held)
 
 
 def kinds(found: list[Collective], *, loop: bool | None = None) -> dict[str, int]:

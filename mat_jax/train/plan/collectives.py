@@ -58,7 +58,7 @@ class Collective(NamedTuple):
         return self.size * factor[self.kind]
 
 
-def collectives(text: str) -> list[Collective]:
+def collectives_in(text: str) -> list[Collective]:
     """All of a program, from `compiled.as_text()`.
 
     XLA for TPU overlaps a gather with several computations, and writes it into each of them with

@@ -12,7 +12,7 @@ import jax
 from mat_jax.train import mesh as meshes
 from mat_jax.train.experiment import Experiment
 from mat_jax.train.plan.chips import Topology
-from mat_jax.train.plan.collectives import collectives
+from mat_jax.train.plan.collectives import collectives_in
 from mat_jax.train.plan.operations import PARTS, work_by_part
 from mat_jax.train.plan.record import Memory, Plan, Talk
 from mat_jax.train.plan.shapes import Shapes, bytes_here, shapes_of
@@ -135,7 +135,7 @@ def _given(shapes: Shapes, mesh: Any) -> Memory:
 
 def _talk(text: str, devices: int) -> tuple[Talk, ...]:
     found: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0])
-    for one in collectives(text):
+    for one in collectives_in(text):
         part = next((part for part in PARTS if part in one.source), "")
         total = found[part, one.kind]
         total[0] += one.times

@@ -123,14 +123,16 @@ def shapes_of(experiment: Experiment) -> Shapes:
     model = kept["model"]  # of which only what is no array is looked at
     experiment = replace(experiment, defense=experiment.defense.tokenized(Blank(model.text_format)))
     reference = weights if experiment.defense.needs_reference else None
-    return Shapes(experiment, model, kept["layout"], state, reference, _batch(experiment, model))
+    looks = experiment.defense.looks and experiment.defense.encodes
+    side = model.config.image_size if looks and isinstance(model, SeesImages) else 1
+    batch = _batch(experiment, model.text_format.length, side)
+    return Shapes(experiment, model, kept["layout"], state, reference, batch)
 
 
-def _batch(experiment: Experiment, model: Any) -> Batch:
-    defense, count, length = experiment.defense, experiment.batch_size, model.text_format.length
+def _batch(experiment: Experiment, length: int, side: int) -> Batch:
+    """Of captions of so many ids, and images of so many pixels along a side."""
+    defense, count = experiment.defense, experiment.batch_size
     texts = CAPTIONS if defense.texts is None else defense.texts
-    looks = defense.looks and defense.encodes and isinstance(model, SeesImages)
-    side = model.config.image_size if looks else 1
     words = None
     if defense.words:
         given = experiment.substitutes
