@@ -114,6 +114,8 @@ tbody tr + tr th { border-top: 1px solid var(--line); }
 .curves .worst polyline { stroke-width: 2.6; }
 .curves g line { stroke: currentColor; stroke-width: 1; opacity: .55; }
 .curves path { fill: currentColor; stroke: var(--paper); stroke-width: .6; }
+.curves .clean { color: var(--ink); }
+.curves circle { fill: var(--paper); stroke: currentColor; stroke-width: 2; }
 .l0 { color: var(--l0); } .l1 { color: var(--l1); } .l2 { color: var(--l2); }
 .l3 { color: var(--l3); } .l4 { color: var(--l4); } .l5 { color: var(--l5); }
 .l6 { color: var(--l6); } .l7 { color: var(--l7); }
