@@ -40,12 +40,12 @@ def test_marks_count_by_their_share_of_the_highest():
 def test_the_page_shows_them_by_attack_with_their_ranks():
     result = made_up("one", 0.1, images=12)
     html = worst_first({"one": result})
-    lists = html.split("<details>")[1:]
+    lists = re.split("<details(?: open)?>", html)[1:]
     assert "SGA at 2/255" in lists[0] and "<b>clean</b>" in lists[-1]
     row = result.row("sga")
     shown = [int(n) - 1 for n in re.findall(r"<figcaption>picture (\d+)<", lists[0])]
     assert shown == failing(row.ranks) and len(shown) == 8
-    ranks = re.findall(r"finds its picture at rank (\d+) → (\d+)", lists[0])
+    ranks = re.findall(r"its picture: rank (\d+) → (\d+)", lists[0])
     wanted = [
         (str(result.clean.ranks["ir"][text]), str(row.ranks["ir"][text]))
         for place in shown
@@ -66,7 +66,7 @@ def test_what_was_found_instead_stands_beside_it():
     other = (failed + 1) % 12
     sights = replace(row.sights, failed=failed, failed_texts=5 * other, failed_pictures=other)
     rows = tuple(replace(one, sights=sights) if one is row else one for one in result.rows)
-    html = worst_first({"one": replace(result, rows=rows)}).split("<details>")[1]
+    html = worst_first({"one": replace(result, rows=rows)}).split("<details")[1]
     for place, item in zip(places, html.split("<li><figure>")[1:], strict=True):
         if row.ranks["ir"][worst_text(row.ranks, result.text_owner, place)] > 1:
             assert f": picture {(place + 1) % 12 + 1}</figcaption>" in item

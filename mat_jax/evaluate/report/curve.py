@@ -9,7 +9,7 @@ from mat_jax.evaluate.results import WORST_CASE, Result, Row, eps_text
 
 WIDTH, HEIGHT = 520.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 48.0, 16.0, 14.0, 50.0
-NEAR = 44.0  # names of eps nearer to each other than this are left out
+NEAR = 50.0  # names of eps nearer to each other than this are left out
 APART = 2.5  # lines stand so far beside each other, that whiskers can be told apart
 Scale = Callable[[float], float]  # a number to its place
 # Told apart without colour: by the mark's form, and by the line's.
