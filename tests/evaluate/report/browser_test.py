@@ -42,7 +42,7 @@ def browser():
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     results = {
-        name: made_up(name, strength, images=16, eps=EPS)
+        name: made_up(name, strength, images=10, captions=2, eps=EPS)
         for name, strength in (("scenes-clip", 0.02), ("after MAT", 0.5))
     }
     (folder / "two.html").write_text(draw_page(results))
