@@ -39,7 +39,7 @@ def overview(saved: Mapping[str, Saved], beside: Path, *, apart: str | None = No
     tasks = dict.fromkeys(one.result.task.title for one in saved.values())
     said = f"{len(saved)} models, measured in different ways"
     foot = "Every number with its protocol is in the results.json of its folder."
-    return sheet(said, "; ".join(tasks), why + links, foot, kind="Several runs")
+    return sheet(said, "; ".join(tasks), why + links, foot, kind="Several runs", script=True)
 
 
 def _lines(name: str, saved: Saved, beside: Path) -> list[list[Cell]]:

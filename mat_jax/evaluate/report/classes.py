@@ -64,7 +64,7 @@ def _pairs(results: Mapping[str, Result], featured_row: Row, threat: str) -> str
 
 def _count(found: Mapping[tuple[str, str], int], pair: tuple[str, str]) -> Cell:
     count = found.get(pair, 0)
-    return Cell(text=str(count), value=count)
+    return Cell(text=str(count), value=float(count))
 
 
 def confused(

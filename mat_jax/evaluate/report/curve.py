@@ -9,7 +9,7 @@ from mat_jax.evaluate.results import WORST_CASE, Result, Row, eps_text
 
 WIDTH, HEIGHT = 520.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 48.0, 16.0, 14.0, 50.0
-NEAR = 44.0  # names of eps nearer to each other than this are left out
+NEAR = 50.0  # names of eps nearer to each other than this are left out
 APART = 2.5  # lines stand so far beside each other, that whiskers can be told apart
 Scale = Callable[[float], float]  # a number to its place
 # Told apart without colour: by the mark's form, and by the line's.
@@ -109,7 +109,10 @@ def _chart(name: str, result: Result, kind: str) -> str:
     for n, curve in enumerate(found):
         aside = APART * (n - (len(found) - 1) / 2)
         parts.append(_line(curve, n, aside, across, up, " %" if share else ""))
-    items = "".join(f"<li>{_sample(n)}{safe(title(c.attack))}</li>" for n, c in enumerate(found))
+    unit_of = " %" if share else ""
+    parts.append(_clean(result.figures(result.clean)[f"{kind}@1"], across, up, unit_of))
+    samples = [f"<li>{_sample(n)}{safe(title(c.attack))}</li>" for n, c in enumerate(found)]
+    items = "".join([f"<li>{_CLEAN_SAMPLE}clean</li>", *samples])
     return (
         f"<figure><figcaption>{safe(what)}</figcaption>{''.join(parts)}</svg>"
         f'<ul class="lines">{items}</ul></figure>'
@@ -149,22 +152,45 @@ def _axes(radii: Sequence[float], unit: str, end: float, across: Scale, up: Scal
 
 def _line(curve: Curve, n: int, aside: float, across: Scale, up: Scale, unit: str) -> str:
     """The line with its marks and whiskers; each mark says its number."""
-    places = [(across(eps) + aside, up(one["value"])) for eps, one in curve.points]
+    places = [
+        (across(eps) + (aside if eps else 0.0), up(one["value"])) for eps, one in curve.points
+    ]
     way = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     marks = "".join(
         f"<g><title>{safe(_told(curve, eps, one, unit))}</title>"
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{up(one["high"]):.1f}" y2="{up(one["low"]):.1f}"/>'
         f'<path transform="translate({x:.1f} {y:.1f})" d="{MARKS[n % len(MARKS)]}"/></g>'
         for (eps, one), (x, y) in zip(curve.points, places, strict=True)
+        if eps  # the clean mark is the same for all
     )
     kind = f"l{n % len(MARKS)}" + (" worst" if curve.attack == WORST_CASE else "")
     return f'<g class="{kind}"><polyline points="{way}"{_dashes(n)}/>{marks}</g>'
 
 
 def _told(curve: Curve, eps: float, one: Mapping[str, float], unit: str) -> str:
-    where = "at any eps" if curve.flat else f"at eps {eps_text(eps) if eps else '0 (clean)'}"
+    where = "at any eps" if curve.flat else f"at eps {eps_text(eps)}"
+    return f"{title(curve.attack)} {where}: {_interval(one, unit)}"
+
+
+def _interval(one: Mapping[str, float], unit: str) -> str:
     value, low, high = (one[key] for key in ("value", "low", "high"))
-    return f"{title(curve.attack)} {where}: {value:.1f}{unit} (95 %: {low:.1f} to {high:.1f})"
+    return f"{value:.1f}{unit} (95 %: {low:.1f} to {high:.1f})"
+
+
+def _clean(one: Mapping[str, float], across: Scale, up: Scale, unit: str) -> str:
+    """The mark that all lines start from: a ring at eps 0."""
+    x = across(0.0)
+    return (
+        f'<g class="clean"><title>clean: {_interval(one, unit)}</title><line x1="{x:.1f}" '
+        f'x2="{x:.1f}" y1="{up(one["high"]):.1f}" y2="{up(one["low"]):.1f}"/>'
+        f'<circle cx="{x:.1f}" cy="{up(one["value"]):.1f}" r="4.5"/></g>'
+    )
+
+
+_CLEAN_SAMPLE = (
+    '<svg class="curves" viewBox="0 0 34 14" aria-hidden="true"><g class="clean">'
+    '<circle cx="17" cy="7" r="4.5"/></g></svg>'
+)
 
 
 def _sample(n: int) -> str:

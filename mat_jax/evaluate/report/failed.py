@@ -1,6 +1,5 @@
 """Failures on the page: for each attack the examples it does the most damage to, worst first."""
 
-import html
 from collections.abc import Mapping
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from mat_jax.evaluate.failures import failing, worst_text, wrong_queries
 from mat_jax.evaluate.report.pictures import THUMBNAIL, answered, captions_of, png_bytes
 from mat_jax.evaluate.report.wording import marked, safe, title
-from mat_jax.evaluate.results import Result, Row, eps_text
+from mat_jax.evaluate.results import WORST_CASE, Result, Row, eps_text
 
 
 class _Album:
@@ -38,18 +37,23 @@ def worst_first(results: Mapping[str, Result]) -> str:
     first = next(iter(results.values()))
     if not first.shown or not first.clean.captions:
         return ""  # read back from files, which hold no pictures
-    album, parts = _Album(), []
+    album, parts, captions = _Album(), [], ""
+    if first.task.reads:
+        captions = (
+            "Captions show the word <del>taken out</del> and the one <ins>put in</ins>. A rank is "
+            "the place of the right answer, and 1 is right."
+        )
     for name, result in results.items():
         lists = [_list(name, result, row, album) for row in reversed(result.rows)]
         if not any(lists):
             lists = ["<p>Nothing fails.</p>"]
         heading = f"<h3>{safe(name)}</h3>" if len(results) > 1 else ""
         parts.append(heading + "".join(lists))
+    parts[0] = parts[0].replace("<details>", "<details open>", 1)
     return (
         "<section><h2>What fails</h2><p>For each attack the pictures with the most wrong answers, "
-        "the worst first. Pictures are shown as they were before the attack. Captions show the "
-        "word <del>taken out</del> and the one <ins>put in</ins>. A rank is the place of the "
-        f"right answer, and 1 is right.</p>{album.all()}{''.join(parts)}</section>"
+        "the worst first. Pictures are shown as they were before the attack. "
+        f"{captions}</p>{album.all()}{''.join(parts)}</section>"
     )
 
 
@@ -62,6 +66,8 @@ def _list(name: str, result: Result, row: Row, album: _Album) -> str:
     owners = np.concatenate([row.ranks.owners[kind] for kind in row.ranks.kinds])
     wrong = len(np.unique(owners[row.ranks.flat[0] > 1]))
     said = f"{wrong} of {row.ranks.examples} pictures with a wrong answer"
+    if row.attack == WORST_CASE:
+        said += "; each rank is the worst of its galleries"
     items = "".join(_failure(result, row, place, album) for place in found)
     return (
         f"<details><summary><b>{safe(where)}</b>: {said}</summary>"
@@ -94,7 +100,7 @@ def _lines(result: Result, row: Row, place: int) -> str:
     for text in captions_of(result, place):
         lines += f"<li>{marked(result.clean.captions[text], row.captions[text])}"
         if result.task.neighbours:
-            lines += _ranks("finds its picture", result, row, "ir", int(text))
+            lines += _ranks("its picture", result, row, "ir", int(text))
         lines += "</li>"
     return lines + answered(row, place, result)
 
@@ -103,14 +109,14 @@ def _ranks(what: str, result: Result, row: Row, kind: str, query: int) -> str:
     """Of one query the place of its right answer, before and after."""
     clean, now = (int(one.ranks[kind][query]) for one in (result.clean, row))
     told = f"{clean}" if row is result.clean else f"{clean} → {now}"
-    return f" <small>{html.escape(what)} at rank {told}</small>"
+    return f" <small>{safe(what)}: rank {told}</small>"
 
 
 def _text_instead(result: Result, row: Row, place: int) -> str:
     """The caption nearest to the picture, where it is of another picture."""
     if not result.task.neighbours:
         return ""
-    rank = _ranks("picture finds a caption of its own", result, row, "tr", place)
+    rank = _ranks("a caption of its own", result, row, "tr", place)
     text = _instead(row, place, "failed_texts")
     if text is None or int(result.text_owner[text]) == place:
         return f"<p>{rank}</p>"

@@ -20,7 +20,9 @@ ul.said { margin-top: 18px; }
 """
 
 
-def sheet(title: str, protocol: str, body: str, foot: str, *, kind: str) -> str:
+def sheet(
+    title: str, protocol: str, body: str, foot: str, *, kind: str, script: bool = False
+) -> str:
     """One HTML page that needs no other file.
 
     Args:
@@ -29,6 +31,7 @@ def sheet(title: str, protocol: str, body: str, foot: str, *, kind: str) -> str:
         body: HTML.
         foot: a sentence or two at the end.
         kind: what sort of page it is.
+        script: whether there are tables to sort, or failures to page through.
     """
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -37,5 +40,5 @@ def sheet(title: str, protocol: str, body: str, foot: str, *, kind: str) -> str:
         f'<header><p class="kind">{safe(kind)}</p><h1>{safe(title)}</h1>'
         f'<p class="protocol">{safe(protocol)}</p></header><main>{body}'
         f"</main><footer>Written by mat_jax. {safe(foot)}</footer>"
-        f"<script>{SCRIPT}</script></body></html>\n"
+        f"{f'<script>{SCRIPT}</script>' if script else ''}</body></html>\n"
     )

@@ -42,6 +42,7 @@ def draw_page(
         "".join(body),
         "Every number with its protocol is in results.json, the rank of every query in ranks.npz.",
         kind=first.task.title,
+        script=True,
     )
 
 

@@ -77,10 +77,11 @@ for (const list of document.querySelectorAll("ol.failures")) {
   list.before(bar);
   show(0);
 }
-// What is folded away is printed all the same.
+// What is folded away is printed all the same, but for failures, which would be many sheets.
 let folded = [];
 addEventListener("beforeprint", () => {
-  folded = [...document.querySelectorAll("details:not([open])")];
+  folded = [...document.querySelectorAll(
+    "details:not([open], :has(ol.failures))")];
   for (const one of folded) one.open = true;
 });
 addEventListener("afterprint", () => { for (const one of folded) one.open = false; });

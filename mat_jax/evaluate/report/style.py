@@ -43,7 +43,7 @@ thead tr:last-child th { border-bottom: 1px solid var(--line); }
 tbody tr + tr td { border-top: 1px solid var(--line); }
 th.model { text-align: center; color: var(--ink); padding-top: 12px; }
 td small { display: block; } .transfer td small { display: inline; }
-.transfer .from { text-align: left; color: var(--soft); } tr.worst td { font-weight: 620; }
+.transfer .from { text-align: left; color: var(--soft); } tr.worst :is(td, th) { font-weight: 620; }
 td.start, th.start { border-left: 1px solid var(--line); }
 i[class^=s] { display: inline-block; width: 10px; height: 10px; border-radius: 3px;
   margin-right: 7px; }
@@ -114,6 +114,8 @@ tbody tr + tr th { border-top: 1px solid var(--line); }
 .curves .worst polyline { stroke-width: 2.6; }
 .curves g line { stroke: currentColor; stroke-width: 1; opacity: .55; }
 .curves path { fill: currentColor; stroke: var(--paper); stroke-width: .6; }
+.curves .clean { color: var(--ink); }
+.curves circle { fill: var(--paper); stroke: currentColor; stroke-width: 2; }
 .l0 { color: var(--l0); } .l1 { color: var(--l1); } .l2 { color: var(--l2); }
 .l3 { color: var(--l3); } .l4 { color: var(--l4); } .l5 { color: var(--l5); }
 .l6 { color: var(--l6); } .l7 { color: var(--l7); }
@@ -126,7 +128,8 @@ ol.failures > li { background: var(--card); border: 1px solid var(--line); borde
   padding: 16px 18px; margin: 10px 0; display: flex; flex-wrap: wrap; gap: 20px; }
 ol.failures > li[hidden] { display: none; }
 ol.failures .what { flex: 1 1 300px; min-width: 0; } ol.failures p { margin: 0 0 8px; }
-ol.failures figure { flex: none; width: 128px; } ol.failures .found { margin-top: 8px; }
+ol.failures small { white-space: nowrap; } ol.failures .found { margin-top: 8px; }
+ol.failures figure { flex: none; width: 128px; }
 svg.thumb { width: 128px; height: 128px; border-radius: 4px; image-rendering: pixelated; }
 .pager { display: flex; gap: 10px; align-items: center; margin: 10px 0 0; font-size: 13px; }
 .pager button { font: inherit; color: var(--ink); background: var(--card); cursor: pointer;
@@ -135,6 +138,7 @@ svg.thumb { width: 128px; height: 128px; border-radius: 4px; image-rendering: pi
 .pager output { min-width: 4.5em; text-align: center; color: var(--soft); }
 @media (max-width: 640px) { body > header, main, body > footer { padding-inline: 14px; }
   body > header { padding-top: 28px; } dl { grid-template-columns: 1fr; } dd { margin-bottom: 6px; }
+  svg.curves text { font-size: 14px; }
   .finds { flex-wrap: wrap; }
   .frame img { width: 46px; height: 46px; } .card .clean { padding-top: 0; } }
 @media print {
@@ -146,7 +150,7 @@ svg.thumb { width: 128px; height: 128px; border-radius: 4px; image-rendering: pi
   figure, tr, .card, ol.failures > li { break-inside: avoid; }
   .pager, p.files { display: none; } th button::after { content: "" !important; }
   ol.failures > li, ol.failures > li[hidden] { display: flex; }
-  details::details-content { content-visibility: visible; block-size: auto; }
+  details:not(:has(ol.failures))::details-content { content-visibility: visible; block-size: auto; }
   .card, .frame, i, svg, .found li { print-color-adjust: exact; }
 }
 """

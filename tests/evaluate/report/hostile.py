@@ -19,7 +19,7 @@ HOSTILE = (
 
 def hostile(name: str) -> Result:
     """Two eps, so that every part of the page is drawn; attacks are called hostile things too."""
-    result = made_up(name, 0.1, images=16, eps=(2 / 255, 4 / 255))
+    result = made_up(name, 0.1, images=10, captions=3, eps=(2 / 255, 4 / 255))
     rows = []
     for row in result.rows:
         captions = tuple(
