@@ -55,7 +55,7 @@ format: $(VENV)/.installed-test
 	$(PY) -m ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest dist
+	rm -rf $(VENV) .venv-oldest .venv-newest build dist docs/made
 
 # The stamps are written last, so an installation cut short is done again.
 $(VENV)/.installed: $(PY) pyproject.toml

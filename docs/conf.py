@@ -34,6 +34,7 @@ html_css_files = ["site.css"]
 html_show_sphinx = False
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
+smartquotes = False  # a prime is a prime
 highlight_language = "text"
 
 

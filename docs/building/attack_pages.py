@@ -41,14 +41,13 @@ def attacks_page() -> str:
         names = [name for name, one in rest.items() if fits(one)]
         rows = [
             (
-                f"[{rest[name].title}](/made/gallery/attacks/{name}.md)",
-                f"`{name}`",
+                f"[{rest[name].title}](/made/gallery/attacks/{name}.md) `{name}`",
                 said.cost(name),
                 rest[name].when,
             )
             for name in names
         ]
-        parts += [f"## {title}", table(("attack", "name", "passes", "when to use it"), rows)]
+        parts += [f"## {title}", table(("attack, name", "passes", "when to use it"), rows)]
         rest = {name: one for name, one in rest.items() if name not in names}
     parts += ["## Suites", "Each member attacks what still stands after those before it."]
     suites = attacks.ensembles.ENSEMBLES.items()

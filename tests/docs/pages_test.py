@@ -98,6 +98,15 @@ def test_every_attack_has_its_entry(made: Path) -> None:
         assert f"(/made/gallery/attacks/{name}.md)" in listed
 
 
+def test_pictures_are_of_attacks_and_shown(made: Path) -> None:
+    drawn = sorted((DOCS / "pictures").glob("*.png"))
+    assert len(drawn) > 2
+    for picture in drawn:
+        text = (made / f"gallery/attacks/{picture.stem}.md").read_text()
+        assert f"(/pictures/{picture.name})" in text
+        assert picture.stat().st_size < 60_000
+
+
 def test_every_defence_has_its_entry(made: Path) -> None:
     listed = (made / "gallery/defenses.md").read_text()
     for name, one in DEFENSES.items():
