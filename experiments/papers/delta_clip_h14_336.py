@@ -61,7 +61,7 @@ def experiment(
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, min(warmup, steps // 2), steps)
     return Experiment(
         model=models.Pretrained(model, image_size=image_size),
-        data=data.webdataset(f"{root}/recap-datacomp/shards", limit=limit),
+        data=lambda: data.webdataset(f"{root}/recap-datacomp/shards", limit=limit),
         defense=defenses.TeCoAITR(
             eps=eps,
             steps=pgd_steps,

@@ -76,15 +76,15 @@ def experiment(
                 patch_size=14,
                 vision=models.ViTConfig(width=width, layers=layers, heads=heads, eps=1e-5),
                 text=models.BertConfig(
-                    width=text_width, layers=text_layers, heads=text_heads, eps=1e-5
+                    49_408, text_length, text_width, text_layers, text_heads, eps=1e-5, pad=49_407
                 ),
                 embed=embed,
                 vision_act="gelu",
                 text_act="gelu",
             ),
-            models.Tokenizer.from_dir(f"{root}/{tokenizer}", text_length),
+            f"{root}/{tokenizer}",
         ),
-        data=data.webdataset(f"{root}/recap-datacomp/shards", limit=limit),
+        data=lambda: data.webdataset(f"{root}/recap-datacomp/shards", limit=limit),
         defense=defenses.TeCoAITR(
             eps=eps,
             steps=pgd_steps,

@@ -1,9 +1,10 @@
-"""A small CLIP against attacks on pixels and words, from nothing or from an earlier stage.
+"""A small CLIP against attacks on pixels, from nothing or from an earlier stage.
 
 python -m mat_jax.train --config experiments/staged/scenes.py --set image_size=32 pgd_steps=1
 
-The miniature of `experiments/papers/delta_clip_*.py`, on the embedded world. Its defence is MAT,
-because SGA changes words as well; with words=0 it is Delta-CLIP's, on pixels alone. Figures of
+The miniature of `experiments/papers/delta_clip_*.py`, on the embedded world. With words=1 it is MAT
+on both modalities. From nothing, that had learnt next to nothing after 360 steps: a loss of 3.8,
+where guessing has 4.2 (seed 0, radius 4/255, learning rate 1e-3, three PGD steps). Figures of
 `python -m experiments.staged.study` are in `experiments/staged/results/README.md`.
 """
 
@@ -17,10 +18,10 @@ def experiment(
     model: str | None = None,
     image_size: int = 64,
     pgd_steps: int = 3,
-    words: int = 1,
+    words: int = 0,
     eps: float = 4 / 255,
-    lr: float = 1e-3,
-    steps: int = 600,
+    lr: float = 2e-3,
+    steps: int = 400,
     batch_size: int = 64,
     scenes: int = 10_000,
     seed: int = 0,

@@ -14,89 +14,132 @@ import json
 import platform
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from experiments.staged.flops import step_flops
 from experiments.staged.stages import Recipe, Stage, carry_out, say
-from experiments.staged.table import page
+from experiments.staged.table import KINDS, page
+from mat_jax.train import experiment as experiments
 from mat_jax.utils.command_line import Parser, answered
 from mat_jax.utils.files import writable, write_text
 
 CONFIG = Path("experiments/staged/scenes.py")
 RESULTS = Path(__file__).resolve().parent / "results"
-ATTACKS, EPS, STEPS, LIMIT = "none,pgd,sga", "4/255", 10, 250
-FULL = ("image_size=64", "pgd_steps=3", "words=1")
-SMALL = ("image_size=32", "pgd_steps=2", "words=0")
+EPS, STEPS, LIMIT = "4/255", 10, 100
+# Attacks that are measured -> words of a caption that they may change, and the names of the rows.
+MEASURED = ((0, {"none": "none", "pgd": "pgd", "sga": "sga_pixels"}), (1, {"sga": "sga"}))
+FULL = ("image_size=64", "pgd_steps=3")
+SMALL = ("image_size=32", "pgd_steps=1")
 
 # Arm -> its stages. `short` is what the operations of `staged` buy without stages.
 ARMS: Mapping[str, Sequence[Sequence[str]]] = {
-    "unstaged": ((*FULL, "steps=600"),),
-    "staged": ((*SMALL, "steps=600"), (*FULL, "steps=120")),
-    "short": ((*FULL, "steps=230"),),
+    "unstaged": ((*FULL, "steps=400"),),
+    "staged": ((*SMALL, "steps=440"), (*FULL, "steps=78")),
+    "short": ((*FULL, "steps=157"),),
 }
 
 
-def recipe(arm: str, seed: int, out: Path) -> Recipe:
-    """The stages of one training."""
-    settings = [(*one, f"seed={seed}") for one in ARMS[arm]]
-    stages = tuple(Stage(config=CONFIG, settings=one) for one in settings)
-    return Recipe(stages=stages, out=out / f"{arm}-{seed}")
+@dataclass(frozen=True)
+class Training:
+    """One arm with one seed."""
+
+    arm: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """`staged-0`: its folder, and its file without the ending."""
+        return f"{self.arm}-{self.seed}"
+
+    def recipe(self, out: Path) -> Recipe:
+        """Its stages."""
+        settings = [(*one, f"seed={self.seed}") for one in ARMS[self.arm]]
+        stages = tuple(Stage(config=CONFIG, settings=one) for one in settings)
+        return Recipe(stages=stages, out=out / self.name)
 
 
-def operations(arm: str) -> list[tuple[int, float]]:
-    """Of each stage the updates, and the operations of one: those of all seeds are the same.
+@cache
+def per_update(settings: tuple[str, ...]) -> float:
+    """Operations of one update of a stage, on weights just drawn: only shapes matter."""
+    return step_flops(Stage(config=CONFIG, settings=settings).bound(None))
 
-    A later stage is counted on weights that were just drawn: only shapes matter.
+
+def operations(arm: str) -> tuple[list[int], list[float]]:
+    """Of each stage the updates, and the operations of one."""
+    function = experiments.load(CONFIG)
+    steps = [experiments.bind(function, one)["steps"] for one in ARMS[arm]]
+    shapes = [tuple(x for x in one if not x.startswith("steps=")) for one in ARMS[arm]]
+    return steps, [per_update(one) for one in shapes]
+
+
+def carried_out(trainings: Sequence[Training], out: Path, results: Path) -> None:
+    """Train what has no result yet, measure all of that by one command, and save it.
+
+    Raises:
+        ValueError: a command failed; its own sentence stands above.
     """
-    found = [Stage(config=CONFIG, settings=tuple(one)).bound(None) for one in ARMS[arm]]
-    return [(experiment.steps, step_flops(experiment)) for experiment in found]
-
-
-def carried_out(arm: str, seed: int, out: Path, results: Path) -> None:
-    """Train, count and measure what has no result yet."""
-    file = results / f"{arm}-{seed}.json"
-    if file.is_file():
+    todo = [one for one in trainings if not (results / f"{one.name}.json").is_file()]
+    if not todo:
         return
-    trained = recipe(arm, seed, out)
-    begun = time.perf_counter()
-    carry_out(trained)
-    minutes = (time.perf_counter() - begun) / 60
-    report = trained.out / "report"
-    command = (
-        *("mat_jax.evaluate", "--model", str(trained.export), "--data", "scenes"),
-        *("--attacks", ATTACKS, "--suite", "none", "--eps", EPS, "--steps", str(STEPS)),
-        *("--limit", str(LIMIT), "--batch-size", "50", "--checks", "0", "--out", str(report)),
-    )
-    done = subprocess.run([sys.executable, "-m", *command], stdout=subprocess.DEVNULL)
-    if done.returncode:
-        raise ValueError(f"python -m {' '.join(command)} failed: see its sentence above")
-    (model,) = json.loads((report / "results.json").read_text())["models"]
-    counted = operations(arm)
-    content = {
-        "arm": arm,
-        "seed": seed,
-        "stages": [list(stage.settings) for stage in trained.stages],
-        "updates": [steps for steps, _ in counted],
-        "flops_per_update": [flops for _, flops in counted],
-        "flops": sum(steps * flops for steps, flops in counted),
-        "training_minutes": round(minutes, 2),
-        "command": f"python -m {' '.join(command)}",
+    for number, one in enumerate(todo, 1):
+        say(f"training {number} of {len(todo)}: {one.name}")
+        carry_out(one.recipe(out))
+    say(f"measuring {len(todo)} models")
+    found: list[dict[str, dict[str, float]]] = [{} for _ in todo]
+    for words, names in MEASURED:
+        report = out / f"report-{words}"
+        evaluate(
+            *("--data", "scenes", "--attacks", ",".join(names), "--suite", "none"),
+            *("--eps", EPS, "--steps", str(STEPS), "--words", str(words)),
+            *("--limit", str(LIMIT), "--batch-size", "50", "--checks", "0", "--out", str(report)),
+            *("--model", ",".join(str(one.recipe(out).export) for one in todo)),
+        )
+        measured = json.loads((report / "results.json").read_text())["models"]
+        for own, model in zip(found, measured, strict=True):
+            for row in model["rows"]:
+                if row["attack"] in names:
+                    figures = {kind: row["figures"][kind]["value"] for kind in KINDS}
+                    own[names[row["attack"]]] = figures
+    for one, own in zip(todo, found, strict=True):
+        text = json.dumps(_content(one, own), indent=1)
+        write_text(results / f"{one.name}.json", text + "\n")
+
+
+def evaluate(*arguments: str) -> None:
+    """`python -m mat_jax.evaluate`, a process of its own.
+
+    Raises:
+        ValueError: it failed.
+    """
+    command = ("-m", "mat_jax.evaluate", *arguments)
+    if subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL).returncode:
+        raise ValueError(f"python {' '.join(command)} failed: see its sentence above")
+
+
+def _content(one: Training, figures: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """What is saved of a training."""
+    updates, each = operations(one.arm)
+    return {
+        "arm": one.arm,
+        "seed": one.seed,
+        "stages": [[*stage, f"seed={one.seed}"] for stage in ARMS[one.arm]],
+        "updates": updates,
+        "flops_per_update": each,
+        "flops": sum(n * flops for n, flops in zip(updates, each, strict=True)),
         "protocol": {"data": "scenes/test", "images": LIMIT, "eps": EPS, "steps": STEPS},
-        "attacks": {
-            row["attack"]: {kind: row["figures"][kind]["value"] for kind in ("tr@1", "ir@1")}
-            for row in model["rows"]
-        },
+        "attacks": dict(figures),
         "machine": {
             "processor": platform.processor() or platform.machine(),
             "device": jax.devices()[0].device_kind,
             "jax": jax.__version__,
         },
     }
-    write_text(file, json.dumps(content, indent=1) + "\n")
 
 
 def parser() -> Parser:
@@ -130,10 +173,8 @@ def _run(arguments: Sequence[str] | None) -> str:
             raise ValueError(f"--seeds is {given.seeds}: give at least 1")
         writable(given.out)
         writable(given.results)
-        for seed in range(given.seeds):
-            for name in arms:
-                say(f"{name}, seed {seed}")
-                carried_out(name, seed, given.out, given.results)
+        trainings = [Training(name, seed) for seed in range(given.seeds) for name in arms]
+        carried_out(trainings, given.out, given.results)
     files = sorted(given.results.glob("*-*.json"))
     if not files:
         raise ValueError(f"there are no results in {given.results}: leave out --redraw first")

@@ -6,7 +6,8 @@ from typing import Any
 from mat_jax.evaluate.statistics import spread
 
 KINDS = ("tr@1", "ir@1")
-NAMES = {"none": "clean", "pgd": "PGD", "sga": "SGA"}
+NAMES = {"none": "clean", "pgd": "PGD", "sga_pixels": "SGA, pixels", "sga": "SGA"}
+ROBUST = ("pgd", "sga_pixels", "sga")
 FULL = "unstaged"  # what the others are compared with
 GOAL = 40.0  # percent of its operations
 
@@ -25,8 +26,9 @@ def page(results: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> str:
         "# Stages against full size all along",
         "Drawn by `python -m experiments.staged.study --redraw` from the files beside this page. "
         f"{protocol['data']}: {protocol['images']} images; linf {protocol['eps']}, "
-        f"{protocol['steps']} steps, one word. R@1 in percent, mean ± standard deviation over "
-        "seeds. Operations are XLA's count of the compiled step times the updates, those of "
+        f"{protocol['steps']} steps. SGA changes one word besides, the others none. R@1 in "
+        "percent, mean ± standard deviation over seeds. Operations are XLA's count of the compiled "
+        "step times the updates, those of "
         f"`experiments/staged/flops.py`. On {machine['device']}, {machine['processor']}.",
         _costs(found),
         _figures(found),
@@ -42,7 +44,7 @@ def page(results: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> str:
 
 
 def _costs(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    rows = [["arm", "stages", "updates", "TFLOP", "of unstaged", "minutes"]]
+    rows = [["arm", "stages", "updates", "TFLOP", "of unstaged"]]
     for arm, own in found.items():
         one = own[0]
         stages = "; then ".join(
@@ -57,7 +59,6 @@ def _costs(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
                 " + ".join(map(str, one["updates"])),
                 f"{one['flops'] / 1e12:.1f}",
                 "" if share is None else f"{share:.1f} %",
-                str(spread([each["training_minutes"] for each in own])),
             ]
         )
     return _table(rows)
@@ -108,7 +109,7 @@ def _verdict(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     share = _share(found, "staged")
     means = {
         f"{NAMES[attack]} {kind.upper()}": spread(_apart(found, "staged", attack, kind)).mean
-        for attack in ("pgd", "sga")
+        for attack in ROBUST
         for kind in KINDS
     }
     short = [f"{name} by {-value:.1f}" for name, value in means.items() if value < 0]

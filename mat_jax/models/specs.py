@@ -11,6 +11,7 @@ from mat_jax.models.albef import ALBEF
 from mat_jax.models.answering import ALBEFAnswerer
 from mat_jax.models.blip import SPECIALS, BLIPConfig
 from mat_jax.models.files import Config, build, load, sizes
+from mat_jax.models.formats.sizes import BertConfig
 from mat_jax.models.formats.tokenizer import Tokenizer
 from mat_jax.types.protocols import AnswersQuestions, Captions, LanguageModel, Model
 
@@ -43,27 +44,35 @@ class Pretrained:
 
 @dataclass(frozen=True)
 class Fresh:
-    """A model with random weights. The tokenizer decides vocabulary and length of captions."""
+    """A model with random weights. The tokenizer decides vocabulary and length of captions.
+
+    Where it is a folder, it is read when the model is built, with as many ids a caption as the
+    configuration has; until then the configuration is taken at its word.
+    """
 
     config: Config
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | str | Path
 
     def build(self, seed: int) -> tuple[Any, Tokenizer]:
         """Draw the weights from the seed. BLIP's tokenizer gets the tokens BLIP adds."""
-        tokenizer = self._reads
-        model = build(self.sizes, seed)
+        tokenizer = self._read()
+        model = build(_fitted(self.config, tokenizer), seed)
         model.text_format = tokenizer.text_format
         return model, tokenizer
 
     @property
-    def sizes(self) -> Any:
-        """The configuration, with what the tokenizer decides."""
-        return _fitted(self.config, self._reads)
+    def sizes(self) -> Config:
+        """The configuration; a folder is not asked for its vocabulary."""
+        known = isinstance(self.tokenizer, Tokenizer)
+        return _fitted(self.config, self._read()) if known else self.config
 
-    @property
-    def _reads(self) -> Tokenizer:
+    def _read(self) -> Tokenizer:
+        tokenizer = self.tokenizer
+        if not isinstance(tokenizer, Tokenizer):
+            text = self.config if isinstance(self.config, BertConfig) else self.config.text
+            tokenizer = Tokenizer.from_dir(tokenizer, text.length)
         blip = isinstance(self.config, BLIPConfig)
-        return self.tokenizer.with_tokens(*SPECIALS) if blip else self.tokenizer
+        return tokenizer.with_tokens(*SPECIALS) if blip else tokenizer
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Training in stages: the chain of trainings, its folder, its operations, and the comparison."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from benchmarks import flops as products
 from experiments.staged import __main__ as command
 from experiments.staged import flops, stages, study, table
 from mat_jax import Experiment, defenses, models
+from mat_jax.evaluate.__main__ import command_line as evaluating
 from mat_jax.train import __main__ as training
-from mat_jax.train import experiment as experiments
 from tests.toy_experiment import Blocks, Tiny
 
 STAGE = '''
@@ -178,14 +179,13 @@ def test_only_what_climbs_pixels_is_counted():
 
 
 def made_up(arm, seed, cost, sga):
-    attacks = {name: {"tr@1": 90.0, "ir@1": 80.0} for name in ("none", "pgd")}
+    attacks = {name: {"tr@1": 90.0, "ir@1": 80.0} for name in ("none", "pgd", "sga_pixels")}
     return {
         "arm": arm,
         "seed": seed,
         "stages": [["image_size=64", "steps=5", f"seed={seed}"]],
         "updates": [5],
         "flops": cost,
-        "training_minutes": 1.5,
         "protocol": {"data": "scenes/test", "images": 10, "eps": "4/255", "steps": 10},
         "attacks": attacks | {"sga": {"tr@1": sga, "ir@1": 20.0}},
         "machine": {"processor": "x", "device": "cpu"},
@@ -209,8 +209,60 @@ def test_the_page_says_whether_the_goal_is_reached(lower, cost, words):
     assert "seed=" not in text and "| short" not in text
 
 
-def test_arms_are_known_to_the_experiment():
-    for arm in study.ARMS:
-        recipe = study.recipe(arm, 1, Path("out"))
-        for stage in recipe.stages:
-            assert experiments.bind(experiments.load(stage.config), stage.settings)["seed"] == 1
+def test_the_comparison_measures_what_it_trained_and_saves_it(tmp_path, monkeypatch):
+    """Trainings, the evaluation and the count are replaced; each figure says whose it is."""
+    measured: list[tuple[int, list[str]]] = []
+
+    def evaluate(*arguments):
+        given = evaluating().parse_args(list(arguments))
+        names = given.model.split(",")
+        measured.append((given.words, names))
+        models = [
+            {
+                "rows": [
+                    {
+                        "attack": attack,
+                        "figures": {k: {"value": 10.0 * n + given.words} for k in table.KINDS},
+                    }
+                    for attack in given.attacks.split(",")
+                ]
+            }
+            for n, name in enumerate(names)
+        ]
+        given_out = Path(given.out)
+        given_out.mkdir(parents=True, exist_ok=True)
+        (given_out / "results.json").write_text(json.dumps({"models": models}))
+
+    monkeypatch.setattr(study, "carry_out", lambda recipe: recipe.out.mkdir(parents=True))
+    monkeypatch.setattr(study, "evaluate", evaluate)
+    monkeypatch.setattr(study, "per_update", lambda settings: 2.0 + ("image_size=32" in settings))
+    line = ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "found")]
+    assert study.main([*line, "--seeds", "1", "--arms", "unstaged,staged"]) == 0
+    assert [words for words, _ in measured] == [0, 1] and measured[0][1] == measured[1][1]
+    names = measured[0][1]
+    assert [Path(name).parts[-3] for name in names] == ["unstaged-0", "staged-0"]
+    assert Path(names[1]).parts[-2:] == ("2-scenes", "export")
+    saved = json.loads((tmp_path / "found/staged-0.json").read_text())
+    first, second = saved["updates"]
+    assert saved["flops"] == 3 * first + 2 * second
+    figures = {"none": 10.0, "pgd": 10.0, "sga_pixels": 10.0, "sga": 11.0}
+    assert saved["attacks"] == {a: {"tr@1": x, "ir@1": x} for a, x in figures.items()}
+    assert study.main([*line, "--seeds", "2", "--arms", "unstaged"]) == 0
+    assert [Path(name).parts[-3] for name in measured[2][1]] == ["unstaged-1"]
+    assert study.main([*line, "--redraw"]) == 0 and len(measured) == 4
+    assert "| unstaged | 2 |" in (tmp_path / "found/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (["--arms", "stagd"], "no arm 'stagd'"),
+        (["--seeds", "0"], "--seeds is 0"),
+        (["--redraw"], "there are no results"),
+    ],
+)
+def test_a_wrong_line_is_one_sentence(line, words, tmp_path, capsys):
+    places = ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "found")]
+    assert study.main([*line, *places]) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1

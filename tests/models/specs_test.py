@@ -113,3 +113,22 @@ def check_transformers(folder, model, batch):
 def test_models_that_compare_nothing_are_refused(config, kind):
     with pytest.raises(ValueError, match=rf"'mine' is a {kind}, expected one of images and texts"):
         models.require_encoders(models.files.build(config, 0), "mine")
+
+
+def test_a_fresh_model_reads_its_vocabulary_when_it_is_built(tmp_path):
+    """From a folder: the same model as with the tokenizer at hand, cut to the configured length."""
+    captions = ["a red dog runs", "two blue cars wait"]
+    tokenizer = models.Tokenizer.train_clip(captions, 600, 12)
+    text = models.BertConfig(1_000, 12, width=16, layers=1, heads=1)
+    vision = models.ViTConfig(width=16, layers=1, heads=1)
+    config = models.CLIPConfig(image_size=16, patch_size=8, vision=vision, text=text, embed=8)
+    later = models.Fresh(config, tmp_path / "later")
+    assert later.sizes == config  # nothing is there yet
+    with pytest.raises(FileNotFoundError, match="no tokenizer"):
+        later.build(0)
+    tokenizer.save(tmp_path / "later")
+    (one, reads), (other, _) = later.build(0), models.Fresh(config, tokenizer).build(0)
+    assert one.config == other.config == models.Fresh(config, tokenizer).sizes
+    assert one.config.text.vocab_size == tokenizer.vocab_size
+    np.testing.assert_array_equal(reads(captions).ids, tokenizer(captions).ids)
+    np.testing.assert_array_equal(one.text_proj.kernel[...], other.text_proj.kernel[...])
