@@ -23,6 +23,9 @@ PIP_ARGUMENTS ?=
 .PHONY: quickstart test test-oldest test-newest docs wheel format clean
 
 quickstart: $(VENV)/.installed
+	@echo "First five pictures and captions are changed, so little that one hardly sees it."
+	$(PY) -m mat_jax.cli attack scenes --eps 6/255 --out runs/first
+	@echo "Now the model is measured on 250 pictures, defended by MAT, and measured again."
 	$(PY) -m mat_jax.train
 
 test: $(VENV)/.installed-test

@@ -44,7 +44,7 @@ def parser() -> Grouped:
         'mat-jax attack photo.jpg "a dog on the beach" --model openai/clip-vit-base-patch32',
     )
     add = line.add_argument_group("what is attacked").add_argument
-    add("pictures", metavar="PHOTO or FOLDER", help="a picture of any size, or a folder of them")
+    add("pictures", metavar="PHOTO or FOLDER", help="a picture, a folder of them, or: scenes")
     add(
         "captions",
         metavar="CAPTION or FILE",
@@ -82,8 +82,10 @@ def _attacked(given: Namespace) -> str:
     start = time.perf_counter()
     require_attacks([given.attack], task_named("retrieval"))
     eps = number("--eps", given.eps)
-    source = pictures_given(Path(given.pictures), given.captions, limit=given.limit)
     out = writable(Path(given.out))
+    source = pictures_given(
+        Path(given.pictures), given.captions, drawn=out / "scenes", limit=given.limit
+    )
     evaluation = Evaluation(
         data=source,
         attacks=(given.attack,),
