@@ -80,9 +80,10 @@ def drawn(found: dict[str, Any]) -> str:
     for model in MODELS:
         for machine, (_, count, each) in MACHINES.items():
             got = found.get(f"{model} {machine}")
-            if got is None or "error" in got:
-                why = "not made" if got is None else got["error"]
-                lines.append(f"| {model} | {machine} | {why} | | | | | | |")
+            if got is None:
+                continue
+            if "error" in got:
+                lines.append(f"| {model} | {machine} | {got['error']} | | | | | | |")
                 continue
             plan, other = got
             lines.append(row(model, machine, plan, 5 * 566_747 / (count * each)))

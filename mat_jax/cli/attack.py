@@ -52,7 +52,8 @@ def parser() -> Grouped:
         help="its captions, or the folder's file of them",
     )
     add("--model", default=MODEL, help=f"shipped name, hub id or folder ({MODEL})")
-    add("--among", metavar="TEXT", nargs="+", default=[], help="more captions to be told apart")
+    add("--among", metavar="TEXT", nargs="+", action="extend", default=[],
+        help="more captions to be told apart")  # fmt: skip
     add("--limit", metavar="N", type=int, help="only the first pictures of a folder")
     add = line.add_argument_group("what the adversary may do").add_argument
     add("--attack", metavar="NAME", default="sga", help="mat-jax attacks lists them (sga)")

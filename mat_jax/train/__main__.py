@@ -126,8 +126,8 @@ def _plan(
 ) -> str:
     """A plan's lines. Nothing computes, so that an accelerator here is left alone."""
     # libtpu reads them when it is loaded, and asks the network for what it does not find here.
-    for name in ("TPU_SKIP_MDS_QUERY", "ALLOW_MULTIPLE_LIBTPU_LOAD"):
-        os.environ.setdefault(name, "1")
+    for variable in ("TPU_SKIP_MDS_QUERY", "ALLOW_MULTIPLE_LIBTPU_LOAD"):
+        os.environ.setdefault(variable, "1")
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
     os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-8")
     if chips != "auto":
