@@ -20,9 +20,12 @@ unexport PYTHONDONTWRITEBYTECODE
 # Further arguments of pip: `make test-oldest` keeps all packages at the oldest that are allowed.
 PIP_ARGUMENTS ?=
 
-.PHONY: quickstart test test-oldest test-newest wheel format clean
+.PHONY: quickstart test test-oldest test-newest docs wheel format clean
 
 quickstart: $(VENV)/.installed
+	@echo "First five pictures and captions are changed, so little that one hardly sees it."
+	$(PY) -m mat_jax.cli attack scenes --eps 6/255 --out runs/first
+	@echo "Now the model is measured on 250 pictures, defended by MAT, and measured again."
 	$(PY) -m mat_jax.train
 
 test: $(VENV)/.installed-test
@@ -38,6 +41,10 @@ test-oldest:
 test-newest:
 	$(MAKE) test VENV=.venv-newest PIP_ARGUMENTS="--upgrade --upgrade-strategy eager"
 
+# The site, in build/docs/index.html; a warning is an error.
+docs: $(VENV)/.installed-docs
+	$(PY) -m sphinx -q -W --keep-going docs build/docs
+
 # An sdist, the wheel that is built of it, and a model attacked by that wheel in an environment of
 # its own, outside of the checkout.
 wheel: $(VENV)/.installed
@@ -51,12 +58,16 @@ format: $(VENV)/.installed-test
 	$(PY) -m ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest dist
+	rm -rf $(VENV) .venv-oldest .venv-newest build dist docs/made
 
 # The stamps are written last, so an installation cut short is done again.
 $(VENV)/.installed: $(PY) pyproject.toml
 	$(PY) -m pip install --quiet --no-compile --editable .
 	touch $@
+
+$(VENV)/.installed-docs: $(PY) pyproject.toml
+	$(PY) -m pip install --quiet --no-compile --editable '.[docs]'
+	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: $(PY) pyproject.toml
 	if $(PY) -c "import urllib.request as r; r.urlopen('$(CPU_TORCH)/torch/', timeout=5)" \

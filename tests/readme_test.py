@@ -23,6 +23,8 @@ def test_make_commands_exist() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_linked_files_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        if target.startswith("made/"):  # by `make docs`; tests/docs follows these
+            continue
         assert (page.parent / target).exists(), target
 
 

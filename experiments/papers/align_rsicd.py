@@ -38,7 +38,7 @@ def experiment(
     file, images = f"{root}/rsicd/dataset_rsicd.json", f"{root}/rsicd/RSICD_images"
     return Experiment(
         model=models.Pretrained(model),
-        data=data.retrieval_json(file, images=images, split="train"),
+        data=lambda: data.retrieval_json(file, images=images, split="train"),
         defense=defenses.MAT(
             eps=eps,
             steps=2,  # MAT's paper
@@ -50,7 +50,7 @@ def experiment(
         optimizer=optax.adamw(schedule, weight_decay=weight_decay),
         schedule=schedule,
         evaluation=Evaluation(
-            data=data.retrieval_json(file, images=images, split="test"),
+            data=lambda: data.retrieval_json(file, images=images, split="test"),
             attacks=("none", "co_attack", "sga"),
             eps=eps,
             words=words,

@@ -38,7 +38,7 @@ def experiment(
     schedule = optax.constant_schedule(lr)  # MAVA's code builds another and never moves it
     return Experiment(
         model=models.Pretrained(model),
-        data=data.retrieval_json(f"{root}/coco_test.json", images=f"{root}/coco"),
+        data=lambda: data.retrieval_json(f"{root}/coco_test.json", images=f"{root}/coco"),
         defense=defenses.FARE(
             eps=eps,
             steps=10,  # section 4.2
@@ -49,7 +49,9 @@ def experiment(
         ),
         schedule=schedule,
         evaluation=Evaluation(
-            data=data.retrieval_json(f"{root}/flickr30k_test.json", images=f"{root}/flickr30k"),
+            data=lambda: data.retrieval_json(
+                f"{root}/flickr30k_test.json", images=f"{root}/flickr30k"
+            ),
             attacks=("none", "pgd", "co_attack", "sga", "vlp_attack"),
             eps=(2 / 255, 4 / 255),
             mlm=mlm,

@@ -40,7 +40,7 @@ def experiment(
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, min(warmup, steps // 2), steps)
     return Experiment(
         model=models.Pretrained(model, tokenizer=tokenizer),
-        data=data.texts(f"{root}/datacomp/shards", limit=captions),
+        data=lambda: data.texts(f"{root}/datacomp/shards", limit=captions),
         defense=defenses.LEAF(positions=50),
         substitutes=data.Typos(positions=50, known=known),
         optimizer=optax.adamw(

@@ -13,6 +13,8 @@ Data: in `root`, `coco_train.json` and `coco_test.json` (Karpathy's splits, ALBE
 Not run by us at full size.
 """
 
+from typing import Literal
+
 import optax
 
 from mat_jax import Evaluation, Experiment, data, defenses, models
@@ -30,13 +32,17 @@ def experiment(
     steps: int = 11_069,  # 5 epochs of 566,747 captions
     warmup: int = 2_214,  # 1 epoch
     seed: int = 0,
+    micro_batch: int | None = None,
+    remat: Literal["none", "dots", "blocks"] = "none",
+    scan: bool = False,
+    dtype: Literal["float32", "bfloat16"] | None = None,
 ) -> Experiment:
     """MAT of CLIP ViT-B/16, measured clean, under Co-Attack and under SGA."""
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, min(warmup, steps // 2), steps, 0.1 * lr)
     images = f"{root}/coco"
     return Experiment(
         model=models.Pretrained(model),
-        data=data.retrieval_json(f"{root}/coco_train.json", images=images),
+        data=lambda: data.retrieval_json(f"{root}/coco_train.json", images=images),
         defense=defenses.MAT(
             eps=eps,
             steps=2,  # the paper
@@ -48,7 +54,7 @@ def experiment(
         optimizer=optax.adamw(schedule, weight_decay=weight_decay),
         schedule=schedule,
         evaluation=Evaluation(
-            data=data.retrieval_json(f"{root}/coco_test.json", images=images),
+            data=lambda: data.retrieval_json(f"{root}/coco_test.json", images=images),
             attacks=("none", "co_attack", "sga"),
             eps=eps,
             words=words,
@@ -57,4 +63,8 @@ def experiment(
         steps=steps,
         batch_size=batch_size,
         seed=seed,
+        micro_batch=micro_batch,
+        remat=remat,
+        scan=scan,
+        dtype=dtype,
     )

@@ -36,7 +36,7 @@ def experiment(
     images = f"{root}/flickr30k"
     return Experiment(
         model=models.Pretrained(model),
-        data=data.retrieval_json(f"{root}/flickr30k_train.json", images=images),
+        data=lambda: data.retrieval_json(f"{root}/flickr30k_train.json", images=images),
         defense=defenses.MAT(
             eps=eps,
             steps=2,  # the paper
@@ -48,7 +48,7 @@ def experiment(
         optimizer=optax.adamw(schedule, weight_decay=weight_decay),
         schedule=schedule,
         evaluation=Evaluation(
-            data=data.retrieval_json(f"{root}/flickr30k_test.json", images=images),
+            data=lambda: data.retrieval_json(f"{root}/flickr30k_test.json", images=images),
             attacks=("none", "co_attack", "sga"),
             eps=eps,
             words=words,

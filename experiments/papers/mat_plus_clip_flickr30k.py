@@ -40,7 +40,9 @@ def experiment(
     train = f"{root}/flickr30k_train.json", images
     return Experiment(
         model=models.Pretrained(model),
-        data=data.retrieval_json(*((f"{partners}/manifest.json", partners) if partners else train)),
+        data=lambda: data.retrieval_json(
+            *((f"{partners}/manifest.json", partners) if partners else train)
+        ),
         defense=defenses.MATPlus(
             defenses.MAT(
                 eps=eps,
@@ -56,7 +58,7 @@ def experiment(
         optimizer=optax.adamw(schedule, weight_decay=weight_decay),
         schedule=schedule,
         evaluation=Evaluation(
-            data=data.retrieval_json(f"{root}/flickr30k_test.json", images=images),
+            data=lambda: data.retrieval_json(f"{root}/flickr30k_test.json", images=images),
             attacks=("none", "co_attack", "sga"),
             eps=eps,
             words=words,

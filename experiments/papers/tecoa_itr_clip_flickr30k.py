@@ -34,7 +34,7 @@ def experiment(
     images = f"{root}/flickr30k"
     return Experiment(
         model=models.Pretrained(model),
-        data=data.retrieval_json(f"{root}/flickr30k_train.json", images=images),
+        data=lambda: data.retrieval_json(f"{root}/flickr30k_train.json", images=images),
         defense=defenses.TeCoAITR(
             eps=eps,
             steps=2,  # the paper
@@ -43,7 +43,7 @@ def experiment(
         optimizer=optax.adamw(schedule, weight_decay=weight_decay),
         schedule=schedule,
         evaluation=Evaluation(
-            data=data.retrieval_json(f"{root}/flickr30k_test.json", images=images),
+            data=lambda: data.retrieval_json(f"{root}/flickr30k_test.json", images=images),
             attacks=("none", "co_attack", "sga"),
             eps=eps,
             mlm=mlm,

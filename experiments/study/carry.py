@@ -20,6 +20,7 @@ from mat_jax.augment.properties import properties_of
 from mat_jax.evaluate.results import Result
 from mat_jax.models.soup import average_models
 from mat_jax.train import experiment as experiments
+from mat_jax.train import folder
 from mat_jax.train import run as runs
 from mat_jax.utils.files import write_text
 
@@ -72,7 +73,7 @@ def carry_out(run: Run, out: Path, results: Path, *, quiet: bool = False) -> Pat
         "ingredients": list(run.mixed),
         "trained": run.trained,
         "command": run.command,
-        "commit": runs.commit(),
+        "commit": folder.commit(),
         "minutes": {
             "training": round(sum((one.pop("minutes") for one in costs), 0.0), 2),
             "evaluation": round(seconds / 60, 2),

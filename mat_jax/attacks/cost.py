@@ -49,6 +49,11 @@ def passes(
         preset: see `attacks`.
         captions: of an image.
         open_words: words of a caption that have candidates.
+
+    >>> passes("pgd", ThreatModel(steps=10))
+    Passes(image_forwards=12, image_backwards=10, text_forwards=0.0)
+    >>> passes("sga", ThreatModel(steps=10)).weight
+    153
     """
     forwards, backwards = _image_passes(attack, threat, preset)
     each = float(attack in ("fgsm", "apgd", "square"))  # away from captions, which are read once

@@ -26,6 +26,10 @@ def as_bytes(
         adv: in [0, 1], inside the ball around `clean / 255`.
         eps: radius, in the units of pixels in [0, 1].
         norm: of the ball, of each picture by itself.
+
+    >>> clean = np.full((1, 1, 1, 3), 100, np.uint8)
+    >>> as_bytes(clean, np.full((1, 1, 1, 3), 102.6 / 255), eps=2.9 / 255).flatten().tolist()
+    [102, 102, 102]
     """
     before, scaled = clean.astype(np.int32), np.asarray(adv, np.float64) * 255
     near = np.rint(scaled).astype(np.int32)

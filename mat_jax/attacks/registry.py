@@ -58,6 +58,7 @@ class Attack(NamedTuple):
         captions: it needs a model that writes captions (`types.Captions`).
         aims: it is handed `aims`, the texts that the model is to say.
         source: the paper it is from, authors and year, and its number on arXiv.
+        when: what it is good for, in a sentence or two.
     """
 
     function: Callable[..., Adversarial]
@@ -83,6 +84,7 @@ class Attack(NamedTuple):
     captions: bool = False
     aims: bool = False
     source: str = "ours"
+    when: str = ""
 
 
 # Those that are asked for by name; the first have step sizes of their own.
@@ -93,21 +95,31 @@ _both = partial(Attack, on_images=True, on_text=True, usual=False)
 
 ATTACKS = {
     "none": Attack(
-        images.no_attack, "clean", tasks=(*PAIRS, *ENTAILMENT, *VQA, *ZERO_SHOT, *CAPTIONING)
+        images.no_attack,
+        "clean",
+        when="Always: it is what all other figures are compared with.",
+        tasks=(*PAIRS, *ENTAILMENT, *VQA, *ZERO_SHOT, *CAPTIONING),
     ),
     "pgd": Attack(
         images.pgd_attack,
         "PGD",
+        when="A baseline of the image alone, as papers report it. What images alone can do, "
+        "apgd tells.",
         source="Madry et al. 2018, arXiv:1706.06083",
         on_images=True,
         stops=True,
     ),
     "bert_attack": Attack(
-        bert_attack, "BERT-Attack", source="Li et al. 2020, arXiv:2004.09984", on_text=True
+        bert_attack,
+        "BERT-Attack",
+        when="A baseline of the text alone, as papers report it.",
+        source="Li et al. 2020, arXiv:2004.09984",
+        on_text=True,
     ),
     "sep": Attack(
         sep_attack,
         "Sep-Attack",
+        when="A baseline: what both halves do where neither knows of the other.",
         source="Zhang et al. 2022, arXiv:2206.09391",
         on_images=True,
         on_text=True,
@@ -116,6 +128,8 @@ ATTACKS = {
     "co_attack": Attack(
         co_attack,
         "Co-Attack",
+        when="A cheap joint attack, a fifth of SGA's image passes, and one that most papers "
+        "report.",
         source="Zhang et al. 2022, arXiv:2206.09391",
         on_images=True,
         on_text=True,
@@ -125,6 +139,8 @@ ATTACKS = {
     "sga": Attack(
         sga_attack,
         "SGA",
+        when="The published joint attack to report, on the model itself and carried over to "
+        "others.",
         source="Lu et al. 2023, arXiv:2307.14061",
         on_images=True,
         on_text=True,
@@ -135,6 +151,7 @@ ATTACKS = {
     "sga_plain": _both(
         sga_plain_attack,
         "SGA, no views",
+        when="On the model itself, where SGA's views are a cost and no gain.",
         source="ours, of Lu et al. 2023",
         contains=("pgd", "bert_attack"),
         step_size=sga_step_size,
@@ -143,6 +160,7 @@ ATTACKS = {
     "exhaustive": _both(
         exhaustive_attack,
         "exhaustive",
+        when="On the model itself, above all if it was trained against words. It is in all suites.",
         contains=("pgd", "bert_attack", "sga_plain"),
         step_size=sga_step_size,
         stops=True,
@@ -150,6 +168,7 @@ ATTACKS = {
     "dra": _both(
         dra_attack,
         "DRA",
+        when="Crafted on one model to carry over to another.",
         source="Gao et al. 2024",
         contains=("pgd", "bert_attack"),
         step_size=sga_step_size,
@@ -158,6 +177,7 @@ ATTACKS = {
     "sa_aet": _both(
         sa_aet_attack,
         "SA-AET",
+        when="Crafted on one model to carry over to another, as DRA.",
         source="Jia et al. 2025",
         contains=("pgd", "bert_attack"),
         step_size=sga_step_size,
@@ -165,18 +185,32 @@ ATTACKS = {
         batchwise=True,
     ),
     "vlp_attack": _both(
-        vlp_attack, "VLP-attack", source="Wang et al. 2025", step_size=vlp_step_size, gallery=True
+        vlp_attack,
+        "VLP-attack",
+        when="To compare with papers that report it; they give it up to 16/255.",
+        source="Wang et al. 2025",
+        step_size=vlp_step_size,
+        gallery=True,
     ),
     "co_attack_fused": _both(
         co_attack_fused,
         "Co-Attack (fused)",
+        when="Models that read picture and text together, beside attacks on their embeddings.",
         source="Zhang et al. 2022, arXiv:2206.09391",
         fuses=True,
     ),
-    "match": _both(match_attack, "match score", step_size=sga_step_size, fuses=True, tasks=PAIRS),
+    "match": _both(
+        match_attack,
+        "match score",
+        when="Retrieval by a matching head (ALBEF, TCL, BLIP): the attack that knows of the head.",
+        step_size=sga_step_size,
+        fuses=True,
+        tasks=PAIRS,
+    ),
     "verdict": _both(
         verdict_attack,
         "verdict",
+        when="Entailment: the attack to believe.",
         step_size=sga_step_size,
         fuses=True,
         usual=True,
@@ -185,6 +219,7 @@ ATTACKS = {
     "answer": _both(
         answer_attack,
         "answer likelihood",
+        when="Questions: the attack to believe.",
         step_size=sga_step_size,
         fuses=True,
         usual=True,
@@ -193,6 +228,7 @@ ATTACKS = {
     "leaf": Attack(
         leaf_attack,
         "LEAF",
+        when="Typing errors in the place of other words, as LEAF is measured.",
         source="Rocamora et al. 2025",
         on_text=True,
         usual=False,
@@ -201,6 +237,7 @@ ATTACKS = {
     "mmcoa_text": Attack(
         mmcoa_text_attack,
         "prompts (BERT-Attack)",
+        when="Classification where the adversary may change the prompts alone.",
         source="Zhou et al. 2024, arXiv:2404.19287",
         on_text=True,
         usual=False,
@@ -209,6 +246,7 @@ ATTACKS = {
     "mmcoa": _both(
         mmcoa_attack,
         "MMCoA",
+        when="Classification where images and prompts may change, as MMCoA reports it.",
         source="Zhou et al. 2024, arXiv:2404.19287",
         step_size=mmcoa_step_size,
         tasks=ZERO_SHOT,
@@ -216,6 +254,7 @@ ATTACKS = {
     "mmcoa_joint": _both(
         mmcoa_joint_attack,
         "MMCoA (joint)",
+        when="Classification, as mmcoa, with the prompt in the image's objective.",
         source="Zhou et al. 2024, arXiv:2404.19287",
         step_size=mmcoa_step_size,
         tasks=ZERO_SHOT,
@@ -223,6 +262,7 @@ ATTACKS = {
     "pgd_ce": _classes(
         classification.pgd_ce_attack,
         "PGD-CE",
+        when="To compare with TeCoA and MMCoA. A claim of robustness needs the suite autoattack.",
         source="Madry et al. 2018, arXiv:1706.06083",
         step_size=lambda threat, preset: step_size(threat),
         usual=True,
@@ -230,15 +270,20 @@ ATTACKS = {
     "apgd_ce": _classes(
         classification.apgd_ce_attack,
         "APGD-CE",
+        when="Classification: a strong first look, without a step size to choose.",
         source="Croce and Hein 2020, arXiv:2003.01690",
         usual=True,
     ),
     "apgd_dlr": _classes(
-        classification.apgd_dlr_attack, "APGD-DLR", source="Croce and Hein 2020, arXiv:2003.01690"
+        classification.apgd_dlr_attack,
+        "APGD-DLR",
+        when="Classification where the logits' scale hides the gradient of the cross-entropy.",
+        source="Croce and Hein 2020, arXiv:2003.01690",
     ),
     "apgd_targeted": _classes(
         classification.apgd_targeted_attack,
         "APGD-T",
+        when="Classification: with apgd_ce what FARE reports, and nearly all of AutoAttack.",
         source="Croce and Hein 2020, arXiv:2003.01690",
         targeted=True,
         usual=True,
@@ -246,12 +291,14 @@ ATTACKS = {
     "fab_targeted": _classes(
         classification.fab_targeted_attack,
         "FAB-T",
+        when="Classification: a member of AutoAttack that looks for the nearest wrong image.",
         source="Croce and Hein 2020, arXiv:1907.02044",
         targeted=True,
     ),
     "square_margin": _classes(
         classification.square_margin_attack,
         "Square (margin)",
+        when="Classification without gradients: it finds what a masked gradient hides.",
         source="Andriushchenko et al. 2020, arXiv:1912.00049",
         steps=proposals,
         searches=True,
@@ -259,26 +306,39 @@ ATTACKS = {
     "apgd_ce_rand": _classes(
         random_classification.apgd_ce_rand_attack,
         "APGD-CE (mean of draws)",
+        when="Models that draw at random, in the suite autoattack_rand.",
         source="Croce and Hein 2020, arXiv:2003.01690",
         random=True,
     ),
     "apgd_dlr_rand": _classes(
         random_classification.apgd_dlr_rand_attack,
         "APGD-DLR (mean of draws)",
+        when="Models that draw at random, in the suite autoattack_rand.",
         source="Croce and Hein 2020, arXiv:2003.01690",
         random=True,
     ),
-    "caption_away": _captions(caption_away_attack, "away from own captions"),
-    "caption_towards": _captions(caption_towards_attack, "towards another's captions", aims=True),
+    "caption_away": _captions(
+        caption_away_attack,
+        "away from own captions",
+        when="Captioners: any other caption will do.",
+    ),
+    "caption_towards": _captions(
+        caption_towards_attack,
+        "towards another's captions",
+        when="Captioners that are to say a given text.",
+        aims=True,
+    ),
     "fgsm": _image(
         images.fgsm_attack,
         "FGSM",
+        when="The cheapest look, one step. It is no evidence that a model is robust.",
         source="Goodfellow et al. 2015, arXiv:1412.6572",
         steps=lambda threat: 1,
     ),
     "apgd": _image(
         images.apgd_attack,
         "APGD",
+        when="Images alone, without a step size to choose.",
         source="Croce and Hein 2020, arXiv:2003.01690",
         contains=("fgsm", "square"),
     ),
@@ -286,12 +346,14 @@ ATTACKS = {
     "apgd_margin": _image(
         images.apgd_margin_attack,
         "APGD (margin)",
+        when="Images alone, where only the nearest caption of each counts (TR@1).",
         source="ours, by APGD of Croce and Hein 2020",
         gallery=True,
     ),
     "square": _image(
         images.square_attack,
         "Square",
+        when="Images alone, without gradients: it finds what a masked gradient hides.",
         source="Andriushchenko et al. 2020, arXiv:1912.00049",
         steps=proposals,
         norms=("linf",),

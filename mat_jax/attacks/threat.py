@@ -29,6 +29,13 @@ class ThreatModel:
 
     Raises:
         ValueError: a value outside its range, in one sentence.
+
+    >>> threat = ThreatModel(eps=4 / 255, steps=20)
+    >>> threat.norm, threat.words
+    ('linf', 1)
+    >>> ThreatModel(eps=4.0)
+    Traceback (most recent call last):
+    ValueError: ...
     """
 
     eps: float = 2 / 255

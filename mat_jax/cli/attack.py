@@ -44,7 +44,7 @@ def parser() -> Grouped:
         'mat-jax attack photo.jpg "a dog on the beach" --model openai/clip-vit-base-patch32',
     )
     add = line.add_argument_group("what is attacked").add_argument
-    add("pictures", metavar="PHOTO or FOLDER", help="a picture of any size, or a folder of them")
+    add("pictures", metavar="PHOTO or FOLDER", help="a picture, a folder of them, or: scenes")
     add(
         "captions",
         metavar="CAPTION or FILE",
@@ -52,7 +52,8 @@ def parser() -> Grouped:
         help="its captions, or the folder's file of them",
     )
     add("--model", default=MODEL, help=f"shipped name, hub id or folder ({MODEL})")
-    add("--among", metavar="TEXT", nargs="+", default=[], help="more captions to be told apart")
+    add("--among", metavar="TEXT", nargs="+", action="extend", default=[],
+        help="more captions to be told apart")  # fmt: skip
     add("--limit", metavar="N", type=int, help="only the first pictures of a folder")
     add = line.add_argument_group("what the adversary may do").add_argument
     add("--attack", metavar="NAME", default="sga", help="mat-jax attacks lists them (sga)")
@@ -82,8 +83,10 @@ def _attacked(given: Namespace) -> str:
     start = time.perf_counter()
     require_attacks([given.attack], task_named("retrieval"))
     eps = number("--eps", given.eps)
-    source = pictures_given(Path(given.pictures), given.captions, limit=given.limit)
     out = writable(Path(given.out))
+    source = pictures_given(
+        Path(given.pictures), given.captions, drawn=out / "scenes", limit=given.limit
+    )
     evaluation = Evaluation(
         data=source,
         attacks=(given.attack,),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mat_jax.cli.crafting import Outcome
-from mat_jax.cli.pages import sheet
+from mat_jax.evaluate.report.frame import sheet
 from mat_jax.evaluate.report.pictures import magnified, png
 from mat_jax.evaluate.report.wording import marked, safe
 
@@ -101,7 +101,7 @@ def _card(outcome: Outcome, n: int, name: str) -> str:
         )
         found = f'<div class="columns">{columns}</div>'
     return (
-        f'<article class="card attack"><div><h4>{safe(name)}</h4><div class="strip">{pictures}'
+        f'<article class="card attack"><div><h3>{safe(name)}</h3><div class="strip">{pictures}'
         f'</div><ul class="captions">{captions}</ul>{found}</div></article>'
     )
 
@@ -115,4 +115,4 @@ def _found(outcome: Outcome, n: int, what: str, texts: Sequence[str], cosines: n
         for t in order
     )
     place = f"own caption at place {outcome.rank(cosines, n)} of {len(texts)}"
-    return f'<div class="found"><h5>{what}<small>{place}</small></h5><ol>{items}</ol></div>'
+    return f'<div class="found"><h4>{what}<small>{place}</small></h4><ol>{items}</ol></div>'

@@ -95,6 +95,7 @@ def described(name: str) -> str:
         "contains": ", ".join(of.contains) or "-",
         "passes": cost(name),
         "source": source(name),
+        "when": of.when,
         "function": f"{of.function.__module__}.{getattr(of.function, '__name__', name)}",
     }
     return table(("attack", name), list(facts.items()))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mat_jax.cli.help_text import Grouped
-from mat_jax.cli.pages import sheet
 from mat_jax.data import Inspection, inspect
+from mat_jax.evaluate.report.frame import sheet
 from mat_jax.evaluate.report.pictures import png
 from mat_jax.evaluate.report.wording import safe
 from mat_jax.utils.command_line import answered

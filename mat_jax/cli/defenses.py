@@ -7,26 +7,10 @@ from mat_jax import defenses
 from mat_jax.cli.help_text import Grouped
 from mat_jax.cli.listing import summary_of, table
 from mat_jax.defenses.cost import passes
+from mat_jax.defenses.registry import DEFENSES
 from mat_jax.utils.spelling import meant
 
 BATCH = 64
-PAPERS = {
-    "FARE": "Schlarmann et al. 2024, arXiv:2402.12336",
-    "FARELEAF": "Rocamora et al. 2025",
-    "FineTune": "-",
-    "LEAF": "Rocamora et al. 2025",
-    "MAT": "Waseda et al. 2026, arXiv:2405.18770",
-    "MATPlus": "Waseda et al. 2026, arXiv:2405.18770",
-    "MAVA": "Wang et al. 2025",
-    "MMCoA": "Zhou et al. 2024, arXiv:2404.19287",
-    "MaskedWords": "Devlin et al. 2019",
-    "PMGAFT": "Wang et al. 2024, arXiv:2401.04350",
-    "QTAFT": "Waseda et al. 2025, arXiv:2507.16257",
-    "SimCLIP": "Hossain and Imteaj 2024, arXiv:2407.14971",
-    "TGAZSR": "Yu et al. 2024, arXiv:2410.21802",
-    "TeCoA": "Mao et al. 2023, arXiv:2212.07016",
-    "TeCoAITR": "Mao et al. 2023, as arXiv:2405.18770 has it",
-}
 
 
 def parser() -> Grouped:
@@ -50,7 +34,7 @@ def run(arguments: Sequence[str], /) -> int:
     known = every()
     if name is None:
         rows = [
-            (n, trains(one), cost(one), PAPERS.get(n, "-"), summary_of(one)) for n, one in known
+            (n, trains(one), cost(one), DEFENSES[n].source, summary_of(one)) for n, one in known
         ]
         print(table(("name", "trains", "cost", "source", "does"), rows, width=120))
         return 0
@@ -64,7 +48,8 @@ def run(arguments: Sequence[str], /) -> int:
         "does": summary_of(found),
         "trains": trains(found),
         "cost": cost(found),
-        "source": PAPERS.get(name, "-"),
+        "source": DEFENSES[name].source,
+        "when": DEFENSES[name].when,
         "settings": made(found),
         "class": f"mat_jax.defenses.{name}, for an experiment's `defense`",
     }
@@ -73,13 +58,8 @@ def run(arguments: Sequence[str], /) -> int:
 
 
 def every() -> list[tuple[str, type[defenses.Defense[Any]]]]:
-    """The defences of the package by name; bases of others are none."""
-    bases = (defenses.Defense, defenses.ImageDefense)
-    return [
-        (name, one)
-        for name, one in vars(defenses).items()
-        if isinstance(one, type) and issubclass(one, defenses.Defense) and one not in bases
-    ]
+    """The defences of the package by name."""
+    return [(name, one.kind) for name, one in sorted(DEFENSES.items())]
 
 
 def instance(kind: type[defenses.Defense[Any]]) -> defenses.Defense[Any]:

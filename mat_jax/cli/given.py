@@ -1,24 +1,32 @@
-"""What `mat-jax attack` is given: one picture with captions, or a folder with a file of them."""
+"""What `mat-jax attack` is given: a picture, a folder with a file of captions, or scenes."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+
+from PIL import Image
 
 from mat_jax import data
 from mat_jax.data import RetrievalJson
 from mat_jax.data.clean import clean_caption
+from mat_jax.utils.files import write_text
 from mat_jax.utils.spelling import meant
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 FILES = (".json", ".jsonl", ".txt", ".csv", ".token")
+SCENES = 5  # drawn where no number is given
 
 
-def pictures_given(path: Path, said: Sequence[str], *, limit: int | None = None) -> RetrievalJson:
+def pictures_given(
+    path: Path, said: Sequence[str], *, drawn: Path, limit: int | None = None
+) -> RetrievalJson:
     """The pictures with their captions, in the form of a file of the field.
 
     Args:
-        path: a picture, or a folder of pictures.
+        path: a picture, a folder of pictures, or `scenes` for drawn ones with their captions.
         said: of a picture its captions; of a folder its file of captions, which may be left out
             where one lies inside.
+        drawn: the folder that drawn scenes are put into.
         limit: only the first so many pictures.
 
     Raises:
@@ -27,10 +35,11 @@ def pictures_given(path: Path, said: Sequence[str], *, limit: int | None = None)
     """
     if path.is_dir():
         return _of_folder(path, said, limit)
+    if str(path) == "scenes" and not path.exists():
+        return _of_scenes(drawn, limit or SCENES)
     if not path.exists():
-        raise FileNotFoundError(
-            f"there is no picture or folder {str(path)!r}{meant(path.name, _beside(path))}"
-        )
+        near = meant(path.name, [*_beside(path), "scenes"])
+        raise FileNotFoundError(f"there is no picture or folder {str(path)!r}{near}")
     if not said:
         raise ValueError(
             f'{path.name} has no caption: mat-jax attack {path.name} "what is in it"; several '
@@ -47,6 +56,19 @@ def pictures_given(path: Path, said: Sequence[str], *, limit: int | None = None)
         partner_texts=((),),
         partner_paths=((),),
     )
+
+
+def _of_scenes(folder: Path, count: int) -> RetrievalJson:
+    """Scenes that no shipped model was trained on, written as one's own pictures would be."""
+    source = data.load_scenes("test", limit=count)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number in range(len(source)):
+        name = f"scene-{number}.png"
+        Image.fromarray(source[number].image).save(folder / name)
+        rows.append({"image": name, "caption": list(source.captions(number))})
+    write_text(folder / "captions.json", json.dumps(rows, indent=1) + "\n")
+    return data.retrieval_json(folder / "captions.json", folder)
 
 
 def _of_folder(folder: Path, said: Sequence[str], limit: int | None) -> RetrievalJson:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from mat_jax.cli.help_text import Grouped
 from mat_jax.cli.runs_page import overview
-from mat_jax.evaluate.report import draw_page
 from mat_jax.evaluate.saved import Saved, alike, read_saved
 from mat_jax.utils.command_line import answered
 from mat_jax.utils.files import write_text
@@ -44,12 +43,11 @@ def _drawn(given: Namespace) -> str:
     named = named_apart(saved)
     apart = alike(saved)
     if apart is None:
-        drawn = draw_page({name: one.result for name, one in named.items()})
         how = "side by side, with their differences"
     else:
         print(f"note: {apart}; so they stand in one table", file=sys.stderr)
-        drawn, how = "", "in one table"
-    write_text(page, overview(named, page.parent, drawn))
+        how = "in one table"
+    write_text(page, overview(named, page.parent, apart=apart))
     return f"{page}: {len(saved)} model(s) of {len(set(given.folders))} folder(s), {how}"
 
 

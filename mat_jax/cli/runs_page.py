@@ -1,73 +1,72 @@
 """The page of `mat-jax report`: all runs in a table with links, then what stands side by side."""
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from mat_jax.cli.pages import MORE, sheet
+from mat_jax.evaluate.report import draw_page
+from mat_jax.evaluate.report.frame import sheet
+from mat_jax.evaluate.report.table import Cell, Table, drawn
 from mat_jax.evaluate.report.wording import number, safe, title
 from mat_jax.evaluate.results import Row, eps_text
 from mat_jax.evaluate.saved import Saved
 
 
-def overview(saved: Mapping[str, Saved], beside: Path, drawn: str) -> str:
-    """One page: the table of all runs, and under it the report of those that are alike.
+def overview(saved: Mapping[str, Saved], beside: Path, *, apart: str | None = None) -> str:
+    """One page: the report of runs that are alike, and a table of all of them with links.
 
     Args:
         saved: the models by name.
         beside: the folder of the page, from which links start.
-        drawn: a page of the report, or nothing.
+        apart: why they cannot stand side by side; then the table stands alone.
     """
-    table = "".join(_section(name, one, beside) for name, one in saved.items())
-    links = f'<section><h2>The runs</h2><div class="scroll">{_table(table)}</div></section>'
-    if drawn:
-        start = drawn.index("<footer>")
-        return drawn[:start].replace("</style>", f"{MORE}</style>") + links + drawn[start:]
+    lines = [line for name, one in saved.items() for line in _lines(name, one, beside)]
+    table = Table(
+        name="The runs",
+        heads=["model", "task", "data", "attack", "eps", "figures"],
+        lines=lines,
+        wraps=True,
+    )
+    links = f"<section><h2>The runs</h2>{drawn(table)}</section>"
+    if apart is None:
+        return draw_page({name: one.result for name, one in saved.items()}, more=links)
+    why = (
+        f'<ul class="said"><li class="flag">{safe(apart)}. So their numbers do not stand side by '
+        "side, and no difference of them is given.</li></ul>"
+    )
     tasks = dict.fromkeys(one.result.task.title for one in saved.values())
     said = f"{len(saved)} models, measured in different ways"
     foot = "Every number with its protocol is in the results.json of its folder."
-    return sheet(said, "; ".join(tasks), links, foot, kind="Several runs")
+    return sheet(said, "; ".join(tasks), why + links, foot, kind="Several runs", script=True)
 
 
-def _table(rows: str) -> str:
-    return (
-        "<table><thead><tr><th>model</th><th>task</th><th>data</th><th>attack</th><th>eps</th>"
-        f"<th>figures</th></tr></thead><tbody>{rows}</tbody></table>"
-    )
+def _lines(name: str, saved: Saved, beside: Path) -> list[list[Cell]]:
+    """The lines of one model; the first cell of each links to the model's own page."""
+    result, page = saved.result, saved.folder / "index.html"
+    link = quote(os.path.relpath(page, beside).replace(os.sep, "/")) if page.is_file() else ""
+    return [
+        [
+            Cell(text=name, link=link),
+            Cell(text=result.task.name),
+            Cell(text=str(result.protocol.get("gallery", "-"))),
+            Cell(text=title(row.attack)),
+            Cell(text=eps_text(row.eps), value=math.nan if row.eps is None else row.eps),
+            _figures(saved, row),
+        ]
+        for row in result.rows
+    ]
 
 
-def _section(name: str, saved: Saved, beside: Path) -> str:
-    """The rows of one model; the first cell links to its own page."""
-    result = saved.result
-    page = saved.folder / "index.html"
-    called = safe(name)
-    if page.is_file():
-        where = quote(os.path.relpath(page, beside).replace(os.sep, "/"))
-        called = f'<a href="{safe(where)}">{called}</a>'
-    lines = []
-    for n, row in enumerate(result.rows):
-        # The model stands once, over all its rows.
-        span = len(result.rows)
-        first = f'<td rowspan="{span}" class="wrap">{called}</td>' if not n else ""
-        if not n:
-            data = safe(result.protocol.get("gallery", "-"))
-            first += f'<td rowspan="{span}">{safe(result.task.name)}</td>'
-            first += f'<td rowspan="{span}">{data}</td>'
-        worst = ' class="worst"' if row.attack == "worst_case" else ""
-        lines.append(
-            f"<tr{worst}>{first}<td>{safe(title(row.attack))}</td><td>{eps_text(row.eps)}</td>"
-            f"<td>{_figures(saved, row)}</td></tr>"
-        )
-    return "".join(lines)
-
-
-def _figures(saved: Saved, row: Row) -> str:
-    """`TR@1 94.3, IR@1 81.4`."""
+def _figures(saved: Saved, row: Row) -> Cell:
+    """`TR@1 94.3, IR@1 81.4`; sorted by the first of them."""
     result = saved.result
     found = result.figures(row)
-    return ", ".join(
-        f"{safe(result.task.column(kind, k))} {number(found[f'{kind}@{k}']['value'])}"
+    values = {
+        result.task.column(kind, k): found[f"{kind}@{k}"]["value"]
         for kind, k in result.headline
         if f"{kind}@{k}" in found
-    )
+    }
+    text = ", ".join(f"{name} {number(value)}" for name, value in values.items())
+    return Cell(text=text, sorts=next(iter(values.values()), math.nan))

@@ -11,7 +11,7 @@ PROG = "mat-jax train"
 SHOWN = {
     "what runs": ("--config", "--set", "--steps"),
     "where": ("--workdir", "--resume", "--mesh"),
-    "what is told": ("--track", "--profile"),
+    "what is told": ("--track", "--profile", "--plan", "--topology"),
     "several machines": ("--hosts", "--coordinator", "--process"),
 }
 

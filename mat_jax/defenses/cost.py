@@ -64,6 +64,11 @@ def passes(
 
     Raises:
         ValueError: a defence that nobody has counted.
+
+    >>> passes(FineTune(), batch_size=64).relative(1.0, 1.0)
+    1.0
+    >>> passes(TeCoAITR(steps=2), batch_size=64).relative(1.0, 0.0)  # pictures are all that costs
+    2.3333333333333335
     """
     prompts = defense.prompt_count / batch_size
     steps = defense.pgd.steps if defense.pgd is not None else 0

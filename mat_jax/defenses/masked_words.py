@@ -21,10 +21,17 @@ class MaskedWords(Defense[LanguageModel]):
 
     Of the tokens of a caption a share `rate` is chosen; of those 80 % become `[MASK]`, 10 % a
     random token, and 10 % stay. The loss is the mean of $-\log p(\text{token})$ over the chosen.
+    `MaskedWords.of(tokenizer)` fills in the ids.
+
+    Args:
+        mask: id of `[MASK]`.
+        first: smallest id that is chosen; special tokens have ids below it.
+        vocabulary: how many ids there are.
+        rate: share of the tokens that are chosen.
     """
 
-    mask: int  # id of [MASK]
-    first: int  # special tokens have ids below it
+    mask: int
+    first: int
     vocabulary: int
     rate: float = 0.15
 

@@ -309,11 +309,11 @@ def command_line(prog: str = PROG) -> Parser:
         help=f"then attack what still stands: {', '.join(ENSEMBLES)}, or none; default: quick "
         "where words are attacked",
     )
-    add("--eps", default="2/255", help="radius, or several: 2/255,4/255")
+    add("--eps", default="2/255", help="radius, or several: 2/255,4/255 (2/255)")
     add("--norm", default="linf", choices=("linf", "l2"))
-    add("--steps", type=int, default=10, help="steps of the image attacks")
+    add("--steps", type=int, default=10, help="steps of the image attacks (10)")
     add("--step-size", help="of the image attacks; default: each attack's own")
-    add("--words", type=int, default=1, help="words of a caption that may change")
+    add("--words", type=int, default=1, help="words of a caption that may change (1)")
     add("--candidates", type=int, default=10, help="substitutes tried for a word")
     add(
         "--mlm", help="masked language model: folder, shipped name, hub id; for scenes: scenes-bert"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mat_jax.evaluate import report
 from mat_jax.evaluate.files import save
+from mat_jax.evaluate.protocol import other_threat
 from mat_jax.evaluate.results import Matrix, Result
 from mat_jax.evaluate.transfer import cells
 
@@ -35,6 +36,9 @@ def compare(
             raise ValueError(f"{name!r} was measured under other attacks than {first.model!r}")
         if _owners(result) != _owners(first):
             raise ValueError(f"{name!r} was measured on another gallery than {first.model!r}")
+        apart = other_threat(result, first)
+        if matrix is None and apart is not None:
+            raise ValueError(f"{name!r} and {first.model!r} had other threats: {apart}")
     out = Path(out)
     page = report.draw_page(results, matrix)
     save(results if matrix is None else cells(matrix), out, page, matrix)

@@ -45,7 +45,8 @@ def _flags_of(row: Row, clean: Row) -> list[str]:
     found = []
     if milder(row, clean):
         found.append(
-            f"{row_name(row)} made the answers better than they are clean: the attack is broken."
+            f"{row_name(row)} made the answers better than they are clean, so it says nothing of "
+            "robustness: look at an attack on the answer itself."
         )
     differ, seen = row.checks.get("read_differently", 0), row.checks.get("captions_seen", 0)
     if differ:

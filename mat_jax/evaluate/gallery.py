@@ -16,6 +16,7 @@ from mat_jax.attacks import ATTACKS, Gallery, ThreatModel, compile_attack
 from mat_jax.data import SentenceEncoder
 from mat_jax.evaluate.checks.preconditions import computes_in
 from mat_jax.evaluate.config import Evaluation
+from mat_jax.evaluate.failures import failing, worst_text
 from mat_jax.evaluate.invariants import Broken, combined, verify
 from mat_jax.evaluate.piece_files import Piece, given_to_all, load_piece, save_piece
 from mat_jax.evaluate.points import Points
@@ -309,11 +310,16 @@ class Bench:
             return Sights(images=images, overlays=overlays)
         table, spoken = points.images.unit, points.texts.unit
         firsts = np.searchsorted(self.owner, self.places)
+        failed = failing(ranks)
+        asking = [worst_text(ranks, self.owner, i) for i in failed]
         return Sights(
             images=images,
             texts=np.stack([nearest(table[i], spoken) for i in self.places]),
             pictures=np.stack([nearest(spoken[i], table) for i in firsts]),
             overlays=overlays,
+            failed=np.array(failed, int),
+            failed_texts=np.array([nearest(table[i], spoken)[0] for i in failed], int),
+            failed_pictures=np.array([nearest(spoken[i], table)[0] for i in asking], int),
         )
 
     def _as_seen(

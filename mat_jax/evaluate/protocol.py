@@ -1,5 +1,6 @@
 """What is written beside every number: what was allowed, used, and on what it ran."""
 
+import math
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
@@ -10,11 +11,16 @@ from mat_jax.attacks.characters import POSITIONS
 from mat_jax.attacks.fused import require_fusion
 from mat_jax.attacks.threat import Preset
 from mat_jax.data.substitutes.proposals import COMBINATIONS
-from mat_jax.evaluate.results import eps_text
+from mat_jax.evaluate.results import Result, eps_text
 from mat_jax.evaluate.tasks.base import Examples, HasAims, Task
 from mat_jax.types.protocols import Captions, EncodesImages
 from mat_jax.utils.spelling import meant
 
+# What two results must share to stand side by side, as far as both name it.
+SETTINGS = (
+    *("preset", "crafted_on", "norm", "steps", "proposals", "step_size"),
+    *("restarts", "words", "candidates", "constraint", "characters", "positions", "suite"),
+)
 PACKAGES = ("mat-jax", "jax", "jaxlib", "flax", "numpy")
 
 
@@ -106,6 +112,31 @@ def protocol_of(
     if passes:
         found["passes_per_image"] = {name: total / images for name, total in passes.items()}
     return found
+
+
+def other_threat(one: Result, other: Result) -> str | None:
+    """What two results of the same attacks allowed the adversary differently, or None.
+
+    A setting that only one of them names says nothing. The members of a suite may differ: they
+    follow from what a model can do.
+    """
+    for mine, theirs in zip(one.rows, other.rows, strict=True):
+        for side in ((mine.protocol, theirs.protocol), (one.protocol, other.protocol)):
+            for key in SETTINGS:
+                if not all(key in facts for facts in side):
+                    continue  # a file of before may not have it
+                value, its = (facts[key] for facts in side)
+                if not _equal(value, its):
+                    where = "" if side[0] is one.protocol else f" of {mine.attack}"
+                    return f"{key.replace('_', ' ')}{where} is {value} here and {its} there"
+    return None
+
+
+def _equal(value: object, other: object) -> bool:
+    """Files keep six digits of a number."""
+    if isinstance(value, float) and isinstance(other, float):
+        return math.isclose(value, other, rel_tol=2e-5)
+    return value == other
 
 
 def versions() -> dict[str, str | None]:

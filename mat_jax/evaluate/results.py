@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -25,12 +26,19 @@ class Sights:
         pictures: [shown, 5] images nearest to the first caption of each picture.
         overlays: [shown, height, width, 3] what the model looks at, drawn over each picture as
             bytes, by tasks that can tell.
+        failed: [failures] rows of the images with the most wrong answers, see
+            `evaluate.failures`.
+        failed_texts: [failures] the caption nearest to each of them, in retrieval.
+        failed_pictures: [failures] the image nearest to the worst of its captions.
     """
 
     images: np.ndarray
     texts: np.ndarray | None = None
     pictures: np.ndarray | None = None
     overlays: np.ndarray | None = None
+    failed: np.ndarray | None = None
+    failed_texts: np.ndarray | None = None
+    failed_pictures: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +185,18 @@ class Result:
 
     def figures(self, row: Row) -> Figures:
         """Every number of a row, in percent, with its 95 % interval and its n."""
-        seed = int(self.protocol.get("seed", 0))
-        return self.task.figures(self.clean.ranks, row.ranks, after=row.depths, seed=seed)
+        # The page asks for them many times, and their bootstrap takes a while.
+        held = self._figures.get(id(row))
+        if held is None or held[0] is not row:
+            seed = int(self.protocol.get("seed", 0))
+            found = self.task.figures(self.clean.ranks, row.ranks, after=row.depths, seed=seed)
+            held = self._figures[id(row)] = (row, found)
+        return held[1]
+
+    @cached_property
+    def _figures(self) -> dict[int, tuple[Row, Figures]]:
+        """What was computed of rows, which are kept so that no other gets their id."""
+        return {}
 
 
 Matrix = Mapping[str, Mapping[str, Result]]  # surrogate -> target -> what was measured

@@ -23,8 +23,7 @@ def save_rows(store: Store, name: str, rows: list[Row]) -> None:
             if ranks is not None:
                 arrays |= _of_ranks(ranks, f"{n}.{what}")
         if row.sights is not None:
-            for part in ("images", "texts", "pictures", "overlays"):
-                value = vars(row.sights)[part]
+            for part, value in vars(row.sights).items():
                 if value is not None:
                     arrays[f"{n}.sights.{part}"] = value
         facts.append(

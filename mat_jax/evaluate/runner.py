@@ -16,6 +16,7 @@ from mat_jax.data import SentenceEncoder
 from mat_jax.evaluate.checks import after, before
 from mat_jax.evaluate.checks.preconditions import computes_in
 from mat_jax.evaluate.config import Evaluation
+from mat_jax.evaluate.failures import failing
 from mat_jax.evaluate.flags import flags_and_notes
 from mat_jax.evaluate.forecast import suite_table
 from mat_jax.evaluate.gallery import Bench
@@ -296,6 +297,7 @@ def _result(
     examples, evaluation, task = target.examples, bench.evaluation, bench.task
     near = (row.sights.pictures for row in rows if row.sights is not None)
     seen = {int(i) for pictures in near if pictures is not None for i in pictures.ravel()}
+    seen |= _failing(rows) if bench.places else set()
     beyond = {"stop_beyond": evaluation.stop_beyond} if evaluation.stop_beyond else {}
     white_box = target.model is bench.crafter.model
     return Result(
@@ -330,3 +332,12 @@ def _result(
         scores={row.name: task.scores(target, row.ranks, evaluation) for row in rows},
         answers=task.answers(target),
     )
+
+
+def _failing(rows: Sequence[Row]) -> set[int]:
+    """The images that the report shows as failures, and those that are found instead."""
+    found = {place for row in rows for place in failing(row.ranks)}
+    for row in rows:
+        if row.sights is not None and row.sights.failed_pictures is not None:
+            found |= {int(i) for i in row.sights.failed_pictures}
+    return found

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mat_jax.evaluate.protocol import other_threat
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.results import Check, Result, Row
 from mat_jax.evaluate.statistics import Figures
@@ -78,18 +79,21 @@ def read_saved(folder: Path) -> list[Saved]:
 
 def alike(saved: Sequence[Saved]) -> str | None:
     """None if the results can stand side by side, else a sentence that says why not."""
-    first = saved[0].result
+    first = saved[0]
     for one in saved[1:]:
-        result = one.result
-        if result.task is not first.task:
-            return f"{one.folder} is of another task than {saved[0].folder}"
-        if [row.name for row in result.rows] != [row.name for row in first.rows]:
-            return f"{one.folder} has other attacks than {saved[0].folder}"
+        result, other = one.result, first.result
+        if result.task is not other.task:
+            return f"{one.folder} is of another task than {first.folder}"
         gallery = ("gallery", "images", "captions")
-        same = all(result.protocol.get(key) == first.protocol.get(key) for key in gallery)
-        shapes = [{k: len(v) for k, v in r.clean.ranks.places.items()} for r in (result, first)]
+        same = all(result.protocol.get(key) == other.protocol.get(key) for key in gallery)
+        shapes = [{k: len(v) for k, v in r.clean.ranks.places.items()} for r in (result, other)]
         if not same or shapes[0] != shapes[1]:
-            return f"{one.folder} was measured on other data than {saved[0].folder}"
+            return f"{one.folder} was measured on other data than {first.folder}"
+        if [row.name for row in result.rows] != [row.name for row in other.rows]:
+            return f"{one.folder} has other attacks than {first.folder}"
+        apart = other_threat(result, other)
+        if apart is not None:
+            return f"{one.folder} and {first.folder} had other threats: {apart}"
     return None
 
 

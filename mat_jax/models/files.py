@@ -19,8 +19,9 @@ from mat_jax.models.bert import BertMLM
 from mat_jax.models.blip import BLIP, BLIPCaptioner
 from mat_jax.models.clip import CLIP
 from mat_jax.models.formats import folders, settings
-from mat_jax.models.formats.detection import described, family_of
+from mat_jax.models.formats.detection import described, family_of, from_hf
 from mat_jax.models.formats.positions import resize_positions
+from mat_jax.models.formats.published import SIZES
 from mat_jax.models.formats.rules import Layout, to_ours, to_theirs
 from mat_jax.models.formats.sizes import (
     ALBEFConfig,
@@ -107,7 +108,7 @@ def load(
     source = folders.weights(found)
     tensors = folders.read_tensors(source)
     config, layout = described(folder, tensors, source, activation=activation)
-    most = _abstract(config).text_format.length
+    most = abstract(config).text_format.length
     reads = Tokenizer.from_dir(tokenizer or folder, min(most, text_length or most))
     size = config.vocab_size if isinstance(config, BertConfig) else config.text.vocab_size
     end = config.eos if isinstance(config, CLIPConfig) else reads.text_format.end
@@ -162,14 +163,14 @@ def fitted(
     tensors: Mapping[str, np.ndarray], config: Config, layout: Layout, *, source: str
 ) -> dict[str, np.ndarray]:
     """The weights of a model of this configuration (path: array) from a file's tensors."""
-    state = nnx.state(_abstract(config))
+    state = nnx.state(abstract(config))
     shapes = {_dotted(path): leaf.shape for path, leaf in nnx.to_flat_state(state)}
     return to_ours(tensors, layout, shapes, source=source)
 
 
 def assemble(config: Config, arrays: Mapping[str, np.ndarray]) -> Any:
     """A model of a configuration, with these arrays for weights, as float32."""
-    graph, state = nnx.split(_abstract(config))
+    graph, state = nnx.split(abstract(config))
     # Copied, because arrays may be mapped to a file, which may be written to. Halves become whole
     # before the device sees them: it would compile a program for each shape.
     leaves = [
@@ -184,7 +185,23 @@ def build(config: Config, seed: int) -> Any:
     return MODELS[type(config)](config, nnx.Rngs(seed))
 
 
-def _abstract(config: Config) -> Any:
+def sizes(name: str | Path) -> Any:
+    """The configuration of a model that need not be here: what is published goes by its name.
+
+    Raises:
+        FileNotFoundError: it is neither here, nor published under a name that is known.
+    """
+    if str(name) in SIZES and not Path(name).exists():
+        return SIZES[str(name)]
+    found = located(name)
+    folder = found if found.is_dir() else found.parent
+    if found.is_dir() and (found / "config.json").exists():
+        return from_hf(folders.read_settings(found / "config.json"))
+    source = folders.weights(found)
+    return described(folder, folders.read_tensors(source), source)[0]
+
+
+def abstract(config: Config) -> Any:
     """The model without its weights, which would take time and memory to draw."""
     return nnx.eval_shape(lambda: build(config, 0))
 

@@ -10,7 +10,7 @@ from flax import nnx
 from mat_jax.models.albef import ALBEF
 from mat_jax.models.answering import ALBEFAnswerer
 from mat_jax.models.blip import SPECIALS, BLIPConfig
-from mat_jax.models.files import Config, build, load
+from mat_jax.models.files import Config, build, load, sizes
 from mat_jax.models.formats.sizes import BertConfig
 from mat_jax.models.formats.tokenizer import Tokenizer
 from mat_jax.types.protocols import AnswersQuestions, Captions, LanguageModel, Model
@@ -30,6 +30,16 @@ class Pretrained:
     def build(self, seed: int) -> tuple[Any, Tokenizer]:
         """Load it; the seed changes nothing."""
         return load(**vars(self))
+
+    @property
+    def sizes(self) -> Any:
+        """The configuration alone; of what is published, files are not asked for."""
+        config, changes = sizes(self.name), {}
+        if self.image_size is not None:
+            changes["image_size"] = self.image_size
+        if self.text_length is not None:
+            changes["text"] = dataclasses.replace(config.text, length=self.text_length)
+        return dataclasses.replace(config, **changes)
 
 
 @dataclass(frozen=True)

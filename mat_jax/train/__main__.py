@@ -7,13 +7,17 @@ command goes on; 1 another process of the run is gone, or a fault of the program
 Several processes are one run with --hosts: all end with the same code.
 """
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import jax
 
 from mat_jax.evaluate.invariants import Broken
 from mat_jax.train import experiment as experiments
-from mat_jax.train import loop, mesh, run
+from mat_jax.train import loop, mesh, plan, run
 from mat_jax.train.trackers import KINDS
 from mat_jax.utils import processes
 from mat_jax.utils.cache import keep_programs
@@ -23,6 +27,7 @@ PROG = "python -m mat_jax.train"
 USAGE = """[--config FILE] [--mesh 8] [--steps N] [--set lr=3e-5 eps=4/255]
                         [--workdir DIR] [--resume auto|never|anyway] [--help]
                         [--track tensorboard] [--profile STEPS]
+                        [--plan [--topology v5e:4x4|h100:8|auto]]
                         [--hosts auto | --hosts N --coordinator HOST:PORT --process I]"""
 
 
@@ -52,6 +57,8 @@ def parser(prog: str = PROG) -> Parser:
         "--track", default="", metavar="A,B", help=f"curves to {', '.join(KINDS)} too"
     )
     line.add_argument("--profile", type=int, default=0, metavar="STEPS", help="trace some steps")
+    line.add_argument("--plan", action="store_true", help="say what the run will need; run nothing")
+    line.add_argument("--topology", metavar="CHIPS", help="plan for these: v5e:4x4, h100:8, auto")
     line.add_argument("--hosts", metavar="N|auto", help=processes.HOSTS)
     line.add_argument("--coordinator", metavar="HOST:PORT", help=processes.COORDINATOR)
     line.add_argument("--process", type=int, metavar="I", help=processes.PROCESS)
@@ -80,6 +87,11 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
             return 0
         chosen = [*given.set, *([f"steps={given.steps}"] if given.steps else [])]
         settings = experiments.bind(function, chosen)
+        if given.topology and not given.plan:
+            raise ValueError("--topology names the chips of a plan: give --plan too")
+        if given.plan:
+            print(_plan(function, settings, config.stem, given.mesh, given.topology or "auto"))
+            return 0
         processes.begin(given.hosts, given.coordinator, given.process)
         # Before the experiment is built: it may touch JAX, and then devices cannot be made.
         devices = mesh.make(given.mesh)
@@ -103,6 +115,31 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     except KeyboardInterrupt:
         return processes.fail("stopped; the same command goes on from the last checkpoint", 130)
     return processes.finish(0)
+
+
+def _plan(
+    function: Callable[..., experiments.Experiment],
+    settings: dict[str, Any],
+    name: str,
+    devices: str,
+    chips: str,
+) -> str:
+    """A plan's lines. Nothing computes, so that an accelerator here is left alone."""
+    # libtpu reads them when it is loaded, and asks the network for what it does not find here.
+    for variable in ("TPU_SKIP_MDS_QUERY", "ALLOW_MULTIPLE_LIBTPU_LOAD"):
+        os.environ.setdefault(variable, "1")
+    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-8")
+    if chips != "auto":
+        jax.config.update("jax_platforms", "cpu")
+        count = plan.topology(chips).count
+        if not chips.startswith("v"):
+            mesh.offer_virtual_devices(count)
+    where = plan.topology(chips)
+    experiment = function(**settings)
+    found = plan.planned(experiment, name, devices, where)
+    other = plan.suggested(experiment, found, where) if found.fits is False else None
+    return plan.format_plan(found, other)
 
 
 if __name__ == "__main__":

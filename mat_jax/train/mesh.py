@@ -12,7 +12,7 @@ that of one device.
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -57,7 +57,7 @@ def make(spec: str | int | Mapping[str, int] | Mesh = "auto") -> Mesh:
     axes = parse(spec) if isinstance(spec, str | int) else dict(spec)
     wanted = math.prod(axes.values()) if axes else None
     each = -(-(wanted or 1) // processes.count())
-    virtual = each > 1 and _offer_virtual_devices(each)
+    virtual = each > 1 and offer_virtual_devices(each)
     devices = jax.devices()
     _require_joined(len(devices), wanted)
     if processes.count() > 1 and devices[0].platform == "cpu":
@@ -82,12 +82,16 @@ def make(spec: str | int | Mapping[str, int] | Mesh = "auto") -> Mesh:
         )
     elif virtual and devices[0].platform == "cpu" and processes.first():
         print(f"made {wanted} virtual devices on this CPU: a rehearsal of the mesh, not a speed-up")
-    used = devices[: math.prod(axes.values())]
+    return of_devices(axes, devices[: math.prod(axes.values())])
+
+
+def of_devices(axes: Mapping[str, int], devices: Sequence[jax.Device]) -> Mesh:
+    """The mesh of so many devices along each axis, whether they are here or only described."""
     return jax.make_mesh(
         tuple(axes.values()),
         tuple(axes),
         axis_types=(jax.sharding.AxisType.Auto,) * len(axes),
-        devices=used,
+        devices=devices,
     )
 
 
@@ -105,7 +109,7 @@ def _require_joined(there: int, wanted: int | None) -> None:
         )
 
 
-def _offer_virtual_devices(count: int) -> bool:
+def offer_virtual_devices(count: int) -> bool:
     """Ask for `count` CPU devices; False where JAX has already started."""
     # XLA sizes its thread pool by NPROC; with more devices than threads a collective can wait for
     # ever for a device that never gets to run (measured: 2 cores, 8 devices).

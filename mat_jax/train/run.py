@@ -2,12 +2,7 @@
 
 import contextlib
 import dataclasses
-import errno
-import hashlib
 import json
-import re
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,20 +11,28 @@ from typing import Any, Literal, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
 from mat_jax import data, models
 from mat_jax.evaluate import Result, compare, evaluate, format_cautions, format_table
-from mat_jax.evaluate.protocol import version
 from mat_jax.evaluate.tasks.registry import task_named
 from mat_jax.train import loop
 from mat_jax.train import mesh as meshes
 from mat_jax.train.checkpoint import OtherModel
 from mat_jax.train.costs import cost_line
 from mat_jax.train.curves import write_curves
-from mat_jax.train.experiment import Evaluation, Experiment, differences
+from mat_jax.train.experiment import Evaluation, Experiment
+from mat_jax.train.folder import (
+    as_text,
+    changes_in,
+    digest,
+    facts_of,
+    remove_run,
+    require_room,
+    unwritable,
+    write_settings,
+)
 from mat_jax.train.placing import rows_here
 from mat_jax.train.trackers import Given, Tracker, open_trackers, require_trackers
 from mat_jax.types.protocols import (
@@ -42,10 +45,9 @@ from mat_jax.types.protocols import (
 )
 from mat_jax.types.sources import Source
 from mat_jax.utils import processes
-from mat_jax.utils.files import there, writable, write_text
+from mat_jax.utils.files import writable, write_text
 from mat_jax.utils.progress import duration
 
-PACKAGES = ("mat-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 Resume = Literal["auto", "never", "anyway"]
 
 
@@ -97,7 +99,7 @@ def fit(
     meshes.check_batch_size(devices, experiment.batch_size, experiment.micro_batch)
     source = experiment.data() if callable(experiment.data) else experiment.data
     facts = json.loads(
-        json.dumps({**(settings or {}), **_facts(experiment, source)}, default=_text)
+        json.dumps({**(settings or {}), **facts_of(experiment, source)}, default=as_text)
     )
     for name, value in facts.items():
         processes.require_same(f"the setting {name}", json.dumps(value))
@@ -105,16 +107,16 @@ def fit(
     require_trackers(trackers)
     if profile < 0:
         raise ValueError(f"profile is {profile}: give the number of steps, or 0 for no trace")
-    _changes(workdir, policy, facts)
+    changes_in(workdir, policy, facts)
     writable(workdir)
     model, tokenizer = experiment.model.build(experiment.seed)
     experiment = _with_prompts(experiment, tokenizer)
     _check_kind(experiment, model)
-    _check_room(workdir, experiment, model)
+    require_room(workdir, experiment, model)
     corpus = _corpus(experiment, source, model, tokenizer, quiet)
     if processes.count() > 1:
-        processes.require_same("the captions", _digest(*map("\n".join, corpus.texts)))
-        processes.require_same("the initial weights", _digest(*jax.tree.leaves(model)))
+        processes.require_same("the captions", digest(*map("\n".join, corpus.texts)))
+        processes.require_same("the initial weights", digest(*jax.tree.leaves(model)))
     batches = data.training_batches(
         corpus,
         batch_size=experiment.batch_size,
@@ -125,10 +127,10 @@ def fit(
         skip_bad=experiment.on_bad_data == "skip",
     )
     with processes.together(workdir):
-        changes = _changes(workdir, policy, facts)  # another run may have begun there meanwhile
+        changes = changes_in(workdir, policy, facts)  # another run may have begun there meanwhile
         processes.barrier()
         if policy == "never" and processes.first():
-            _remove_run(workdir)
+            remove_run(workdir)
         processes.barrier()
         if changes and not quiet:
             print(f"going on with other settings: {'; '.join(changes)}", file=sys.stderr)
@@ -145,7 +147,7 @@ def fit(
         earlier = file.read_text() if file.exists() else None
         try:
             if processes.first():
-                _begin(workdir, policy, facts, config, quiet)
+                write_settings(workdir, policy, facts, config, quiet)
             processes.barrier()
             start = time.perf_counter()
             if not quiet:
@@ -285,120 +287,3 @@ def _check_kind(experiment: Experiment, model: nnx.Module) -> None:
         models.require_encoders(model, name)
     elif experiment.evaluation is None:
         models.require_language_model(model, name)
-
-
-def _changes(workdir: Path, policy: str, settings: dict[str, Any]) -> list[str]:
-    """In what a run that is to go on differs from the one in the folder.
-
-    Raises:
-        ValueError: in anything, and it was not said that this is meant.
-    """
-    if policy not in ("auto", "never", "anyway"):
-        raise ValueError(f"--resume is auto, never or anyway, got {policy!r}")
-    file = workdir / "settings.json"
-    begun = (workdir / "checkpoints").exists() and file.exists()
-    if policy == "never" or not begun:
-        return []
-    try:
-        before = json.loads(file.read_text(encoding="utf-8"))["settings"]
-        changes = differences(before, settings)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise ValueError(
-            f"{file} is damaged or was not written by a run of mat_jax: use another --workdir, or "
-            "--resume never to start over"
-        ) from None
-    if changes and policy == "auto":
-        raise ValueError(
-            f"the run in {workdir} has other settings: {'; '.join(changes)}. Use another "
-            "--workdir, or --resume never to start over, or --resume anyway to go on"
-        )
-    return changes
-
-
-def _remove_run(workdir: Path) -> None:
-    """Remove an earlier run's files, and nothing else of the folder."""
-    for name in ("checkpoints", "export", "report", "profile"):
-        shutil.rmtree(workdir / name, ignore_errors=True)
-    for name in ("metrics.jsonl", "curves.html", "settings.json", "experiment.py"):
-        (workdir / name).unlink(missing_ok=True)
-
-
-def _begin(
-    workdir: Path, policy: str, settings: dict[str, Any], config: str | Path | None, quiet: bool
-) -> None:
-    """Write down what runs in the folder."""
-    versions = {name: version(name) for name in PACKAGES}
-    facts = {"settings": settings, "versions": versions, "commit": commit()}
-    write_text(workdir / "settings.json", json.dumps(facts, indent=2) + "\n")
-    if config is not None:
-        copy = workdir / "experiment.py"
-        text = Path(config).read_text(encoding="utf-8")
-        if copy.exists() and copy.read_text() != text and policy == "auto" and not quiet:
-            print(f"note: {config} was edited since this run began", file=sys.stderr)
-        write_text(copy, text)
-
-
-def unwritable(workdir: Path, error: OSError) -> OSError:
-    """The same error in a sentence that says what to do."""
-    if error.errno == errno.ENOSPC:
-        text = f"the disk of {workdir} is full: free some space and run the same command again"
-    else:
-        text = f"cannot write in {workdir} ({error.strerror}): give a --workdir you may write to"
-    return OSError(text)
-
-
-def _check_room(workdir: Path, experiment: Experiment, model: nnx.Module) -> None:
-    """Refuse to begin what the disk cannot hold: checkpoints, one more while it is written, and
-    the export."""
-    state = jax.eval_shape(lambda model: loop.begin(experiment, model)[1], model)
-    checkpoint, weights = (
-        sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-        for tree in (state, model)
-    )
-    need = checkpoint * (experiment.keep + 1) + weights
-    free = shutil.disk_usage(there(workdir)).free
-    if free < need:
-        raise OSError(
-            f"the disk of {workdir} has {free / 1e6:.0f} MB free and the run needs about "
-            f"{need / 1e6:.0f} MB for checkpoints and export: free some space, or give another "
-            "--workdir"
-        )
-
-
-def _facts(experiment: Experiment, source: Source) -> dict[str, Any]:
-    """What of an experiment can be told from its objects, and decides its numbers."""
-    return {
-        "model": _text(experiment.model),
-        "data": f"{source.name} ({len(source)} images)",
-        "defense": _text(experiment.defense),
-        "substitutes": _text(experiment.substitutes),
-        "lora": _text(experiment.lora),
-        "steps": experiment.steps,
-        "batch_size": experiment.batch_size,
-        "seed": experiment.seed,
-        "dtype": experiment.dtype,
-    }
-
-
-def _text(thing: Any) -> Any:
-    if dataclasses.is_dataclass(thing) or isinstance(thing, Path | tuple):
-        return re.sub(r" at 0x[0-9a-f]+", "", str(thing))  # an address is no setting
-    return thing if thing is None or isinstance(thing, str) else type(thing).__name__
-
-
-def _digest(*parts: Any) -> str:
-    """A short text that differs where texts or arrays do."""
-    found = hashlib.sha256()
-    for part in parts:
-        found.update(part.encode() if isinstance(part, str) else np.asarray(part).tobytes())
-    return found.hexdigest()[:16]
-
-
-def commit() -> str | None:
-    """Which version of the code this is, where it is a checkout of git."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None if found.returncode == 0 else None

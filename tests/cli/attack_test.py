@@ -1,6 +1,7 @@
 """`mat-jax attack` on pictures of one's own: what is written, measured again from the files."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from mat_jax import data, models
 from mat_jax.cli import main
+from mat_jax.cli.given import pictures_given
 from mat_jax.models.features import encode_images, encode_texts
 from tests.toy_experiment import Blocks, Tiny
 
@@ -113,3 +115,13 @@ def test_mistakes_are_one_sentence(given, said, pictures, tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and said in error
     assert not (tmp_path / "out").exists()
+
+
+def test_scenes_are_written_as_ones_own_pictures_would_be(tmp_path):
+    found = pictures_given(Path("scenes"), (), drawn=tmp_path / "scenes", limit=2)
+    drawn = data.load_scenes("test", limit=2)
+    assert len(found) == 2
+    for index in range(2):
+        assert np.array_equal(found[index].image, drawn[index].image)
+        assert found.captions(index) == drawn[index].captions
+    assert (tmp_path / "scenes/captions.json").is_file()

@@ -44,9 +44,10 @@ def test_runs_that_are_alike_stand_side_by_side(folders, tmp_path, capsys):
     assert "side by side" in capsys.readouterr().out
     html = page.read_text()
     assert "weak &lt;i&gt;" in html and "weak <i>" not in html
-    assert html.count('href="') == 2 and "<svg" in html
-    for link in html.split('href="')[1:]:
-        assert (tmp_path / link.partition('"')[0]).resolve().is_file()
+    links = {link.partition('"')[0] for link in html.split('href="')[1:]}
+    links = {link for link in links if not link.startswith("data:")}
+    assert len(links) == 2 and "<svg" in html
+    assert all((tmp_path / link).resolve().is_file() for link in links)
 
 
 def test_others_stand_in_one_table(folders, tmp_path, capsys):
@@ -59,6 +60,55 @@ def test_others_stand_in_one_table(folders, tmp_path, capsys):
     html = page.read_text()
     clean = json.loads((tmp_path / "c/results.json").read_text())["models"][0]["rows"][0]
     assert f"TR@1 {clean['figures']['tr@1']['value']:.1f}" in html and "<svg" not in html
+
+
+def with_setting(result, **settings):
+    """The same result under another threat."""
+    rows = [
+        dataclasses.replace(row, protocol={**row.protocol, **settings})
+        if row.eps is not None
+        else row
+        for row in result.rows
+    ]
+    return dataclasses.replace(result, rows=tuple(rows))
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"norm": "l2"}, "norm of pgd is l2 here and linf there"),
+        ({"steps": 20}, "steps of pgd is 20 here and 10 there"),
+        ({"words": 2}, "words of sep is 2 here and 1 there"),
+    ],
+)
+def test_other_threats_do_not_stand_side_by_side(folders, tmp_path, capsys, settings, said):
+    other = with_setting(made_up("other", 0.5), **settings)
+    if "words" in settings:  # PGD changes none
+        rows = [r if r.attack != "pgd" else made_up("other", 0.5).row("pgd") for r in other.rows]
+        other = dataclasses.replace(other, rows=tuple(rows))
+    compare({"other": other}, tmp_path / "c")
+    page = tmp_path / "page.html"
+    assert main(["report", str(folders / "a"), str(tmp_path / "c"), "--out", str(page)]) == 0
+    printed = capsys.readouterr()
+    assert said in printed.err and "in one table" in printed.out
+    # The page says it too, and gives no difference.
+    html = page.read_text()
+    assert said in html and "More right than" not in html and "<svg" not in html
+    with pytest.raises(ValueError, match=said):
+        compare({"one": made_up("one", 0.5), "other": other}, tmp_path / "d")
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_setting_that_an_older_file_lacks_keeps_nothing_apart(folders, tmp_path, capsys):
+    old = made_up("old", 0.5)
+    rows = [
+        dataclasses.replace(row, protocol={k: v for k, v in row.protocol.items() if k != "norm"})
+        for row in old.rows
+    ]
+    compare({"old": dataclasses.replace(old, rows=tuple(rows))}, tmp_path / "c")
+    page = str(tmp_path / "page.html")
+    assert main(["report", str(folders / "a"), str(tmp_path / "c"), "--out", page]) == 0
+    assert "side by side" in capsys.readouterr().out
 
 
 def test_a_folder_without_results(tmp_path, capsys):

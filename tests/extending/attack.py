@@ -1,6 +1,6 @@
 """An attack of one's own: MI-FGSM on the image, after the captions have been swapped word by word.
 
-mat_jax.attacks.ATTACKS["mi_fgsm_swap"] = MI_FGSM_SWAP   # then --attacks mi_fgsm_swap
+mat_jax.attacks.ATTACKS["mi_fgsm_swap"] = MI_FGSM_SWAP   # then attacks=("mi_fgsm_swap",)
 """
 
 from jaxtyping import Array, Key

@@ -54,6 +54,7 @@ def main(arguments: list[str]) -> None:
         ROOT / "ARCHITECTURE.md",
         ROOT / "CONTRIBUTING.md",
         *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "docs/how").glob("*.md")),
     ]
     print(f"{'page':34}{'words':>7}{'commas':>8}{'sentences':>11}")
     for page in pages:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from mat_jax import Experiment, LoRA, defenses, models
 from mat_jax.train import __main__ as command
-from mat_jax.train import optimizers, run
+from mat_jax.train import folder, optimizers
 from mat_jax.utils import processes
 
 TOY = str(Path(__file__).parents[1] / "toy_experiment.py")
@@ -213,7 +213,7 @@ def test_the_room_of_a_checkpoint_is_that_of_its_state(
     model: Any = {"q": {"kernel": jnp.zeros((1000, 1000))}}  # 4 MB
     need = 4 * (copies * 3 + 1)  # one is written while two are kept; and the export
     with pytest.raises(OSError, match=f"needs about {need:.0f} MB"):
-        run._check_room(tmp_path, asked, model)
+        folder.require_room(tmp_path, asked, model)
 
 
 def test_help_prints_the_docstring_and_the_settings(capsys):

@@ -13,9 +13,9 @@ from jax.sharding import PartitionSpec
 
 from mat_jax import defenses, models
 from mat_jax.train import mesh, sharding, state
+from mat_jax.train.plan.collectives import Collective, collectives_in
 from mat_jax.train.step import compile_step
 from tests.defenses.families_test import batch as pairs
-from tests.tools.collectives import Collective, collectives
 
 LAYERS = 3  # the last is apart, and a loop of one is no loop
 BERT = models.BertConfig(vocab_size=40, length=6, width=16, heads=2, layers=LAYERS)
@@ -105,7 +105,7 @@ def ran(defense: Any, spec: str, steps: int = 10) -> Ran:
         now, metrics = program(now, reference, given)
         losses.append(float(metrics["loss"]))
         norms.append(float(metrics["grad_norm"]))
-    return Ran(np.array(losses), norms[0], collectives(program.as_text()), held)
+    return Ran(np.array(losses), norms[0], collectives_in(program.as_text()), held)
 
 
 def kinds(found: list[Collective], *, loop: bool | None = None) -> dict[str, int]:

@@ -21,7 +21,7 @@ toy = load(Path(__file__).parents[1] / "toy_experiment.py")
 DEFENSES = ("fine_tune", "tecoa_itr", "fare", "mat")
 
 
-def prepare(devices, **settings):
+def prepare(devices, dtype=None, **settings):
     experiment = toy(**settings)
     model, tokenizer = experiment.model.build(experiment.seed)
     corpus = data.Corpus.prepare(experiment.data, tokenizer, image_size=16)
@@ -33,7 +33,9 @@ def prepare(devices, **settings):
     reference = None
     if experiment.defense.needs_reference:
         reference = jax.device_put(weights, sharding.state_shardings(devices, weights))
-    step = compile_step(layout, experiment.defense, experiment.optimizer, devices, start)
+    step = compile_step(
+        layout, experiment.defense, experiment.optimizer, devices, start, dtype=dtype
+    )
     return step, start, reference, batches
 
 
@@ -54,6 +56,15 @@ def test_a_run_of_fifty_steps_compiles_once(defense):
     assert compiled._cache_size() == 1
     assert int(end.step) == 50
     assert np.mean(losses[-10:]) < np.mean(losses[:10])
+
+
+def test_towers_compute_in_bfloat16_and_weights_stay_float32():
+    """bfloat16 keeps 8 bits, so that losses differ by parts of a hundred at most, and do differ."""
+    _, _, exact = run(mesh.make(1), 3, defense="mat", sgd=True)
+    _, end, short = run(mesh.make(1), 3, defense="mat", sgd=True, dtype="bfloat16")
+    assert {leaf.dtype for leaf in end.trained.values()} == {np.dtype("float32")}
+    assert short != exact
+    assert short == pytest.approx(exact, rel=0.03)
 
 
 # Adam's first step divides rounding by rounding; SGD's updates show the gradients themselves.

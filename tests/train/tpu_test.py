@@ -28,7 +28,7 @@ from mat_jax import defenses, models
 from mat_jax.train import mesh, sharding, state
 from mat_jax.train.step import compile_step
 from tests.defenses.families_test import batch as pairs
-from tests.tools.collectives import collectives
+from mat_jax.train.plan.collectives import collectives_in
 
 chips = topologies.get_topology_desc("v5e:2x4", platform="tpu").devices
 auto = (jax.sharding.AxisType.Auto,)
@@ -51,7 +51,7 @@ def shapes(tree, places):
 batch = pairs(1, count=16)
 split = jax.tree.map(lambda _: mesh.batch_sharding(devices), batch)
 given = shapes(begin, sharding.state_shardings(devices, begin)), None, shapes(batch, split)
-found = collectives(step.lower(*given).compile().as_text())
+found = collectives_in(step.lower(*given).compile().as_text())
 print(json.dumps([dict(Counter(one.kind for one in found if bool(one.loops) == loop))
                   for loop in (False, True)]))
 """

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mat_jax.evaluate.report.table import Cell, Table, drawn
 from mat_jax.evaluate.report.wording import featured, number, safe, title
 from mat_jax.evaluate.results import Result, Row, eps_text
 
@@ -40,17 +41,18 @@ def _pairs(results: Mapping[str, Result], featured_row: Row, threat: str) -> str
         before, after = (
             confused(one.ranks.answers.get(kind), labels, names) for one in (result.clean, row)
         )
-        rows = "".join(
-            f"<tr><td>{safe(own)}</td><td>{safe(other)}</td><td>{before.get((own, other), 0)}</td>"
-            f"<td>{after.get((own, other), 0)}</td></tr>"
-            for own, other in most_confused(before, after)
-        )
-        if rows:
-            tables.append(
-                f'<figure><figcaption>{safe(name)}</figcaption><div class="scroll"><table><thead>'
-                "<tr><th>truth</th><th>taken for</th><th>clean</th><th>attacked</th></tr></thead>"
-                f"<tbody>{rows}</tbody></table></div></figure>"
+        pairs = most_confused(before, after)
+        if pairs:
+            table = Table(
+                name=f"{name}: what is confused with what",
+                heads=["truth", "taken for", "clean", "attacked"],
+                lines=[
+                    [Cell(text=own), Cell(text=other), _count(before, pair), _count(after, pair)]
+                    for pair in pairs
+                    for own, other in [pair]
+                ],
             )
+            tables.append(f"<figure><figcaption>{safe(name)}</figcaption>{drawn(table)}</figure>")
     if not tables:
         return ""
     return (
@@ -58,6 +60,11 @@ def _pairs(results: Mapping[str, Result], featured_row: Row, threat: str) -> str
         f"another, clean and under {safe(threat)}: at most {PAIRS} pairs, those that occur most "
         f'often in the two together.</p><div class="charts">{"".join(tables)}</div></details>'
     )
+
+
+def _count(found: Mapping[tuple[str, str], int], pair: tuple[str, str]) -> Cell:
+    count = found.get(pair, 0)
+    return Cell(text=str(count), value=float(count))
 
 
 def confused(
@@ -91,19 +98,17 @@ def _table(name: str, result: Result, featured_row: Row) -> str:
     names, labels = result.answers
     clean, adv = (result.per_class.get(one.name, {}) for one in (result.clean, row))
     lost = {one: clean[one]["value"] - adv[one]["value"] for one in clean if one in adv}
-    rows = []
+    kind, lines = next(iter(result.kinds)), []
     for one in sorted(lost, key=lambda one: -lost[one])[:MOST]:
-        kind = next(iter(result.kinds))
         instead = _instead(row.ranks.answers.get(kind), labels == names.index(one), names, one)
-        rows.append(
-            f"<tr><td>{safe(one)}</td><td>{number(clean[one]['value'])}</td>"
-            f"<td>{number(adv[one]['value'])}</td><td>{safe(instead)}</td></tr>"
-        )
-    return (
-        f'<figure><figcaption>{safe(name)}</figcaption><div class="scroll"><table><thead><tr>'
-        "<th>class</th><th>clean</th><th>attacked</th><th>taken for</th></tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div></figure>"
+        figures = (Cell(text=number(x), value=x) for x in (clean[one]["value"], adv[one]["value"]))
+        lines.append([Cell(text=one), *figures, Cell(text=instead)])
+    table = Table(
+        name=f"{name}: class by class",
+        heads=["class", "clean", "attacked", "taken for"],
+        lines=lines,
     )
+    return f"<figure><figcaption>{safe(name)}</figcaption>{drawn(table)}</figure>"
 
 
 def _instead(answers: np.ndarray | None, here: np.ndarray, names: tuple[str, ...], own: str) -> str:

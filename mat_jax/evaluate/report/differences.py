@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from mat_jax.evaluate.report.table import Cell, Table, drawn
 from mat_jax.evaluate.report.wording import safe, title
 from mat_jax.evaluate.results import Result, eps_text
 from mat_jax.evaluate.statistics import Difference, difference
@@ -26,23 +27,23 @@ def difference_table(results: Mapping[str, Result], eps: float | None) -> str:
     if len(results) < 2:
         return ""
     first, *others = results
-    found = against_first(results, eps)
-    heads = "".join(f"<th>{safe(name)}</th>" for name in others)
-    rows = "".join(
-        f"<tr><td>{safe(title(attack))}</td>"
-        + "".join(
-            f"<td>{own[name].mean:+.1f} ± {own[name].noise:.1f}<small>{own[name].verdict}</small>"
-            "</td>"
-            for name in others
-        )
-        + "</tr>"
-        for attack, own in found.items()
-    )
     at = "" if eps is None else f" at eps {eps_text(eps)}"
+    table = Table(
+        name=f"More right than {first}{at}",
+        heads=["attack", *others],
+        lines=[
+            [Cell(text=title(attack)), *(_cell(own[name]) for name in others)]
+            for attack, own in against_first(results, eps).items()
+        ],
+    )
     return (
         f"<details><summary>More right than {safe(first)}{at}, with its noise</summary><p>Points "
         "of the mean of the first figures. The noise is the standard deviation over draws of the "
         "images, the same for all models; other trainings are not in it. Confirmed: above twice "
-        f'the noise; likely: above it.</p><div class="scroll"><table><thead><tr><th>attack</th>'
-        f"{heads}</tr></thead><tbody>{rows}</tbody></table></div></details>"
+        f"the noise; likely: above it.</p>{drawn(table)}</details>"
     )
+
+
+def _cell(found: Difference) -> Cell:
+    text = f"{found.mean:+.1f} ± {found.noise:.1f}"
+    return Cell(text=text, value=found.mean, small=found.verdict)

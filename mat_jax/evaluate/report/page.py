@@ -1,69 +1,76 @@
 """The page put together: headline, tables, charts, pictures, protocol."""
 
+import math
 from collections.abc import Mapping
 
 from mat_jax.evaluate.report.chart import draw_chart, legend
 from mat_jax.evaluate.report.checks import checked
 from mat_jax.evaluate.report.classes import confusions
+from mat_jax.evaluate.report.curve import over_eps
 from mat_jax.evaluate.report.differences import difference_table
+from mat_jax.evaluate.report.failed import worst_first
+from mat_jax.evaluate.report.frame import sheet
 from mat_jax.evaluate.report.pictures import attacked, neighbours
-from mat_jax.evaluate.report.style import CSS
+from mat_jax.evaluate.report.table import Cell, Table, drawn
 from mat_jax.evaluate.report.transfer_tables import transfers
 from mat_jax.evaluate.report.wording import headline, number, safe, title, worst_case
 from mat_jax.evaluate.results import WORST_CASE, Matrix, Result, Row, eps_text
 from mat_jax.evaluate.tables import headline_protocol
 
 
-def draw_page(results: Mapping[str, Result], matrix: Matrix | None = None) -> str:
+def draw_page(
+    results: Mapping[str, Result], matrix: Matrix | None = None, *, more: str = ""
+) -> str:
     """One HTML page that needs no other file.
 
     Args:
         results: model name -> its measurements, in the order of the columns.
         matrix: of transfers, if attacks were crafted on surrogates.
+        more: HTML that stands at the end.
     """
     first = next(iter(results.values()))
     radii: tuple[float | None, ...] = first.radii or (None,)
-    said = headline(results)
-    body = [
-        f'<header><p class="kind">{safe(first.task.title)}</p><h1>{safe(said)}</h1>'
-        f'<p class="protocol">{safe(headline_protocol(first, radii[0]))}</p></header>'
-    ]
-    body += [_tables(results, eps, several=len(radii) > 1) for eps in radii]
+    body = [_tables(results, eps, several=len(radii) > 1) for eps in radii]
+    body.append(over_eps(results))
     if matrix is not None and sum(len(own) for own in matrix.values()) > 1:
         body.append(transfers(matrix))
-    body += [attacked(results), neighbours(results), confusions(results)]
-    body += [_sentences(results), checked(results)]
-    body += [_protocol(results)]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{safe(said)}</title><style>{CSS}</style></head>"
-        f"<body><main>{''.join(body)}<footer>Written by mat_jax. Every number with its protocol "
-        "is in results.json, the rank of every query in ranks.npz.</footer></main></body></html>\n"
+    body += [attacked(results), worst_first(results), neighbours(results), confusions(results)]
+    body += [_sentences(results), checked(results), _protocol(results), more]
+    return sheet(
+        headline(results),
+        headline_protocol(first, radii[0]),
+        "".join(body),
+        "Every number with its protocol is in results.json, the rank of every query in ranks.npz.",
+        kind=first.task.title,
+        script=True,
     )
 
 
 def _tables(results: Mapping[str, Result], eps: float | None, *, several: bool) -> str:
     first = next(iter(results.values()))
-    width = 1 + len(first.headline)
-    heads = "".join(
-        f'<th class="model start" colspan="{width}"><i class="s{j % 4}"></i>{safe(name)}</th>'
-        for j, name in enumerate(results)
-    )
-    task = first.task
-    heads_of = [safe(task.column(kind, k)) for kind, k in first.headline]
-    columns = f'<th class="start">{"</th><th>".join([*heads_of, "lost"])}</th>' * len(results)
-    rows = []
-    for row in first.at(eps):
-        cells = "".join(_cells(result, result.row(row.attack, eps)) for result in results.values())
-        kind = ' class="worst"' if row.attack == WORST_CASE else ""
-        rows.append(f"<tr{kind}><td>{safe(title(row.attack))}</td>{cells}</tr>")
+    task, rows = first.task, first.at(eps)
+    columns = [task.column(kind, k) for kind, k in first.headline]
     name = f"At eps {eps_text(eps)}" if several else "Clean and attacked"
+    table = Table(
+        name=name,
+        heads=["attack", *([*columns, "lost"] * len(results))],
+        lines=[
+            [
+                Cell(text=title(row.attack)),
+                *(
+                    cell
+                    for result in results.values()
+                    for cell in _cells(result, result.row(row.attack, eps))
+                ),
+            ]
+            for row in rows
+        ],
+        groups=[(one, 1 + len(columns)) for one in results],
+        strong=frozenset(n for n, row in enumerate(rows) if row.attack == WORST_CASE),
+    )
     charts = "".join(draw_chart(results, eps, kind) for kind in first.kinds)
     return (
-        f"<section><h2>{safe(name)}</h2><p>{safe(task.explained)}</p>"
-        f'<div class="scroll"><table><thead><tr><th></th>{heads}</tr>'
-        f"<tr><th>attack</th>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<section><h2>{safe(name)}</h2><p>{safe(task.explained)}</p>{drawn(table)}"
         f"{_worst(results, eps)}{_scores(results, eps)}"
         f'<div class="charts">{charts}</div>'
         f"{legend(results) if len(results) > 1 else ''}{difference_table(results, eps)}"
@@ -73,21 +80,25 @@ def _tables(results: Mapping[str, Result], eps: float | None, *, several: bool) 
 
 def _scores(results: Mapping[str, Result], eps: float | None) -> str:
     """Figures that only all answers together have: BLEU of captions."""
-    rows, names = [], {}
-    for name, result in results.items():
-        for row in result.at(eps):
-            found = result.scores.get(row.name, {})
-            names |= dict.fromkeys(found)
-            cells = "".join(f"<td>{number(value)}</td>" for value in found.values())
-            if found:
-                rows.append(f"<tr><td>{safe(name)}, {safe(title(row.attack))}</td>{cells}</tr>")
-    if not rows:
+    found = {
+        f"{name}, {title(row.attack)}": result.scores.get(row.name, {})
+        for name, result in results.items()
+        for row in result.at(eps)
+    }
+    found = {name: scores for name, scores in found.items() if scores}
+    if not found:
         return ""
-    head = "".join(f"<th>{safe(name)}</th>" for name in names)
+    heads = list(dict.fromkeys(head for scores in found.values() for head in scores))
+    table = Table(
+        name=f"Scores of all answers together{_at(eps)}",
+        heads=["model, attack", *heads],
+        lines=[
+            [Cell(text=name), *(_number(scores.get(head, math.nan)) for head in heads)]
+            for name, scores in found.items()
+        ],
+    )
     return (
-        "<details open><summary>Scores of all answers together</summary>"
-        f'<div class="scroll"><table><thead><tr><th>model, attack</th>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div></details>"
+        f"<details open><summary>Scores of all answers together</summary>{drawn(table)}</details>"
     )
 
 
@@ -108,20 +119,33 @@ def _worst(results: Mapping[str, Result], eps: float | None) -> str:
     return "".join(lines)
 
 
-def _cells(result: Result, row: Row) -> str:
+def _cells(result: Result, row: Row) -> list[Cell]:
+    """The first figures of one model, and what is lost of them."""
     found = result.figures(row)
     cells = []
-    for n, (kind, k) in enumerate(result.headline):
+    for kind, k in result.headline:
         one = found[f"{kind}@{k}"]
-        start = ' class="start"' if n == 0 else ""
         cells.append(
-            f"<td{start}>{number(one['value'])}<small>{one['low']:.0f}–{one['high']:.0f}</small></td>"
+            Cell(
+                text=number(one["value"]),
+                value=one["value"],
+                small=f"{one['low']:.0f}–{one['high']:.0f}",
+                bounds=(one["low"], one["high"]),
+            )
         )
-    lost = "–"
-    if all(f"{kind}_lost@1" in found for kind in result.kinds):
-        shares = (found[f"{kind}_lost@1"]["value"] for kind in result.kinds)
-        lost = " / ".join(number(share, 0) for share in shares) + " %"
-    return "".join(cells) + f"<td>{lost}</td>"
+    if not all(f"{kind}_lost@1" in found for kind in result.kinds):
+        return [*cells, Cell(text="–")]
+    shares = [found[f"{kind}_lost@1"]["value"] for kind in result.kinds]
+    told = " / ".join(number(share, 0) for share in shares) + " %"
+    return [*cells, Cell(text=told, value=sum(shares) / len(shares))]
+
+
+def _number(value: float) -> Cell:
+    return Cell(text=number(value), value=value)
+
+
+def _at(eps: float | None) -> str:
+    return "" if eps is None else f" at eps {eps_text(eps)}"
 
 
 def _details(results: Mapping[str, Result], eps: float | None) -> str:
@@ -132,28 +156,35 @@ def _details(results: Mapping[str, Result], eps: float | None) -> str:
     more = [f"{kind}_{name}@1" for name in ("asr", "drop") for kind in kinds]
     names = [task.column(kind, k) for kind in kinds for k in task.depths]
     names += [f"{name} {one.label}" for name in ("ASR", "drop") for one in kinds.values()]
-    head = "".join(f"<th>{name}</th>" for name in [*names, "8-bit", "captions", "time"])
-    rows = []
+    lines = []
     for name, result in results.items():
         for row in result.at(eps):
             found = result.figures(row)
-            values = [found[key]["value"] if key in found else float("nan") for key in depth + more]
-            cells = "".join(f"<td>{number(value)}</td>" for value in values)
+            values = [found[key]["value"] if key in found else math.nan for key in depth + more]
             rounded = "–"
             if row.rounded is not None:
-                kinds = row.rounded.kinds
-                rounded = " / ".join(number(100 * row.rounded.recall(d, 1)) for d in kinds)
-            rows.append(
-                f"<tr><td>{safe(name)}, {safe(title(row.attack))}</td>{cells}<td>{rounded}</td>"
-                f"<td>{_language(row)}</td><td>{row.seconds:.0f} s</td></tr>"
+                own = row.rounded.kinds
+                rounded = " / ".join(number(100 * row.rounded.recall(d, 1)) for d in own)
+            lines.append(
+                [
+                    Cell(text=f"{name}, {title(row.attack)}"),
+                    *map(_number, values),
+                    Cell(text=rounded),
+                    Cell(text=_language(row)),
+                    Cell(text=f"{row.seconds:.0f} s", value=row.seconds),
+                ]
             )
+    table = Table(
+        name=f"All depths, success rates and costs{_at(eps)}",
+        heads=["model, attack", *names, "8-bit", "captions", "time"],
+        lines=lines,
+    )
     return (
         "<details><summary>All depths, success rates and costs</summary><p>ASR: share of the "
         "queries right when clean that fail (SGA). Drop: clean minus adversarial share in points "
         "(Co-Attack). 8-bit: the first figures with the pictures rounded to 8 bits. Captions: "
         "share that changed; words changed in one, likeness to the clean one, share that is true."
-        '</p><div class="scroll"><table><thead><tr><th></th>'
-        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></details>"
+        f"</p>{drawn(table)}</details>"
     )
 
 

@@ -16,6 +16,11 @@ CAPTIONS = 5  # captions of one picture shown
 
 def png(pixels: np.ndarray, alt: str, largest: int | None = None) -> str:
     """An `<img>` that holds its picture. Floats are in [0, 1], bytes in 0..255."""
+    return f'<img alt="{safe(alt)}" src="{png_bytes(pixels, largest)}">'
+
+
+def png_bytes(pixels: np.ndarray, largest: int | None = None) -> str:
+    """A picture as the address that holds it, at most `largest` pixels along a side."""
     if pixels.dtype != np.uint8:
         pixels = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     image = Image.fromarray(pixels)
@@ -23,8 +28,7 @@ def png(pixels: np.ndarray, alt: str, largest: int | None = None) -> str:
         image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{safe(alt)}" src="data:image/png;base64,{data}">'
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def magnified(clean: np.ndarray, adv: np.ndarray, eps: float | None) -> tuple[np.ndarray, int]:
@@ -61,7 +65,7 @@ def attacked(results: Mapping[str, Result]) -> str:
 def _card(results: Mapping[str, Result], row: Row, n: int, place: int) -> str:
     first = next(iter(results.values()))
     clean = first.thumbnails[place]
-    own = _captions_of(first, place)
+    own = captions_of(first, place)
     blocks = [
         f'<figure class="clean">{png(clean, "clean picture")}'
         "<figcaption>clean</figcaption></figure>"
@@ -84,9 +88,9 @@ def _card(results: Mapping[str, Result], row: Row, n: int, place: int) -> str:
             if one.sights is not None and one.sights.overlays is not None:
                 drawn = png(one.sights.overlays[n], f"what the model looks at, {what}")
                 images += f"<figure>{drawn}<figcaption>looks at, {what}</figcaption></figure>"
-        lines += _answered(found, place, result)
+        lines += answered(found, place, result)
         blocks.append(
-            f'<div class="against"><h4><i class="s{j % 4}"></i>against {safe(name)}</h4>'
+            f'<div class="against"><h3><i class="s{j % 4}"></i>against {safe(name)}</h3>'
             f'<div class="strip">{images}</div><ul class="captions">{lines}</ul></div>'
         )
     return f'<article class="card">{"".join(blocks)}</article>'
@@ -100,7 +104,7 @@ def neighbours(results: Mapping[str, Result]) -> str:
         return ""
     cards = []
     for n, place in enumerate(first.shown):
-        query = int(_captions_of(first, place)[0])
+        query = int(captions_of(first, place)[0])
         head = (
             f'<div class="query">{png(first.thumbnails[place], "query picture", THUMBNAIL)}'
             f"<p>{safe(first.clean.captions[query])}</p></div>"
@@ -112,7 +116,7 @@ def neighbours(results: Mapping[str, Result]) -> str:
                 pair.append(result.row(row.attack, row.eps))
             columns = "".join(_found(result, one, n, place, query) for one in pair)
             blocks.append(
-                f'<div class="model"><h4><i class="s{j % 4}"></i>{safe(name)}</h4>'
+                f'<div class="model"><h3><i class="s{j % 4}"></i>{safe(name)}</h3>'
                 f'<div class="columns">{columns}</div></div>'
             )
         cards.append(f'<article class="card finds">{head}<div>{"".join(blocks)}</div></article>')
@@ -145,7 +149,7 @@ def _found(result: Result, row: Row, n: int, place: int, query: int) -> str:
     if row.attack == WORST_CASE:
         ranks = f"in the worst of the galleries: {ranks}"
     return (
-        f'<div class="found"><h5>{safe(title(row.attack))}<small>{ranks}</small></h5>'
+        f'<div class="found"><h4>{safe(title(row.attack))}<small>{ranks}</small></h4>'
         f'<div class="frames">{pictures}</div><ol>{texts}</ol></div>'
     )
 
@@ -154,14 +158,14 @@ def _side(right: bool) -> str:
     return "right" if right else "wrong"
 
 
-def _captions_of(result: Result, place: int) -> np.ndarray:
+def captions_of(result: Result, place: int) -> np.ndarray:
     """Rows of the first captions that belong to a picture and that the model reads."""
     if not result.task.reads:
         return np.zeros(0, int)
     return np.flatnonzero(result.text_owner == place)[:CAPTIONS]
 
 
-def _answered(row: Row, place: int, result: Result) -> str:
+def answered(row: Row, place: int, result: Result) -> str:
     """What the model answers to the picture, before and after: a class, or a text of its own."""
     names, labels = result.answers or ((), ())
     parts = [f"<li>truth: {safe(names[int(labels[place])])}</li>"] if names else []

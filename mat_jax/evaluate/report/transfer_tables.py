@@ -1,5 +1,6 @@
 """Transfers as small tables: what is crafted on one model and measured on another."""
 
+from mat_jax.evaluate.report.table import Cell, Table, links
 from mat_jax.evaluate.report.wording import number, safe, title
 from mat_jax.evaluate.results import Matrix, Result, eps_text
 
@@ -11,7 +12,10 @@ def transfers(matrix: Matrix) -> str:
     radii = first.radii or (None,)
     tables = "".join(
         f"<figure><figcaption>{safe(_caption(first, direction, eps))}</figcaption>"
-        f'<div class="scroll">{_table(matrix, direction, eps)}</div></figure>'
+        '<div class="scroll" role="region" tabindex="0" '
+        f'aria-label="{safe(_caption(first, direction, eps))}">'
+        f"{_table(matrix, direction, eps)}</div>"
+        f"{links(_plain(matrix, direction, eps))}</figure>"
         for eps in radii
         for direction in first.kinds
     )
@@ -31,21 +35,47 @@ def _caption(result: Result, kind: str, eps: float | None) -> str:
 
 def _table(matrix: Matrix, direction: str, eps: float | None) -> str:
     own = next(iter(matrix.values()))
-    heads = "".join(f"<th>{safe(target)}</th>" for target in own)
+    heads = "".join(f'<th scope="col">{safe(target)}</th>' for target in own)
     rows = []
     for row in next(iter(own.values())).at(eps):
         # Without attack there is nothing to craft: a model's clean row is one.
         sides = list(matrix.items()) if row.attack != "none" else [("", own)]
         for n, (surrogate, results) in enumerate(sides):
-            name = f'<td rowspan="{len(sides)}">{safe(title(row.attack))}</td>' if not n else ""
+            name = (
+                f'<th scope="rowgroup" rowspan="{len(sides)}">{safe(title(row.attack))}</th>'
+                if not n
+                else ""
+            )
             cells = "".join(
                 _cell(result, row.attack, eps, direction, own=target == surrogate)
                 for target, result in results.items()
             )
-            rows.append(f'<tr>{name}<td class="from">{safe(surrogate)}</td>{cells}</tr>')
+            rows.append(
+                f'<tr>{name}<th scope="row" class="from">{safe(surrogate)}</th>{cells}</tr>'
+            )
     return (
-        f'<table class="transfer"><thead><tr><th>attack</th><th class="from">crafted on</th>{heads}'
+        f'<table class="transfer"><thead><tr><th scope="col">attack</th>'
+        f'<th scope="col" class="from">crafted on</th>{heads}'
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _plain(matrix: Matrix, direction: str, eps: float | None) -> Table:
+    """The same table for a file, with a name in every line."""
+    own = next(iter(matrix.values()))
+    lines = []
+    for row in next(iter(own.values())).at(eps):
+        for surrogate, results in matrix.items() if row.attack != "none" else [("", own)]:
+            left = [
+                100 * result.row(row.attack, eps).ranks.recall(direction, 1)
+                for result in results.values()
+            ]
+            cells = (Cell(text=number(one), value=one) for one in left)
+            lines.append([Cell(text=title(row.attack)), Cell(text=surrogate), *cells])
+    return Table(
+        name=_caption(next(iter(own.values())), direction, eps),
+        heads=["attack", "crafted on", *own],
+        lines=lines,
     )
 
 
