@@ -32,7 +32,11 @@ def run(arguments: Sequence[str], /) -> int:
     if given.name is not None:
         print(described(given.name))
         return 0
-    names = [n for n in ATTACKS if given.task is None or task_named(given.task).allows(n)]
+
+    def allowed(name: str) -> bool:
+        return given.task is None or task_named(given.task).allows(name)
+
+    names = [name for name in ATTACKS if allowed(name)]
     rows = [
         (name, ATTACKS[name].title, changes(ATTACKS[name]), cost(name), source(name))
         for name in names
@@ -41,6 +45,7 @@ def run(arguments: Sequence[str], /) -> int:
     suites = [
         (name, ", ".join(dict.fromkeys(one.attack for one in members)))
         for name, members in ENSEMBLES.items()
+        if any(allowed(one.attack) for one in members)
     ]
     print("\n" + table(("suite", "attacks, each on what still stands"), suites, width=110))
     return 0

@@ -1,5 +1,6 @@
 """`mat-jax`: its help fits a screen, wrong names get the right one, lists are the registries'."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from mat_jax import defenses
 from mat_jax.attacks import ATTACKS, ThreatModel
 from mat_jax.attacks.cost import passes
+from mat_jax.attacks.ensembles import ENSEMBLES
 from mat_jax.cli import main
 from mat_jax.cli.commands import COMMANDS, subcommand
 from mat_jax.cli.completion import bash, fish, offered
@@ -152,3 +154,11 @@ def test_the_documents_show_options_that_there_are():
     for _, command, *words in shown:
         known = subcommand(command).parser().options
         assert {word for word in words if word.startswith("--")} <= set(known), words
+
+
+def test_a_suite_is_listed_for_the_tasks_that_take_it(capsys):
+    assert main(["attacks", "--task", "zero_shot"]) == 0
+    suites = capsys.readouterr().out.split("attacks, each on what still stands")[1]
+    for name, members in ENSEMBLES.items():
+        made = any(TASKS["zero_shot"].allows(one.attack) for one in members)
+        assert bool(re.search(rf"^{name} ", suites, flags=re.MULTILINE)) == made
