@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mat_jax.train.experiment import Experiment as Experiment
     from mat_jax.train.lora import LoRA as LoRA
     from mat_jax.train.run import fit as fit
+    from mat_jax.utils.cache import keep_programs as keep_programs
 
 # Which module each name is in; a module stands for itself.
 _MODULES = {
@@ -38,6 +39,7 @@ _MODULES = {
     "defenses": "mat_jax.defenses",
     "evaluate": "mat_jax.evaluate",
     "fit": "mat_jax.train.run",
+    "keep_programs": "mat_jax.utils.cache",
     "load": "mat_jax.models.files",
     "models": "mat_jax.models",
     "optimizers": "mat_jax.train.optimizers",
@@ -56,6 +58,7 @@ __all__ = [
     "defenses",
     "evaluate",
     "fit",
+    "keep_programs",
     "load",
     "models",
     "optimizers",

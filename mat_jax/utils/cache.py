@@ -26,10 +26,11 @@ def unwritable(path: Path, error: OSError) -> OSError:
 def keep_programs() -> None:
     """From now on compiled programs are kept in the folder `programs`, and read from there.
 
-    For commands, before they compute anything: a library leaves the settings of JAX alone. JAX
-    finds a program by what it computes, the versions, the flags and the kind of processor, so an
-    old file never serves another program. Nothing is kept where the folder cannot be written, and
-    who has chosen a folder already (`JAX_COMPILATION_CACHE_DIR`) keeps it.
+    For commands and scripts, before they compute anything. A library leaves the settings of JAX
+    alone, so that `import mat_jax` does not. JAX finds a program by what it computes, the versions,
+    the flags and the kind of processor, so an old file never serves another program. Nothing is
+    kept where the folder cannot be written, and who has chosen a folder already
+    (`JAX_COMPILATION_CACHE_DIR`) keeps it.
     """
     if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
         return
