@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mat_jax.augment.__main__ import command_line
 from mat_jax.augment.__main__ import main as augmented
-from mat_jax.cli.help_text import screen
+from mat_jax.cli.help_text import usual
 from mat_jax.utils.command_line import Parser
 
 PROG = "mat-jax augment"
@@ -27,11 +27,9 @@ def run(arguments: Sequence[str], /) -> int:
         print(parser().format_help())
         return 0
     if {"-h", "--help"} & set(arguments):
-        options = parser().options
-        groups = {title: [options[name] for name in names] for title, names in SHOWN.items()}
         usage = f"{PROG} --out DIR ...     --help-all lists every option and every way"
         said = "Writes DIR/manifest.json, DIR/augment.json and the pictures."
         example = f"{PROG} --data scenes --how i2t_human --count 4 --out partners"
-        print(screen(usage, said, groups, example), end="")
+        print(usual(usage, said, parser().options, SHOWN, example), end="")
         return 0
     return augmented(arguments, prog=PROG)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mat_jax.cli.help_text import screen
+from mat_jax.cli.help_text import usual
 from mat_jax.evaluate.__main__ import command_line
 from mat_jax.evaluate.__main__ import main as evaluated
 from mat_jax.utils.command_line import Parser
@@ -34,11 +34,9 @@ def run(arguments: Sequence[str], /) -> int:
         print(parser().format_help())
         return 0
     if {"-h", "--help"} & set(arguments):
-        options = parser().options
-        groups = {title: [options[name] for name in names] for title, names in SHOWN.items()}
         usage = f"{PROG} --model MODEL --out DIR ...     --help-all lists every option"
         said = "Writes DIR/index.html, DIR/results.json and the rank of every query."
         example = f"{PROG} --model scenes-clip --limit 300 --eps 2/255,4/255 --out report"
-        print(screen(usage, said, groups, example), end="")
+        print(usual(usage, said, parser().options, SHOWN, example), end="")
         return 0
     return evaluated(arguments, prog=PROG)

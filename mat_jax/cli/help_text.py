@@ -41,6 +41,18 @@ def screen(
     return "\n".join([*lines, "", "example", f"  {example}"]) + "\n"
 
 
+def usual(
+    usage: str,
+    said: str,
+    options: Mapping[str, argparse.Action],
+    shown: Mapping[str, Sequence[str]],
+    example: str,
+) -> str:
+    """The screen of a command that has more options than are `shown`, by name in their groups."""
+    groups = {title: [options[name] for name in names] for title, names in shown.items()}
+    return screen(usage, said, groups, example)
+
+
 def line(action: argparse.Action) -> str:
     """One option on one line: its name, what it takes, and the first clause of its help."""
     value = "" if action.nargs == 0 else str(action.metavar or action.dest.upper())
