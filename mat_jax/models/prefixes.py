@@ -89,7 +89,7 @@ def encode_variants(
         def rest(window: int) -> Array:
             return _encode_rest(tower, prefixes, ids, at, first, window)
 
-        which = jnp.searchsorted(jnp.asarray(sizes), jnp.max(longest))
+        which = jnp.searchsorted(jnp.asarray(sizes, jnp.int32), jnp.max(longest))
         return jax.lax.switch(which, [*(partial(rest, window) for window in sizes), whole])
 
     each = max(-(-captions // GROUPS), -(-FEWEST // variants))
