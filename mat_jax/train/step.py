@@ -78,7 +78,7 @@ def compile_step(
         Its texts are so long as those of the batch: see `training_batches`.
         """
         model = layout.model(weights)
-        if isinstance(model, EncodesPairs):
+        if isinstance(model, EncodesPairs) and length != model.text_format.length:
             model.text_format = replace(model.text_format, length=length)
         if memory is not None:
             remember(model, memory)

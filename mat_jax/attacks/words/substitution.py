@@ -121,7 +121,8 @@ def plan(
         return found.at[jnp.where(there, row, captions), slot].set(change, mode="drop")
 
     found = jnp.full(may_change.shape, -jnp.inf)
-    found = jax.lax.fori_loop(0, -(-jnp.sum(attackable) // each), score, found)
+    with jax.named_scope(f"at_most_{-(-captions * slots // each)}_turns"):  # for who plans a run
+        found = jax.lax.fori_loop(0, -(-jnp.sum(attackable) // each), score, found)
     order = jnp.argsort(-found, axis=-1).astype(jnp.int32)
     first = embed_substitutes(embed_fn, words, order[:, 0], text_format) if all_first else None
     return _unflat(Plan(clean, order, attackable, first), lead)
