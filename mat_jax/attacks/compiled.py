@@ -13,9 +13,7 @@ from flax import nnx
 from mat_jax.attacks.threat import Preset, ThreatModel
 from mat_jax.types.arrays import Adversarial, Batch, Tokens
 from mat_jax.types.protocols import EncodesPairs
-from mat_jax.types.text_format import TextFormat
-
-MULTIPLE = 16  # texts are cut to multiples of it, so that there are few programs
+from mat_jax.types.text_format import TextFormat, cut_length
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,9 @@ class Compiled:
         return self.func(self.state, self.fitted(batch), key, **more)
 
     def fitted(self, batch: Batch) -> Batch:
-        """The batch with its texts cut where nothing can stand, in multiples of `MULTIPLE` ids."""
+        """The batch with its texts cut where nothing can stand: see `cut_length`."""
         room = longest(batch, self.text_format, self.threat.words)
-        room = min(-(-room // MULTIPLE) * MULTIPLE, batch.tokens.ids.shape[-1])
+        room = cut_length(room, batch.tokens.ids.shape[-1])
         return batch._replace(tokens=jax.tree.map(lambda x: x[..., :room], batch.tokens))
 
 

@@ -201,7 +201,6 @@ def attack_pairs(
     def attacked(images: Array):
         facts = asked(images)
         reference = jnp.broadcast_to(facts[:, None], (*batch.present.shape, facts.shape[-1]))
-        flat = reference.reshape(-1, facts.shape[-1])
         embed_fn = encoder(images)
         prepared = plan_captions(
             model,
@@ -209,7 +208,8 @@ def attack_pairs(
             words,
             preset,
             embed_fn=embed_fn,
-            importance=lambda clean, without: objective(flat, without),
+            importance=objective,
+            reference=reference,
         )
         found = attack_captions(
             model, batch, words, threat, prepared, objective, reference, embed_fn=embed_fn

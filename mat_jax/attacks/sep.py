@@ -3,13 +3,12 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from mat_jax.attacks.embeddings import embed_texts, unchanged
+from mat_jax.attacks.embeddings import Embed, embed_variants, unchanged
 from mat_jax.attacks.images import pgd_attack
-from mat_jax.attacks.states import compared_texts
+from mat_jax.attacks.states import compared_texts, compares_states
 from mat_jax.attacks.threat import Preset, ThreatModel, require_preset
 from mat_jax.attacks.words.gradient_shortlist import shortlist
 from mat_jax.attacks.words.substitution import (
-    Embed,
     Objective,
     Plan,
     Substituted,
@@ -66,9 +65,11 @@ def changed_captions(
     `exact`, because the fast mode's gradient is of those.
     """
     compared = "strict" if projected or exact is not None else preset
+    embed = None
+    if compares_states(model, compared):
 
-    def embed(tokens: Tokens, captions: Array | None) -> Array:
-        return compared_texts(model, tokens, compared)
+        def embed(tokens: Tokens, captions: Array | None) -> Array:
+            return compared_texts(model, tokens, compared)
 
     prepared = plan_captions(model, batch, words, preset, embed_fn=embed, exact=exact)
     found = attack_captions(
@@ -117,14 +118,15 @@ def plan_captions(
     preset: Preset,
     *,
     embed_fn: Embed | None = None,
-    importance: Objective | None = None,
+    importance: Objective = kl,
+    reference: Array | None = None,
     exact: int | None = None,
 ) -> Plan:
     """Importance of the words, and the substitutes of the first: once for all passes.
 
     Args:
         embed_fn: what is compared of a caption; None is its embedding.
-        importance: see `plan`.
+        importance, reference: see `plan`.
         exact: substitutes encoded of a word if not all, see `prefilter`.
     """
     if preset == "official" and not model.text_format.mask:
@@ -133,12 +135,13 @@ def plan_captions(
             "give the model the text_format of its tokenizer"
         )
     return plan(
-        embed_fn or (lambda tokens, captions: embed_texts(model, tokens)),
+        embed_fn or embed_variants(model, batch.tokens),
         words,
         batch.tokens,
         text_format=model.text_format,
         mask=model.text_format.mask if preset == "official" else (),
         importance=importance,
+        reference=reference,
         all_first=exact is None,
     )
 
@@ -158,7 +161,7 @@ def attack_captions(
     """`substitute` with the settings of the threat; the rest as for `plan_captions`."""
     few = None if exact is None else shortlist(model, objective, reference, exact)
     return substitute(
-        embed_fn or (lambda tokens, captions: embed_texts(model, tokens)),
+        embed_fn or embed_variants(model, batch.tokens),
         words,
         batch.tokens,
         objective,

@@ -162,6 +162,22 @@ class Corpus:
         """Captions of the image that has the most, partners among them."""
         return self.rows.shape[1]
 
+    def reach(self, changes: int) -> Int[np.ndarray, " rows"]:
+        """Ids that each caption may have after so many changed words, start and end included.
+
+        The last row is the empty caption's. It is an upper bound: each changed word may have as
+        many ids as any in the table.
+        """
+        more = 0
+        if changes and self.table is not None:
+            more = changes * (self.table.take(np.zeros(1, int)).parts.shape[-1] - 1)
+        return np.minimum(np.asarray(self.tokens.mask).sum(axis=1) + more, self.text_length)
+
+    @property
+    def text_length(self) -> int:
+        """Ids of a text, with what pads it."""
+        return self.tokens.ids.shape[1]
+
     @property
     def caption_list(self) -> list[str]:
         """All captions, image by image: the row order of the candidate table."""

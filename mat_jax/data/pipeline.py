@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import numpy as np
 
 from mat_jax.data.corpus import Corpus
 from mat_jax.data.mending import Draw, Mended, Mender
 from mat_jax.types.arrays import Batch
+from mat_jax.types.text_format import cut_length
+
+SHORTEST = 32  # ids of a training text; almost all captions fit, and so there are few programs
 
 
 @runtime_checkable
@@ -48,6 +52,7 @@ def training_batches(
     ahead: int = 4,
     rows: Sequence[int] | None = None,
     skip_bad: bool = False,
+    changes: int | None = None,
 ) -> Batches:
     """Endless batches of a corpus: every image once an epoch, in a new order each epoch.
 
@@ -72,6 +77,8 @@ def training_batches(
             None for all. The batches are the same ones, and so are positions in the stream.
         skip_bad: an image that cannot be read is named once on stderr, and the next readable one
             takes its place; the result is `Replaces`. Else the error ends the stream.
+        changes: words of a caption that an attack may change; texts are then cut where nothing can
+            stand in any of the batch, in steps of few lengths (`cut_length`). None cuts none.
 
     Returns:
         A grain iterator of `Batch`, of numpy arrays with `captions` captions an image and
@@ -108,13 +115,27 @@ def training_batches(
         return Draw(index, slots, _filled(rng.permutation(there), images))
 
     mender = Mender(corpus, draw, seed) if skip_bad else None
+    reach = None if changes is None else corpus.reach(changes)
+
+    def room(drawn: Sequence[Draw]) -> int:
+        """Of the whole batch, whoever reads which part of it. A mended one has any captions."""
+        if reach is None:
+            return corpus.text_length
+        if mender is not None:
+            longest = reach.max()
+        else:
+            longest = max(_rows(corpus, one, reach).max() for one in drawn)
+        return cut_length(int(longest), corpus.text_length, least=SHORTEST)
 
     def assemble(drawn: Sequence[Draw]) -> Batch:
-        return put_together(drawn if rows is None else [drawn[row] for row in rows])
+        here = drawn if rows is None else [drawn[row] for row in rows]
+        return _cut(put_together(here), room(drawn))
 
     def mended(drawn: Sequence[Draw]) -> tuple[Batch, int]:
         assert mender is not None
-        return mender.batch(drawn if rows is None else [drawn[row] for row in rows], put_together)
+        here = drawn if rows is None else [drawn[row] for row in rows]
+        batch, replaced = mender.batch(here, put_together)
+        return _cut(batch, room(drawn)), replaced
 
     def put_together(drawn: Sequence[Draw]) -> Batch:
         return corpus.batch(
@@ -134,6 +155,16 @@ def training_batches(
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
     found: Any = iter(batches.to_iter_dataset(options))
     return Mended(found) if mender else found
+
+
+def _rows(corpus: Corpus, one: Draw, values: np.ndarray) -> np.ndarray:
+    """The values of the captions of a draw; those of the last row where there is none."""
+    return values[np.where(one.slots < 0, -1, corpus.rows[one.index, one.slots])]
+
+
+def _cut(batch: Batch, length: int) -> Batch:
+    """The batch with its texts cut to so many ids."""
+    return batch._replace(tokens=jax.tree.map(lambda x: x[..., :length], batch.tokens))
 
 
 def _texts(corpus: Corpus, index: int, rng: np.random.Generator) -> np.ndarray:

@@ -3,13 +3,14 @@
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from mat_jax.models import methods
+from mat_jax.models import methods, prefixes
 from mat_jax.models.formats.preprocessing import OPENAI
 from mat_jax.models.formats.sizes import CLIPConfig
 from mat_jax.models.layers import Dense, gelu, quick_gelu
 from mat_jax.models.methods import Shift
+from mat_jax.models.prefixes import Prefixes
 from mat_jax.models.text import TextTower
 from mat_jax.models.vision import VisionTower
 from mat_jax.types.arrays import ImageFeatures, TextFeatures, Tokens
@@ -41,8 +42,21 @@ class CLIP(nnx.Module):
 
         `tokens` are normalised; `embed` is the token at the first `eos`, projected.
         """
-        end = jnp.argmax(jnp.asarray(tokens.ids) == self.config.eos, axis=1)
-        return methods.encode_text(self, tokens, shift, at=end)
+        return methods.encode_text(self, tokens, shift, at=self._end(tokens))
+
+    def prefixes(self, tokens: Tokens) -> Prefixes:
+        """What `encode_variants` needs to know of texts `[captions, length]`."""
+        return prefixes.encode(self.text, jnp.asarray(tokens.ids))
+
+    def encode_variants(
+        self, of: Prefixes, tokens: Tokens
+    ) -> Float[Array, "captions variants embed"]:
+        """`embed` of texts `[captions, variants, length]`, each like a caption up to some place."""
+        pooled = prefixes.encode_variants(self.text, of, tokens.ids, self._end(tokens))
+        return self.text_proj(pooled)
+
+    def _end(self, tokens: Tokens) -> Int[Array, "*lead"]:
+        return jnp.argmax(jnp.asarray(tokens.ids) == self.config.eos, axis=-1)
 
     def patch_embeddings(self, image: ImageFeatures) -> Float[Array, "batch patches embed"]:
         """The patches in the space of the texts: `vision_proj(ln_post(token))`, not of unit length.

@@ -157,7 +157,7 @@ class Attention(nnx.Module):
 
     def probs(self, x: Queries, keys: Keys, mask: Mask = None) -> Probs:
         """How much each token of `x` reads of each token that `mask` allows."""
-        return _probs(self._queries(x), keys[0], mask)
+        return _probs(self.queries(x), keys[0], mask)
 
     def __call__(
         self, x: Queries, keys: Keys, mask: Mask = None, probs_delta: Probs | None = None
@@ -168,12 +168,13 @@ class Attention(nnx.Module):
         the gradient with respect to them.
         """
         if probs_delta is None:
-            mixed = _read(self._queries(x), *keys, mask)
+            mixed = _read(self.queries(x), *keys, mask)
         else:
-            mixed = _product((self.probs(x, keys, mask) + probs_delta).astype(x.dtype), keys[1])
+            mixed = product((self.probs(x, keys, mask) + probs_delta).astype(x.dtype), keys[1])
         return self.o(mixed.swapaxes(1, 2).reshape(x.shape))
 
-    def _queries(self, x: Array) -> Array:
+    def queries(self, x: Queries) -> Array:
+        """What the tokens `x` ask, scaled: [batch, heads, queries, head]."""
         return self._split(self.q(x) * (x.shape[-1] // self.heads) ** -0.5)
 
     def _split(self, x: Array) -> Array:
@@ -181,7 +182,7 @@ class Attention(nnx.Module):
         return x.reshape(batch, tokens, self.heads, width // self.heads).swapaxes(1, 2)
 
 
-def _product(x: Array, y: Array, dtype: Any = None) -> Array:
+def product(x: Array, y: Array, dtype: Any = None) -> Array:
     """`x y`, head by head of [batch, heads, ...]."""
     if split_over(TENSOR):  # two axes that are split apart stay apart
         return jnp.matmul(x, y, preferred_element_type=dtype)
@@ -191,7 +192,7 @@ def _product(x: Array, y: Array, dtype: Any = None) -> Array:
 
 
 def _probs(q: Array, k: Array, mask: Mask) -> Probs:
-    scores = _product(q, k.mT, jnp.float32)
+    scores = product(q, k.mT, jnp.float32)
     if mask is not None:
         # Not -inf: a caption slot that holds nothing has no key at all, and must not give nan.
         scores = jnp.where(mask[:, None], scores, jnp.finfo(scores.dtype).min)
@@ -211,18 +212,18 @@ def _read(q: Array, k: Array, v: Array, mask: Mask) -> Array:
 
 def _read_forward(q: Array, k: Array, v: Array, mask: Mask) -> tuple[Array, Any]:
     p = _probs(q, k, mask)
-    o = _product(p.astype(v.dtype), v)
+    o = product(p.astype(v.dtype), v)
     return o, (q, k, v, mask, p, o)
 
 
 def _read_backward(kept: Any, do: Array) -> tuple[Array | None, ...]:
     q, k, v, mask, p, o = kept
     dots = jnp.sum((do * o).astype(jnp.float32), axis=-1, keepdims=True)
-    ds = p * (_product(do, v.mT, jnp.float32) - dots)
+    ds = p * (product(do, v.mT, jnp.float32) - dots)
     if mask is not None:  # where no key is allowed, p is not 0
         ds = jnp.where(mask[:, None], ds, 0.0)
     ds = ds.astype(q.dtype)
-    return _product(ds, k), _product(ds.mT, q), _product(p.astype(q.dtype).mT, do), None
+    return product(ds, k), product(ds.mT, q), product(p.astype(q.dtype).mT, do), None
 
 
 _read.defvjp(_read_forward, _read_backward)

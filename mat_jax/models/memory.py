@@ -51,8 +51,7 @@ def through(
         call = jax.checkpoint(call)
     elif split_over(FSDP):
         call = jax.checkpoint(call, policy=_but_gathered)
-    loop = memory.scan or memory.remat != "none" or split_over(FSDP)
-    if only is not None or not loop:
+    if only is not None or not loops(memory):
         for block in blocks:
             x = call(block, x, mask, only)
         return x
@@ -60,6 +59,11 @@ def through(
         stacked = jax.tree.map(lambda *weights: jnp.stack(weights), *alike)
         x, _ = jax.lax.scan(lambda x, block: (call(block, x, mask), None), x, stacked)
     return x
+
+
+def loops(memory: Memory) -> bool:
+    """Whether blocks that are alike are one loop."""
+    return memory.scan or memory.remat != "none" or bool(split_over(FSDP))
 
 
 def _but_gathered(primitive: Primitive, *_: Any, **__: Any) -> bool:

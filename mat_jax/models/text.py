@@ -91,17 +91,29 @@ class TextTower(nnx.Module):
         return tokens, pooled
 
     def embed(
-        self, ids: Ids, first: Int[Array, ""] | None = None, shift: Hidden | None = None
+        self,
+        ids: Ids,
+        first: Int[Array, ""] | None = None,
+        shift: Hidden | None = None,
+        at: Ids | None = None,
     ) -> Hidden:
-        """What the first block sees; the ids stand from position `first` on (0 if None)."""
+        """What the first block sees; the ids stand from position `first` on (0 if None).
+
+        With `at`, each stands at the position it says.
+        """
         length, positions = ids.shape[1], self.pos.shape[0]
         if length > positions:
             raise ValueError(
                 f"got texts of {length} ids, but this model has {positions} positions; cut them"
             )
         pos = gathered(self.pos, None, None)
-        pos = pos[:length] if first is None else jax.lax.dynamic_slice_in_dim(pos, first, length)
-        x = split_batch(gathered(self.tok, TENSOR, None)[ids]) + pos[None]
+        if at is not None:
+            pos = pos[at]
+        elif first is None:
+            pos = pos[None, :length]
+        else:
+            pos = jax.lax.dynamic_slice_in_dim(pos, first, length)[None]
+        x = split_batch(gathered(self.tok, TENSOR, None)[ids]) + pos
         if shift is not None:
             x = x + shift.astype(x.dtype)
         if self.type is not None:

@@ -125,6 +125,7 @@ def fit(
         images=experiment.defense.images,
         rows=rows_here(devices, experiment.batch_size),
         skip_bad=experiment.on_bad_data == "skip",
+        changes=experiment.defense.words,
     )
     with processes.together(workdir):
         changes = changes_in(workdir, policy, facts)  # another run may have begun there meanwhile

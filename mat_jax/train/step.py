@@ -1,6 +1,7 @@
 """The training step: text attack, image attack, loss and update in one compiled, donated call."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ from mat_jax.train import sharding
 from mat_jax.train.lora import Merging
 from mat_jax.train.state import Layout, State, Weights
 from mat_jax.types.arrays import Batch
+from mat_jax.types.protocols import EncodesPairs
 
 Metrics = dict[str, jax.Array]
 Step = Callable[[State, Weights | None, Batch], tuple[State, Metrics]]
@@ -70,9 +72,14 @@ def compile_step(
     """
     replays, stored = defense.replays, sharding.state_shardings(mesh, state)
 
-    def built(weights: Weights) -> Any:
-        """The model as it is trained; what it is told here, no model outside of the step knows."""
+    def built(weights: Weights, length: int) -> Any:
+        """The model as it is trained; what it is told here, no model outside of the step knows.
+
+        Its texts are so long as those of the batch: see `training_batches`.
+        """
         model = layout.model(weights)
+        if isinstance(model, EncodesPairs) and length != model.text_format.length:
+            model.text_format = replace(model.text_format, length=length)
         if memory is not None:
             remember(model, memory)
         if dtype is not None:
@@ -86,15 +93,16 @@ def compile_step(
 
     def update(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-        original = None if reference is None else built(reference)
+        length = batch.tokens.ids.shape[-1]
+        original = None if reference is None else built(reference, length)
         batch = defense.extend(batch, jax.random.fold_in(key, VIEWS))
         with jax.named_scope("perturb"):
-            model = built({**state.trained, **state.frozen})
+            model = built({**state.trained, **state.frozen}, length)
             batch_adv = jax.lax.stop_gradient(defense.perturb(model, original, batch, key))
         key = jax.random.fold_in(key, 1)
 
         def objective(trained: Weights, images: jax.Array, key: jax.Array) -> Any:
-            model = built({**trained, **state.frozen})
+            model = built({**trained, **state.frozen}, length)
             attacked = with_images(batch_adv, images)
             losses, metrics = defense.loss(model, original, batch, attacked, key)
             return jnp.mean(losses), metrics

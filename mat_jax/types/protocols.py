@@ -250,6 +250,26 @@ class EmbedsWords(EncodesPairs, Protocol):
 
 
 @runtime_checkable
+class SharesPrefixes(EncodesPairs, Protocol):
+    """A model that encodes the common beginning of a caption and its variants once: CLIP."""
+
+    def prefixes(self, tokens: Tokens, /) -> Any:
+        """What it keeps of captions [captions, length]: a tree of arrays, captions first."""
+        ...
+
+    def encode_variants(
+        self, of: Any, tokens: Tokens, /
+    ) -> Float[Array, "captions variants embed"]:
+        """`embed` of `encode_text` of texts [captions, variants, length].
+
+        Args:
+            of: the `prefixes` of the captions.
+            tokens: variants of each caption; the more of its beginning they share, the cheaper.
+        """
+        ...
+
+
+@runtime_checkable
 class ReadsText(Protocol):
     """A model with a text tower that is called by itself: a BERT."""
 

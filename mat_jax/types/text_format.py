@@ -25,6 +25,17 @@ class TextFormat:
     mask: tuple[int, ...] = ()
 
 
+MULTIPLE = 16  # texts are cut to multiples of it, so that there are few programs
+
+
+def cut_length(longest: int, length: int, *, least: int = MULTIPLE) -> int:
+    """Ids to cut texts of `length` to, of which none is longer than `longest`.
+
+    A multiple of `MULTIPLE`, at least `least` and at most `length`.
+    """
+    return min(max(-(-longest // MULTIPLE) * MULTIPLE, least), length)
+
+
 def compose(
     parts: Int[Array, "*lead words parts"],
     lengths: Int[Array, "*lead words"],

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mat_jax import attacks, models
-from mat_jax.attacks.compiled import MULTIPLE, longest
+from mat_jax.attacks.compiled import longest
 from mat_jax.types.arrays import Batch
-from mat_jax.types.text_format import compose
+from mat_jax.types.text_format import MULTIPLE, compose
 from tests.attacks.toy import SIZE, VOCABULARY, Toy, toy_batch
 from tests.tools.narrow import host, some
 

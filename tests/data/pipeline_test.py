@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mat_jax.data import Corpus, Example, TextFormat, training_batches
-from mat_jax.types.arrays import Batch, Tokens
+from mat_jax.types.arrays import Batch, Tokens, Words
 from tests.tools.narrow import host
 
 FORMAT = TextFormat(start=1, end=2, pad=0, length=3)
@@ -239,3 +239,79 @@ def test_partners_that_are_not_there() -> None:
         training_batches(corpus(4), batch_size=2, seed=0, images=1)
     with pytest.raises(ValueError, match="images=-1 partner pictures"):
         training_batches(partnered(4), batch_size=2, seed=0, images=-1)
+
+
+class LongTokenizer(Tokenizer):
+    """The caption `"117"` has 7 ids between start and end, and texts are 77 long."""
+
+    text_format = TextFormat(start=1, end=2, pad=0, length=77)
+
+    def __call__(self, captions: Sequence[str], /, *, clean: Callable[[str], str] = str) -> Tokens:
+        ids = np.zeros((len(captions), 77), np.int32)
+        for row, text in zip(ids, captions, strict=True):
+            own = self.parts(clean(text))
+            row[: len(own) + 2] = 1, *own, 2
+        ends = (ids == 2).argmax(axis=1)
+        return Tokens(host(ids), host(np.arange(77) <= ends[:, None]))
+
+    def parts(self, word: str, /) -> list[int]:
+        return [3] * min(int(word) % 100, 75)
+
+
+class OneWord:
+    """A table of captions of one word, which may become one of three ids."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.count = len(corpus.caption_list)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def take(self, rows: np.ndarray) -> Words:
+        shape = np.shape(rows)
+        zeros = [np.zeros((*shape, *more), np.int32) for more in ((1, 3), (1,), (1, 2, 3), (1, 2))]
+        return Words(*(host(x) for x in zeros))
+
+    def caption(self, row: int, choice: object) -> str:
+        raise NotImplementedError
+
+
+def long_corpus() -> Corpus:
+    """30 images, whose captions have 0 to 75 ids between start and end."""
+    found = Corpus.prepare(Numbers(30), LongTokenizer(), image_size=2)
+    return found.with_words(OneWord(found))
+
+
+@pytest.mark.parametrize("changes", [0, 1, 5])
+def test_texts_are_cut_where_nothing_can_stand(changes: int) -> None:
+    corpus = long_corpus()
+    whole = take(training_batches(corpus, batch_size=2, seed=0), 60)
+    found = take(training_batches(corpus, batch_size=2, seed=0, changes=changes), 60)
+    lengths = set()
+    for batch, cut in zip(whole, found, strict=True):
+        length = cut.tokens.ids.shape[-1]
+        # A word may grow from one id to three, and so may each that changes.
+        needed = int(np.asarray(batch.tokens.mask).sum(axis=-1).max()) + 2 * changes
+        assert min(needed, 77) <= length
+        assert length == 77 or length % 16 == 0
+        assert length == 32 or length < needed + 16
+        kept = batch._replace(tokens=jax.tree.map(lambda x, n=length: x[..., :n], batch.tokens))
+        assert_same([kept], [cut])
+        lengths.add(length)
+    assert len(lengths) > 2
+
+
+def test_all_readers_of_a_batch_cut_it_alike() -> None:
+    corpus = long_corpus()
+    settings = {"batch_size": 4, "seed": 2, "changes": 1}
+    whole = take(training_batches(corpus, **settings), 40)
+    parts = [take(training_batches(corpus, **settings, rows=rows), 40) for rows in ([0, 1], [2, 3])]
+    for batch, *own in zip(whole, *parts, strict=True):
+        joined = jax.tree.map(lambda *x: np.concatenate(x), *own)
+        assert_same([batch], [joined])
+
+
+def test_where_images_may_be_replaced_any_caption_may_come() -> None:
+    corpus = long_corpus()
+    for batch in take(training_batches(corpus, batch_size=3, seed=0, changes=0, skip_bad=True), 9):
+        assert batch.tokens.ids.shape[-1] == 77

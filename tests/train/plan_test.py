@@ -50,6 +50,17 @@ def test_a_loop_counts_as_often_as_it_runs_and_of_branches_the_dearer():
     assert counted(branch, LEFT, RIGHT) == ONE
 
 
+def test_a_loop_that_data_cut_short_counts_the_share_of_its_turns():
+    def loop(x, y, turns):
+        with jax.named_scope("at_most_8_turns"):
+            return jax.lax.fori_loop(0, turns, lambda _, c: c + (c[:, :1] * x) @ y, x @ y)
+
+    traced = jax.jit(loop).trace(LEFT, RIGHT, jnp.int32(3)).jaxpr
+    for share, turns in ((1.0, 8), (0.25, 2)):
+        work = work_by_part(traced, share=share).values()
+        assert sum(w.operations for w in work) == (1 + turns) * ONE
+
+
 def test_what_is_computed_twice_on_purpose_counts_twice():
     def loss(y, x):
         return jnp.sum(jnp.sin(x @ y))

@@ -102,6 +102,22 @@ def test_loss_and_weights_are_the_same_on_eight_devices(spec, passes, on_one_dev
         assert held < 0.53 * sum(leaf.nbytes for leaf in leaves)
 
 
+def test_texts_that_are_cut_train_as_they_did(on_one_device):
+    """Captions have at most six ids, a changed word one more each; the model reads 12."""
+    step, state_now, reference, batches = prepare(mesh.make(1), **SGD)
+    losses = []
+    for _ in range(2):
+        batch = next(batches)
+        assert batch.tokens.ids.shape[-1] == 12
+        cut = jax.tree.map(lambda x: x[..., :8], batch.tokens)
+        state_now, metrics = step(state_now, reference, batch._replace(tokens=cut))
+        losses.append(float(metrics["loss"]))
+    whole, losses_whole = on_one_device
+    np.testing.assert_allclose(losses, losses_whole, rtol=1e-6, atol=1e-6)
+    for name, leaf in whole.trained.items():
+        np.testing.assert_allclose(leaf, state_now.trained[name], rtol=0, atol=1e-6, err_msg=name)
+
+
 def test_frozen_weights_stay_and_carry_no_optimizer_state():
     step, start, reference, batches = prepare(mesh.make(1), defense="fare")
     before = {name: np.array(leaf) for name, leaf in start.frozen.items()}

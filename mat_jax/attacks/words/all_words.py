@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from mat_jax.attacks.embeddings import embed_texts, word_embeddings
+from mat_jax.attacks.embeddings import embed_texts, embed_variants, word_embeddings
 from mat_jax.attacks.words.gradient_shortlist import place_of
 from mat_jax.attacks.words.substitution import embed_substitutes
 from mat_jax.types.arrays import Tokens, Words
@@ -71,8 +71,7 @@ def variants(model: EncodesPairs, now: Standing) -> tuple[Variants, Int[Array, "
     slots = jnp.argsort(~open_words, axis=-1)
     rows, count = jnp.arange(len(slots)), jnp.sum(open_words, axis=-1, dtype=jnp.int32)
 
-    def embed(tokens: Tokens, captions: Array | None) -> Array:
-        return embed_texts(model, tokens)
+    embed = embed_variants(model, compose(words.parts, words.lengths, model.text_format))
 
     def put(index: Array, found: Array) -> Array:
         """The index-th open word of every caption."""

@@ -25,7 +25,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from mat_jax.attacks.embeddings import embed_images, embed_texts, word_embeddings
+from mat_jax.attacks.embeddings import (
+    embed_images,
+    embed_texts,
+    embed_variants,
+    word_embeddings,
+)
 from mat_jax.attacks.words.substitution import (
     Objective,
     Plan,
@@ -35,7 +40,7 @@ from mat_jax.attacks.words.substitution import (
     plan,
     substitute,
 )
-from mat_jax.types.arrays import Batch, Tokens, Words
+from mat_jax.types.arrays import Batch, Words
 from mat_jax.types.protocols import EncodesPairs
 from mat_jax.types.text_format import TextFormat, compose
 
@@ -106,10 +111,7 @@ def agreement(
     """
     assert batch.words is not None
 
-    def embed(tokens: Tokens, captions: Array | None) -> Array:
-        return embed_texts(model, tokens)
-
-    form = model.text_format
+    embed, form = embed_variants(model, batch.tokens), model.text_format
     prepared = plan(embed, batch.words, batch.tokens, text_format=form)
     function, reference = kl, prepared.clean
     if objective == "away":

@@ -13,15 +13,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from mat_jax.attacks.embeddings import Embed
 from mat_jax.types.arrays import Tokens, Words
 from mat_jax.types.text_format import TextFormat, compose
 
-# `embed(tokens [n, length], captions [groups] or None)`: the same number of texts for each of these
-# captions, in their order; None is all of them. Where no image is read, it does not matter whose.
-Embed = Callable[[Tokens, Array | None], Array]
 Objective = Callable[[Array, Array], Array]
 # `shortlist(words [n], slot [n], captions [n] or None) -> [n, few]`: which substitutes to encode.
 Shortlist = Callable[[Words, Array, Array | None], Array]
+
+FEWEST = 32  # texts that are worth a round of their own
 
 
 class Plan(NamedTuple):
@@ -75,7 +75,8 @@ def plan(
     *,
     text_format: TextFormat,
     mask: tuple[int, ...] = (),
-    importance: Objective | None = None,
+    importance: Objective = kl,
+    reference: Float[Array, "*lead reference"] | None = None,
     all_first: bool = True,
 ) -> Plan:
     """Order the attackable words of each caption by importance, and embed the first's substitutes.
@@ -89,32 +90,39 @@ def plan(
         tokens: the clean captions, the same leading axes.
         text_format: how the victim frames a caption.
         mask: ids put in the place of the word; none of them leaves the word out.
-        importance: `(clean, embedding without the word) -> [...]` in the place of `kl`.
+        importance: `(reference, embedding without the word) -> [...]` in the place of `kl`.
+        reference: one vector a caption; None takes the clean embedding.
         all_first: embed the substitutes of the first word; not needed with a shortlist.
     """
     lead = words.lengths.shape[:-1]
     words, tokens = _flat(_widen(words, len(mask)), len(lead)), _flat(tokens, len(lead))
-    rows = jnp.arange(words.lengths.shape[0])
     clean = embed_fn(tokens, None)
-    measure = importance or kl
+    anchor = clean if reference is None else _flat(reference, len(lead))
     may_change = jnp.any(words.substitute_lengths > 0, axis=-1)
     attackable = jnp.sum(may_change, axis=-1, dtype=jnp.int32)
-    slots = jnp.argsort(~may_change, axis=-1)
     filler = jnp.zeros(words.parts.shape[-1], words.parts.dtype)
     filler = filler.at[: len(mask)].set(jnp.asarray(mask, words.parts.dtype))
+    captions, slots = may_change.shape
+    # Of all captions the words that may change, and first those after which most of their caption
+    # follows: where beginnings are encoded once, what is encoded together should be of one length.
+    rest = jnp.cumsum(words.lengths[:, ::-1], axis=-1)[:, ::-1]
+    places = jnp.argsort(jnp.where(may_change, -rest, 1).reshape(-1))
+    each = max(-(-captions // 4), min(captions, FEWEST))
+    places = jnp.pad(places, (0, each))  # the last round may reach beyond them
 
     def score(index: Array, found: Array) -> Array:
-        """The index-th attackable word of every caption."""
-        slot = slots[:, index]
-        parts = words.parts.at[rows, slot].set(filler)
-        lengths = words.lengths.at[rows, slot].set(len(mask))
-        change = measure(clean, embed_fn(compose(parts, lengths, text_format), None))
-        old = found[rows, slot]
-        return found.at[rows, slot].set(jnp.where(index < attackable, change, old))
+        """The next words, so many `each` time."""
+        here = jax.lax.dynamic_slice_in_dim(places, index * each, each)
+        number, (row, slot) = jnp.arange(each), jnp.divmod(here, slots)
+        parts = words.parts[row].at[number, slot].set(filler)
+        lengths = words.lengths[row].at[number, slot].set(len(mask))
+        change = importance(anchor[row], embed_fn(compose(parts, lengths, text_format), row))
+        there = index * each + number < jnp.sum(attackable)
+        return found.at[jnp.where(there, row, captions), slot].set(change, mode="drop")
 
-    # As many rounds as the richest caption of the batch has attackable words.
     found = jnp.full(may_change.shape, -jnp.inf)
-    found = jax.lax.fori_loop(0, jnp.max(attackable, initial=0), score, found)
+    with jax.named_scope(f"at_most_{-(-captions * slots // each)}_turns"):  # for who plans a run
+        found = jax.lax.fori_loop(0, -(-jnp.sum(attackable) // each), score, found)
     order = jnp.argsort(-found, axis=-1).astype(jnp.int32)
     first = embed_substitutes(embed_fn, words, order[:, 0], text_format) if all_first else None
     return _unflat(Plan(clean, order, attackable, first), lead)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Key
 
-from mat_jax.attacks.embeddings import embed_images, embed_texts
+from mat_jax.attacks.embeddings import embed_images, embed_texts, embed_variants
 from mat_jax.attacks.words.all_words import best_of_all, standing
 from mat_jax.attacks.words.substitution import Objective, away, kl, plan, shuffled_plan, substitute
 from mat_jax.types.arrays import Batch, Tokens, Words
@@ -91,11 +91,7 @@ def _word_by_word(
     model: Model, table: Words, tokens: Tokens, anchor: Anchor, keys: Array | None, *, budget: int
 ) -> Tokens:
     """Words in the order of their importance, or with keys in random order."""
-
-    def embed(tokens: Tokens, captions: Array | None) -> Array:
-        return embed_texts(model, tokens)
-
-    form = model.text_format
+    embed, form = embed_variants(model, tokens), model.text_format
     if keys is None:
         prepared = plan(embed, table, tokens, text_format=form)
     else:

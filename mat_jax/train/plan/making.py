@@ -15,7 +15,7 @@ from mat_jax.train.plan.chips import Topology
 from mat_jax.train.plan.collectives import collectives_in
 from mat_jax.train.plan.operations import PARTS, work_by_part
 from mat_jax.train.plan.record import Memory, Plan, Talk
-from mat_jax.train.plan.shapes import Shapes, bytes_here, shapes_of
+from mat_jax.train.plan.shapes import OPEN_WORDS, WORDS, Shapes, bytes_here, shapes_of
 from mat_jax.utils.devices import BATCH, DATA, FSDP
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -79,7 +79,7 @@ def planned(experiment: Experiment, name: str, mesh: str, topology: Topology) ->
         steps=experiment.steps,
         weights=_count((shapes.state.trained, shapes.state.frozen)),
         trained=_count(shapes.state.trained),
-        work=work_by_part(traced.jaxpr),
+        work=work_by_part(traced.jaxpr, share=OPEN_WORDS / WORDS),
         memory=replace(_given(shapes, devices), temporary=temporary, compiled=given),
         talk=talk,
         compiled_in=time.perf_counter() - begin,

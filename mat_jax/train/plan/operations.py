@@ -15,6 +15,7 @@ from jax.interpreters.partial_eval import dce_jaxpr
 
 PARTS = ("perturb", "gradient", "optimizer")  # the scopes of `train/step.py`
 _SCOPE = re.compile(rf"\b({'|'.join(PARTS)})\b")
+_TURNS = re.compile(r"\bat_most_(\d+)_turns\b")
 # Calls that XLA sees through.
 _INLINED = {"jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call"}
 
@@ -34,17 +35,18 @@ class Work(NamedTuple):
         return Work(*(x + y for x, y in zip(self, other, strict=True)))
 
 
-def work_by_part(program: ClosedJaxpr) -> dict[str, Work]:
+def work_by_part(program: ClosedJaxpr, *, share: float = 1.0) -> dict[str, Work]:
     """Work of each of `PARTS`, and of "" for what is in none.
 
-    The body of a loop counts as often as it runs. A loop whose turns the data decide counts once.
-    Of two branches the dearer counts.
+    The body of a loop counts as often as it runs. A loop whose turns the data decide counts once,
+    or where its scope is `at_most_N_turns`, N times the share. Of two branches the dearer counts.
 
     Args:
         program: what `jax.jit(f).trace(...).jaxpr` is.
+        share: of the turns of such loops that the data need.
     """
     jaxpr, _ = dce_jaxpr(program.jaxpr, [True] * len(program.jaxpr.outvars))
-    counter = _Counter()
+    counter = _Counter(share)
     inputs = [counter.new() for _ in (*jaxpr.constvars, *jaxpr.invars)]
     counter.walk(jaxpr, inputs, 1.0, "", None)
     return counter.found
@@ -53,7 +55,8 @@ def work_by_part(program: ClosedJaxpr) -> dict[str, Work]:
 class _Counter:
     """Goes through a program; equal values have equal numbers, and are computed once."""
 
-    def __init__(self, seen: dict[Hashable, list[int]] | None = None) -> None:
+    def __init__(self, share: float, seen: dict[Hashable, list[int]] | None = None) -> None:
+        self.share = share
         self.found: dict[str, Work] = {}
         self._seen: dict[Hashable, list[int]] = {} if seen is None else dict(seen)
         self._numbers = itertools.count()
@@ -99,10 +102,10 @@ class _Counter:
                        times * params["length"], part, apart)  # fmt: skip
         elif name == "while":
             count = params["cond_nconsts"]
-            fixed = params["body_nconsts"]
-            self._body(
-                params["body_jaxpr"], self._inside(inputs[count:], fixed), times, part, apart
-            )
+            inside = self._inside(inputs[count:], params["body_nconsts"])
+            most = _TURNS.findall(str(eqn.source_info.name_stack))
+            turns = self.share * int(most[-1]) if most else 1.0
+            self._body(params["body_jaxpr"], inside, times * turns, part, apart)
         elif name == "cond":
             self._dearest(params["branches"], inputs[1:], times, part, apart)
         elif name == "shard_map":
@@ -136,7 +139,7 @@ class _Counter:
     ) -> None:
         counted = []
         for branch in branches:
-            one = _Counter(self._seen)
+            one = _Counter(self.share, self._seen)
             one._numbers = self._numbers
             one._body(branch, inputs, times, part, apart)
             counted.append(one.found)
