@@ -48,7 +48,8 @@ def test_what_defences_are_worth_is_what_the_study_found() -> None:
 def test_options_exist(name: str) -> None:
     """Every `--option` shown in a command is one the program has."""
     path = ROOT / "mat_jax" / name.replace(".", "/")
-    source = (path / "__main__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+    files = path.glob("*.py") if path.is_dir() else [path.with_suffix(".py")]
+    source = "".join(file.read_text() for file in files)
     commands = re.findall(rf"python -m mat_jax\.{name}(?![.\w])((?:\\\n|[^\n])*)", EVERYTHING)
     assert commands
     for option in {o for command in commands for o in re.findall(r"--[a-z-]+", command)}:

@@ -19,6 +19,7 @@ from mat_jax.cli.help_text import Grouped
 from mat_jax.data import RetrievalJson
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.invariants import Broken
+from mat_jax.evaluate.plugins import PLUGIN, with_plugins
 from mat_jax.evaluate.protocol import require_attacks
 from mat_jax.evaluate.results import eps_text
 from mat_jax.evaluate.tasks.registry import task_named
@@ -57,6 +58,7 @@ def parser() -> Grouped:
     add("--limit", metavar="N", type=int, help="only the first pictures of a folder")
     add = line.add_argument_group("what the adversary may do").add_argument
     add("--attack", metavar="NAME", default="sga", help="mat-jax attacks lists them (sga)")
+    add("--plugin", metavar="FILE", action="append", help=PLUGIN)
     add("--eps", default="4/255", help="radius of the change of a picture (4/255)")
     add("--norm", default="linf", choices=("linf", "l2"), help="of the radius (linf)")
     add("--steps", metavar="N", type=int, default=10, help="of the attack on the picture (10)")
@@ -73,7 +75,7 @@ def parser() -> Grouped:
 def run(arguments: Sequence[str], /) -> int:
     """Attack; the files say what came out."""
     return answered(
-        lambda: _attacked(parser().parse_intermixed_args(list(arguments))),
+        lambda: _attacked(parser().parse_intermixed_args(with_plugins(arguments))),
         stopped="the same command starts again",
         failures=(Broken,),
     )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from mat_jax.cli.help_text import usual
-from mat_jax.evaluate.__main__ import command_line
 from mat_jax.evaluate.__main__ import main as evaluated
+from mat_jax.evaluate.options import command_line
 from mat_jax.utils.command_line import Parser
 
 PROG = "mat-jax evaluate"

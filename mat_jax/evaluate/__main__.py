@@ -22,22 +22,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 from mat_jax import models
 from mat_jax.attacks import ATTACKS
 from mat_jax.attacks.ensembles import ENSEMBLES
 from mat_jax.evaluate.comparison import compare
-from mat_jax.evaluate.config import ANSWERS, Evaluation, usual_attacks
+from mat_jax.evaluate.config import Evaluation, usual_attacks
 from mat_jax.evaluate.forecast import forecast_line, forecast_table
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.invariants import Broken
+from mat_jax.evaluate.options import PROG, command_line
+from mat_jax.evaluate.plugins import with_plugins
 from mat_jax.evaluate.protocol import check_request, require_attacks
 from mat_jax.evaluate.results import Matrix
 from mat_jax.evaluate.runner import evaluate, prepare
 from mat_jax.evaluate.tables import format_cautions, format_matrix, format_table
 from mat_jax.evaluate.tasks.base import Victim
-from mat_jax.evaluate.tasks.registry import TASKS, task_named
+from mat_jax.evaluate.tasks.registry import task_named
 from mat_jax.evaluate.transfer import cells, columns, measure_transfer
 from mat_jax.evaluate.writing import Writing
 from mat_jax.models.ensemble import Joint
@@ -45,18 +46,18 @@ from mat_jax.types.protocols import FusesPairs
 from mat_jax.types.sources import TellsForm
 from mat_jax.utils import processes
 from mat_jax.utils.cache import keep_programs
-from mat_jax.utils.command_line import Parser, number
+from mat_jax.utils.command_line import number
 from mat_jax.utils.files import writable
 from mat_jax.utils.progress import duration
 
-PROG = "python -m mat_jax.evaluate"
 LARGE = 1000  # examples from which on the cost is told before anything starts
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """The command line. Returns the exit status; a mistake is one sentence and status 2."""
     try:
-        given = command_line(prog).parse_args(arguments)
+        rest = with_plugins(sys.argv[1:] if arguments is None else arguments)
+        given = command_line(prog, __doc__).parse_args(rest)
         processes.begin(given.hosts, given.coordinator, given.process)
         said = _run(given, quiet=not processes.first())
         if processes.first():
@@ -274,98 +275,6 @@ def _victim(
 def members(path: str) -> list[str]:
     """The models of an ensemble `a+b`, or the one model of a path."""
     return [path] if Path(path).exists() else [one.strip() for one in path.split("+")]
-
-
-def command_line(prog: str = PROG) -> Parser:
-    """Every option, under this name of the command."""
-    parser = Parser(
-        prog=prog,
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add(
-        "--model",
-        required=True,
-        help="folder in Hugging Face layout, shipped name or hub id; or several: a,b",
-    )
-    add(
-        "--surrogate",
-        help="craft the attacks on this model, on each of several (a,b) or on an ensemble (a+b), "
-        "and measure on --model",
-    )
-    add(
-        "--joint",
-        default="cosines",
-        choices=get_args(Joint),
-        help="what an ensemble's attacks climb the mean of",
-    )
-    add("--task", choices=tuple(TASKS), default="retrieval")
-    add("--attacks", help=f"comma-separated, of {', '.join(ATTACKS)}; default: the usual ones")
-    add("--classes", help="zero-shot: a JSON list of the names of the classes")
-    add("--templates", help="zero-shot: a prompt with {} for the name, or a JSON list of them")
-    add(
-        "--suite",
-        help=f"then attack what still stands: {', '.join(ENSEMBLES)}, or none; default: quick "
-        "where words are attacked",
-    )
-    add("--eps", default="2/255", help="radius, or several: 2/255,4/255 (2/255)")
-    add("--norm", default="linf", choices=("linf", "l2"))
-    add("--steps", type=int, default=10, help="steps of the image attacks (10)")
-    add("--step-size", help="of the image attacks; default: each attack's own")
-    add("--words", type=int, default=1, help="words of a caption that may change (1)")
-    add("--candidates", type=int, default=10, help="substitutes tried for a word")
-    add(
-        "--mlm", help="masked language model: folder, shipped name, hub id; for scenes: scenes-bert"
-    )
-    add("--constraint", default="none", choices=("none", "truthful", "similar"))
-    add("--similarity", type=float, default=0.8, help="least cosine, for --constraint similar")
-    add("--encoder", help="text model that judges similarity: folder, shipped name, hub id")
-    add("--preset", default="strict", choices=("strict", "official"))
-    add("--data", default="scenes", help="scenes, or a file or folder of the task's forms")
-    add("--images", help="image root of the file")
-    add("--split", help="of data with splits; default: test, of RefCOCO val")
-    add(
-        "--captions",
-        help="entailment: a file of captions of the pictures, or scenes; only sentences that "
-        "follow are attacked, in sets with captions (MAVA)",
-    )
-    add("--texts", type=int, help="of a set with --captions, the sentence among them; default: 5")
-    add("--detections", help="grounding: a detector's boxes, as ALBEF's dets.json")
-    add("--limit", type=int, help="only the first so many images")
-    add("--shortlist", type=int, default=128, help="how many ALBEF, TCL and BLIP put in order")
-    add("--beams", type=int, default=3, help="captioning: width of the search; 1 is greedy")
-    add(
-        "--answers",
-        default="rank",
-        choices=ANSWERS,
-        help="vqa: rank a list, or let the model write its answer (beam 3, at most 10 ids)",
-    )
-    add("--prompt", default="", help="captioning: what captions start with: 'a picture of'")
-    add("--meteor", help="captioning: the folder of meteor-1.5.jar")
-    add("--spice", help="captioning: the folder of spice-1.0.jar")
-    add("--dtype", choices=("float32", "bfloat16"), help="what models compute in")
-    add("--batch-size", type=int, help="images attacked at once; default: 32")
-    add("--seed", type=int, default=0)
-    add("--checks", type=int, default=16, help="images that are checked first; 0 for none")
-    add(
-        "--stop-beyond",
-        type=int,
-        help="fast mode: leave images whose queries all have so many clean others before them",
-    )
-    add(
-        "--forecast",
-        type=int,
-        nargs="?",
-        const=0,
-        metavar="N",
-        help="only say what it would cost here, for N examples or those of the data",
-    )
-    add("--hosts", metavar="N|auto", help=processes.HOSTS)
-    add("--coordinator", metavar="HOST:PORT", help=processes.COORDINATOR)
-    add("--process", type=int, metavar="I", help=processes.PROCESS)
-    add("--out", required=True, help="folder for results.json, ranks.npz and index.html")
-    return parser
 
 
 def _list(text: str) -> list[str]:

@@ -10,6 +10,7 @@ import re
 import runpy
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,12 @@ from mat_jax import cli
 from mat_jax.attacks import ATTACKS
 from mat_jax.attacks.ensembles import ENSEMBLES
 from mat_jax.cli.commands import COMMANDS, subcommand
+from mat_jax.evaluate.plugins import with_plugins
 from mat_jax.evaluate.tasks.registry import TASKS
 from mat_jax.models.files import SHIPPED
 from mat_jax.train import experiment
 from tests.docs.blocks import DOCS, HANDMADE, ROOT, Block, blocks
+from tests.tools.registries import registries_stay
 
 sys.path.append(str(DOCS))
 
@@ -72,7 +75,12 @@ def read(words: list[str]) -> None:
     else:
         assert words[0] in OTHER, words
         return
-    options = subcommand(name).parser().options
+    with registries_stay():
+        rest = with_plugins(rest)
+        _read(words, rest, subcommand(name).parser().options)
+
+
+def _read(words: list[str], rest: list[str], options: Mapping[str, object]) -> None:
     for one, value in zip(rest, [*rest[1:], ""], strict=False):
         if one.startswith("--") and one != "--help":
             assert one in options, f"{' '.join(words)}: {one}"

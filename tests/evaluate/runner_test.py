@@ -14,6 +14,7 @@ from mat_jax import attacks, data, evaluate, models
 from mat_jax.evaluate import __main__ as command
 from mat_jax.evaluate.config import Evaluation, usual_attacks
 from mat_jax.evaluate.invariants import Broken
+from mat_jax.evaluate.options import command_line
 from mat_jax.evaluate.tasks.retrieval import Pairs
 from tests.tools.narrow import some
 
@@ -316,7 +317,7 @@ def test_command_line(toys, tmp_path, capsys):
     ],
 )
 def test_the_headline_is_of_a_suite_where_words_are_attacked(arguments, suite):
-    given = command.command_line().parse_args(f"--model a --out b {arguments}".split())
+    given = command_line().parse_args(f"--model a --out b {arguments}".split())
     names = (given.attacks or ",".join(usual_attacks("retrieval"))).split(",")
     assert command._suite(given, names) == suite
 

@@ -9,7 +9,7 @@ from experiments.few_shot import __main__ as command
 from experiments.few_shot import sets, study, tables
 from experiments.few_shot.train import experiment
 from mat_jax import defenses
-from mat_jax.evaluate.__main__ import command_line as evaluate_parser
+from mat_jax.evaluate.options import command_line as evaluate_parser
 from mat_jax.train import experiment as experiments
 
 SMALL = ["--miniature", "--shots", "1,full", "--defenses", "tecoa,mmcoa", "--seeds", "2"]

@@ -12,7 +12,7 @@ from benchmarks import flops as products
 from experiments.staged import __main__ as command
 from experiments.staged import flops, stages, study, table
 from mat_jax import Experiment, defenses, models
-from mat_jax.evaluate.__main__ import command_line as evaluating
+from mat_jax.evaluate.options import command_line as evaluating
 from mat_jax.train import __main__ as training
 from tests.toy_experiment import Blocks, Tiny
 

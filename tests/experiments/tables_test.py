@@ -11,7 +11,7 @@ from experiments.tables import TABLES, across
 from experiments.tables import __main__ as command
 from experiments.tables.table import Table
 from mat_jax.attacks import ATTACKS
-from mat_jax.evaluate.__main__ import command_line as evaluate_parser
+from mat_jax.evaluate.options import command_line as evaluate_parser
 from mat_jax.evaluate.tasks.registry import task_named
 from mat_jax.train.__main__ import parser as train_parser
 from tests.tools.narrow import some
