@@ -17,14 +17,24 @@ from building import checkout, everything, formulas  # noqa: E402
 project = "mat_jax"
 author = "the founders of mat_jax"
 copyright = "Apache-2.0"
-extensions = ["myst_parser"]
-source_suffix = {".md": "markdown"}
+extensions = ["myst_nb"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
 exclude_patterns = ["building", "made/parts"]
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 # Headings of the README files begin where GitHub wants them, not where a book would.
 suppress_warnings = ["myst.header"]
+
+# Notebooks run when the site is built, each once: what came out is kept beside the site.
+# `-D nb_execution_mode=off` shows them without.
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(HERE.parent / "build" / "notebooks")
+nb_execution_in_temp = True
+nb_execution_timeout = 600  # seconds of a cell
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+nb_kernel_rgx_aliases = {".*": "python3"}
 
 html_math_renderer = "mathml"
 html_theme = "furo"

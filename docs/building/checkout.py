@@ -31,7 +31,7 @@ LINK = re.compile(
     r"|``[^\n]*?``|`[^`\n]*`",
     re.DOTALL | re.MULTILINE,
 )
-LANGUAGES = {".py": "python", ".ipynb": "json", ".toml": "toml"}
+LANGUAGES = {".py": "python", ".toml": "toml"}
 
 
 class Made:
@@ -77,6 +77,8 @@ def target(link: str, folder: Path) -> str:
         name = f"{name}/README.md"
     if name in PAGES:
         return f"/made/{PAGES[name]}.md" + (f"#{part}" if part else "")
+    if file.suffix == ".ipynb":
+        return f"/made/notebooks/{file.name}"
     if file.suffix in PICTURES:
         return f"/made/{_copied(file, name)}"
     return f"/made/{_shown(file, name)}.md"

@@ -2,15 +2,24 @@
 
 from pathlib import Path
 
-from building import attack_pages, checkout, defense_pages, faces, findings, task_pages
+from building import (
+    attack_pages,
+    checkout,
+    defense_pages,
+    faces,
+    findings,
+    notebook_pages,
+    task_pages,
+)
 
 
 def write(folder: Path) -> None:
     """Write them to `folder`; pages that nothing makes any more go."""
-    known = set(folder.rglob("*.md")) if folder.exists() else set()
+    known = {*folder.rglob("*.md"), *folder.rglob("*.ipynb")} if folder.exists() else set()
     checkout.Made.folder = folder
     checkout.Made.pages.clear()
-    for part in (checkout, attack_pages, defense_pages, task_pages, faces, findings):
+    parts = (checkout, attack_pages, defense_pages, task_pages, faces, findings, notebook_pages)
+    for part in parts:
         part.write()
     for page in sorted(checkout.DOCS.rglob("*.md")):
         if not page.is_relative_to(

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from mat_jax.data.clean import clean_caption
 from mat_jax.data.images import Fit
@@ -187,7 +187,9 @@ class Corpus:
         """The captions of one image, then its partners."""
         return self.texts[index]
 
-    def adversarial_caption(self, index: int, caption: int, choice: Sequence[int]) -> str:
+    def adversarial_caption(
+        self, index: int, caption: int, choice: Sequence[int] | Int[np.ndarray | Array, " words"]
+    ) -> str:
         """Caption number `caption` of an image with the chosen substitutes, as text.
 
         Args:
@@ -197,7 +199,7 @@ class Corpus:
         """
         if self.table is None:
             return self.texts[index][caption]
-        return self.table.caption(int(self.rows[index, caption]), choice)
+        return self.table.caption(int(self.rows[index, caption]), np.asarray(choice))
 
     def image(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
         """The pixels of one image at the size of the corpus."""

@@ -7,13 +7,20 @@ if TYPE_CHECKING:
     from mat_jax.train import optimizers as optimizers
     from mat_jax.train.curves import write_curves as write_curves
     from mat_jax.train.experiment import Experiment as Experiment
+    from mat_jax.train.experiment import quickstart as quickstart
     from mat_jax.train.lora import LoRA as LoRA
     from mat_jax.train.run import fit as fit
 
 # On first use: a run needs Orbax, which is slow to import, and an experiment does not.
-_MODULES = {"Experiment": "experiment", "LoRA": "lora", "fit": "run", "write_curves": "curves"}
+_MODULES = {
+    "Experiment": "experiment",
+    "LoRA": "lora",
+    "fit": "run",
+    "quickstart": "experiment",
+    "write_curves": "curves",
+}
 
-__all__ = ["Experiment", "LoRA", "fit", "optimizers", "write_curves"]
+__all__ = ["Experiment", "LoRA", "fit", "optimizers", "quickstart", "write_curves"]
 
 
 def __getattr__(name: str):

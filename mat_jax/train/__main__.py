@@ -66,21 +66,12 @@ def parser(prog: str = PROG) -> Parser:
     return line
 
 
-def quickstart() -> Path:
-    """The quickstart's file: beside the package in a checkout, inside it in a wheel."""
-    package = Path(__file__).parents[1]
-    for folder in (package.parent / "experiments", package / "experiments"):
-        if (folder / "quickstart.py").is_file():
-            return folder / "quickstart.py"
-    raise FileNotFoundError("the quickstart is not installed: give an experiment with --config")
-
-
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run the command line; returns the exit code."""
     try:
         line = parser(prog)
         given = line.parse_args(arguments)
-        config = given.config or quickstart()
+        config = given.config or experiments.quickstart()
         function = experiments.load(config)
         if given.help:
             print(f"{line.format_help()}\n{config}:\n\n{experiments.describe(function)}")

@@ -155,6 +155,15 @@ class Experiment:
             )
 
 
+def quickstart() -> Path:
+    """The quickstart's file: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parents[1]
+    for folder in (package.parent / "experiments", package / "experiments"):
+        if (folder / "quickstart.py").is_file():
+            return folder / "quickstart.py"
+    raise FileNotFoundError("the quickstart is not installed: give an experiment with --config")
+
+
 def load(path: str | Path) -> Callable[..., Experiment]:
     """The function `experiment` of an experiment file."""
     path = Path(path)

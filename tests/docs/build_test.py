@@ -11,14 +11,16 @@ import pytest
 from tests.docs.blocks import DOCS, ROOT
 
 EXTRA = all(
-    importlib.util.find_spec(name) for name in ("sphinx", "myst_parser", "furo", "latex2mathml")
+    importlib.util.find_spec(name) for name in ("sphinx", "myst_nb", "furo", "latex2mathml")
 )
 
 
 @pytest.mark.slow  # half a minute to a minute
 @pytest.mark.skipif(not EXTRA, reason="the extra is missing: pip install -e '.[docs]'")
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    line = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-E"]
+    # Notebooks are run by their own tests.
+    options = ["-q", "-W", "--keep-going", "-E", "-D", "nb_execution_mode=off"]
+    line = [sys.executable, "-m", "sphinx", *options]
     run = subprocess.run(
         [*line, "-d", tmp_path / "trees", DOCS, tmp_path / "site"],
         capture_output=True,

@@ -16,7 +16,7 @@ from PIL import Image
 
 from mat_jax import Experiment, LoRA, defenses, models
 from mat_jax.train import __main__ as command
-from mat_jax.train import folder, optimizers
+from mat_jax.train import folder, optimizers, quickstart
 from mat_jax.utils import processes
 
 TOY = str(Path(__file__).parents[1] / "toy_experiment.py")
@@ -224,4 +224,4 @@ def test_help_prints_the_docstring_and_the_settings(capsys):
 
 
 def test_no_config_is_the_quickstart():
-    assert command.quickstart().name == "quickstart.py"
+    assert quickstart().name == "quickstart.py"
