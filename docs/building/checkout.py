@@ -133,11 +133,9 @@ def _shown(file: Path, name: str) -> str:
         inside = [
             one
             for one in sorted(file.iterdir())
-            if one.is_file() and one.suffix in LANGUAGES and one.name != "__init__.py"
+            if one.is_file() and one.suffix in (*LANGUAGES, ".ipynb") and one.name != "__init__.py"
         ]
-        lines = [
-            f"- [`{one.name}`](/made/{_shown(one, f'{name}/{one.name}')}.md)" for one in inside
-        ]
+        lines = [f"- [`{one.name}`]({target(one.name, file)})" for one in inside]
         body = "\n".join(lines)
     else:
         fence = "`" * 8

@@ -40,14 +40,15 @@ def anchors(text: str) -> set[str]:
 
 
 def test_every_page_is_in_the_contents(made: Path) -> None:
-    every = pages(made)
-    listed = {"index.md"}
+    notebooks = {f"made/{p.relative_to(made).as_posix()}": p for p in made.rglob("*.ipynb")}
+    every = {Path(k).with_suffix("").as_posix(): p for k, p in (pages(made) | notebooks).items()}
+    listed = {"index"}
     for name, page in every.items():
         for tree in re.findall(r"```{toctree}\n(.*?)```", page.read_text(), flags=re.DOTALL):
             for line in tree.splitlines():
                 if line and not line.startswith(":"):
                     folder = Path("/", name).parent
-                    listed.add(f"{folder / line}.md".lstrip("/"))
+                    listed.add((folder / line).as_posix().lstrip("/"))
     assert not listed - set(every), "listed, and there is no such page"
     loose = {name for name in set(every) - listed if "orphan: true" not in every[name].read_text()}
     assert not loose
