@@ -108,7 +108,7 @@ class MAT:
     """Both programs of the training step. Each update starts where the one before ended."""
 
     def __init__(self, model: models.CLIP, folder: str, size: int, attention: str):
-        self.batch = work.batch(model, size, captions=1, seed=1)
+        self.batch = work.cut(work.batch(model, size, captions=1, seed=1), model)
         self.captions = work.as_lists(some(self.batch.words))
         layout, weights = state.flatten(model)
         optimizer = optax.adamw(LEARNING_RATE)

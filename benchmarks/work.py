@@ -9,9 +9,11 @@ import numpy as np
 from flax import nnx
 
 from mat_jax import models
+from mat_jax.attacks.compiled import longest
 from mat_jax.attacks.optimizers.projected_gradient import example_keys, fold
+from mat_jax.data.pipeline import SHORTEST
 from mat_jax.types.arrays import Batch, Words
-from mat_jax.types.text_format import compose
+from mat_jax.types.text_format import compose, cut_length
 from tests.tools.narrow import host
 
 CAPTIONS, WORDS, CANDIDATES = 5, 15, 10
@@ -98,6 +100,13 @@ def batch(model: models.CLIP | models.ALBEF, size: int, *, captions: int, seed: 
     ids, present = np.arange(size, dtype=np.int32), np.ones((size, captions), bool)
     found = Batch(host(ids), host(pixels), tokens, host(present), table)
     return jax.tree.map(np.asarray, found)
+
+
+def cut(batch: Batch, model: models.CLIP) -> Batch:
+    """The batch as training cuts it: no text is longer than any of them may become."""
+    length = batch.tokens.ids.shape[-1]
+    room = cut_length(longest(batch, model.text_format, 1), length, least=SHORTEST)
+    return batch._replace(tokens=jax.tree.map(lambda x: x[..., :room], batch.tokens))
 
 
 def as_lists(words: Words) -> list[Caption]:

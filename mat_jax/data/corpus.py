@@ -223,7 +223,7 @@ class Corpus:
         rows = self.rows[indices]
         if slots is not None:
             rows = np.where(slots < 0, -1, np.take_along_axis(rows, np.maximum(slots, 0), axis=1))
-        pairs = [self.images.get(int(i)) for i in indices]
+        pairs = self.images.get_all([int(i) for i in indices])
         # The records are declared as device arrays; until they are sent there they hold numpy.
         ids: Any = np.array([image_id for _, image_id in pairs], dtype=np.int32)
         images: Any = _floats(np.stack([image for image, _ in pairs]))

@@ -1,7 +1,10 @@
 """Pictures of a source at one size, decoded when first asked for."""
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,14 @@ from jaxtyping import UInt8
 from mat_jax.data.images import Fit, resize
 from mat_jax.types.sources import HasCaptions, HasPartnerImages, Source
 
+READERS = min(os.cpu_count() or 1, 64)  # threads that decode pictures
 Pixels = UInt8[np.ndarray, "height width 3"]
+
+
+@lru_cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Pillow lets other threads run while it decodes."""
+    return ThreadPoolExecutor(threads, "mat_jax-pictures")
 
 
 class Store:
@@ -57,6 +67,12 @@ class Originals:
         """Pixels and id of an image."""
         pixels = self.store.get(index, lambda: self._decode(index))
         return pixels, self.ids[index]
+
+    def get_all(self, indices: Sequence[int]) -> list[tuple[Pixels, int]]:
+        """Pixels and ids of several images, those that must be read on all cores at once."""
+        if self.store.pixels is not None and self.store.known[list(indices)].all():
+            return [self.get(index) for index in indices]
+        return list(_pool(READERS).map(self.get, indices))
 
     def captions(self, index: int) -> tuple[str, ...]:
         """Captions of an image, by the cheapest way the source offers."""

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from mat_jax.data import Corpus, Example, TextFormat
+from mat_jax.data.pixels import Originals
 from mat_jax.types.arrays import Tokens, Words
 from mat_jax.types.text_format import compose
 from tests.tools.narrow import host
@@ -262,3 +264,29 @@ def test_bad_settings(corpus: Corpus) -> None:
         Corpus.prepare(Memory(TEXTS), Tokenizer(), image_size=2, captions_per_image=0)
     with pytest.raises(ValueError, match="table has 1 captions, the corpus 'memory' has 6"):
         corpus.with_words(Table(["dog"]))
+
+
+def test_pictures_read_at_once_are_those_read_one_by_one() -> None:
+    class Slow:
+        """Image i is all i; those with small numbers take longest."""
+
+        name = "slow"
+
+        def __len__(self) -> int:
+            return 12
+
+        def __getitem__(self, index: int) -> Example:
+            if index == 11:
+                raise ValueError("picture 11 is broken")
+            time.sleep(0.002 * (11 - index))
+            return Example(np.full((4, 4, 3), index, np.uint8), ("a word",), 100 + index)
+
+        def captions(self, index: int) -> tuple[str, ...]:
+            return ("a word",)
+
+    images = Originals(Slow(), 4, "crop", 0)
+    found = images.get_all([3, 0, 10, 3, 7])
+    assert [int(picture[0, 0, 0]) for picture, _ in found] == [3, 0, 10, 3, 7]
+    assert [number for _, number in found] == [103, 100, 110, 103, 107]
+    with pytest.raises(ValueError, match="picture 11 is broken"):
+        images.get_all([2, 11, 4])
