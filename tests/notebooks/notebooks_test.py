@@ -35,11 +35,31 @@ SMALL: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         },
         ("runs/zero_shot/export/model.safetensors",),
     ),
+    "attack_gallery": ({"scenes": 3, "names": ("fgsm", "bert_attack"), "shown": 1, "steps": 2}, ()),
+    "what_a_number_hides": (
+        {
+            "pictures": 6, "gallery": 48, "several": ("pgd", "bert_attack"),
+            "on_images": ("pgd", "square"), "checked": 2,
+        },
+        (),
+    ),
+    "transfer_matrix": (
+        {"names": ("scenes-clip",), "pictures": 4, "captions": 1, "steps": 2},
+        ("runs/transfer/index.html",),
+    ),
+    "captions_and_grounding": (
+        {
+            "pictures": 3, "writes_under": ("caption_away",), "phrases": 3,
+            "looks_under": ("pgd",), "steps": 2, "shown": 1,
+        },
+        (),
+    ),
     "many_devices": (
         {"meshes": ("data=1", "data=2"), "steps": 2, "batch_size": 4, "topologies": ()},
         ("runs/devices/data=1/metrics.jsonl", "runs/devices/data=2/metrics.jsonl"),
     ),
 }  # fmt: skip
+CHECKOUT = ("captions_and_grounding",)  # whose models are not in the wheel
 ALWAYS = ("many_devices",)  # the others take a quarter of a minute to a minute
 
 
@@ -68,7 +88,8 @@ def test_each_is_clean_and_of_one_shape(name: str) -> None:
     first, *rest = notebook["cells"]
     assert source(first).startswith("# ") and f"({ADDRESS}/{name}.ipynb)" in source(first)
     assert rest[0]["metadata"]["tags"] == ["install"]
-    assert tagged(name, "install") == tagged("quickstart", "install")
+    if name not in CHECKOUT:
+        assert tagged(name, "install") == tagged("quickstart", "install")
     assert len(tagged(name, "parameters")) == 1
     assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
     for cell in notebook["cells"]:
@@ -100,6 +121,6 @@ def test_each_runs_small(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert not unknown, f"{name} has no such settings: {unknown}"
             namespace.update(settings)
     assert all((tmp_path / file).stat().st_size for file in files)
-    assert shown or name == "many_devices"
+    assert bool(shown) == any("display(" in source(cell) for cell in cells(name))
     everything = " ".join(one for one in shown if isinstance(one, str))
     assert "<html" not in everything  # pages stand in frames, whose text is escaped
