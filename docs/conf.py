@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from building import checkout, everything, formulas  # noqa: E402
+from building import checkout, everything, formulas, notebook_pages  # noqa: E402
 
 project = "mat_jax"
 author = "the founders of mat_jax"
@@ -26,10 +26,10 @@ myst_heading_anchors = 4
 # Headings of the README files begin where GitHub wants them, not where a book would.
 suppress_warnings = ["myst.header"]
 
-# Notebooks run when the site is built, each once: what came out is kept beside the site.
-# `-D nb_execution_mode=off` shows them without.
+# Notebooks run when the site is built, each once for one state of the package: what came out is
+# kept beside the site. `-D nb_execution_mode=off` shows them without.
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(HERE.parent / "build" / "notebooks")
+nb_execution_cache_path = str(HERE.parent / "build" / "notebooks" / notebook_pages.package_state())
 nb_execution_in_temp = True
 nb_execution_timeout = 600  # seconds of a cell
 nb_execution_raise_on_error = True

@@ -1,5 +1,6 @@
 """The notebooks of the checkout, as the site runs and shows them."""
 
+import hashlib
 import shutil
 
 from building.checkout import ROOT, Made
@@ -16,3 +17,11 @@ def write() -> None:
         Made.pages.add(there)
         if not there.exists() or there.read_bytes() != notebook.read_bytes():
             shutil.copyfile(notebook, there)
+
+
+def package_state() -> str:
+    """A digest of the package's code, of which what a notebook prints may depend."""
+    found = hashlib.sha256()
+    for file in sorted((ROOT / "mat_jax").rglob("*.py")):
+        found.update(file.relative_to(ROOT).as_posix().encode() + file.read_bytes())
+    return found.hexdigest()[:16]

@@ -77,8 +77,9 @@ def _checked(given: Namespace) -> tuple[str, int]:
 
 def amounts(found: Inspection) -> str:
     """`1,000 pictures, 5,000 captions`."""
-    captions = "" if found.captions is None else f", {found.captions:,} captions"
-    return f"{found.pictures:,} pictures{captions}"
+    several = [(found.pictures, "picture"), (found.captions, "caption")]
+    told = (f"{n:,} {thing}{'s' * (n != 1)}" for n, thing in several if n is not None)
+    return ", ".join(told)
 
 
 def page(found: Inspection, path: str) -> str:

@@ -82,7 +82,12 @@ def no_square(rows: Sequence[Row]) -> Check:
         return open_question(name, "Square was not measured beside an attack with a gradient.")
     good = worst_share <= 0.002
     said = f"Square alone breaks {100 * worst_share:.1f} % of the queries"
-    end = "." if good else ": what needs no gradient does better, so the gradient is masked."
+    end = (
+        "."
+        if good
+        else ": what needs no gradient does better. The gradient is masked, or the attacks that "
+        "climb it climb something else than the rank; apgd climbs that."
+    )
     return judged(name, good, said + end, share=worst_share)
 
 

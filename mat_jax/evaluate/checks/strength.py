@@ -151,7 +151,13 @@ def converged(trials: Trials) -> Check:
     said = (
         f"{steps} steps leave {right[0]} of {n} pictures right, {2 * steps} leave {right[1]}, "
         f"{4 * steps} leave {right[2]}, and another start {right[3]} (one is {100 / n:.1f} "
-        f"points); the margin gains {100 * more:.0f} % more"
+        f"points); "
+    )
+    # Of next to nothing no share can be told.
+    said += (
+        f"the margin gains {100 * more:.0f} % more"
+        if more < 10
+        else "nearly all that the margin gains comes after the first of these"
     )
     end = "." if good else ": the attack has not converged; raise --steps, or --step-size."
     figures = {"right": right, "gain": first, "more": more, "resolves": 100 / n}
