@@ -43,7 +43,7 @@ test-newest:
 
 # The site, in build/docs/index.html; a warning is an error.
 docs: $(VENV)/.installed-docs
-	$(PY) -m sphinx -q -W --keep-going docs build/docs
+	$(PY) -m sphinx -q -W --keep-going -j auto docs build/docs
 
 # An sdist, the wheel that is built of it, and a model attacked by that wheel in an environment of
 # its own, outside of the checkout.

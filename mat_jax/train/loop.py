@@ -130,6 +130,8 @@ def _signals() -> Iterator[list[int]]:
     try:
         yield caught
     finally:
+        if (watch := processes.watch()) is not None:
+            watch.rest()
         for number, handler in before.items():
             signal.signal(number, handler)
 

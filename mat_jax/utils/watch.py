@@ -1,4 +1,4 @@
-"""What the processes of one run tell each other: that they live, that one failed, when all stop.
+"""What the processes of one run tell each other: that they live, get on, failed, or stop.
 
 All goes through the key-value store of JAX's coordination service, which process 0 serves. A thread
 of each process looks there a few times a second. So a process hears of another's end while its own
@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 LOOK = 0.2  # seconds between two looks at what the others tell
 BEAT = 2.0  # seconds between two signs of life
 LOST = 30.0  # seconds without one, after which a process is taken for dead
+STUCK = 1800.0  # seconds without the end of a step on any process, after which all end
 ROOM = 5.0  # seconds that process 0 waits for the others to hear of its own end
 
 NEWS, BEATS, HEARD = "mat_jax/news/", "mat_jax/beats/", "mat_jax/heard/"
@@ -41,12 +42,19 @@ class Watch:
         index: which process this is.
         count: how many there are.
         lost: seconds without a sign of life, after which a process is taken for dead.
+        stuck: seconds between steps in which no process ends one, after which none will.
     """
 
-    def __init__(self, keys: Keys, index: int, count: int, *, lost: float = LOST) -> None:
-        self._keys, self._index, self._count, self._lost = keys, index, count, lost
+    def __init__(
+        self, keys: Keys, index: int, count: int, *, lost: float = LOST, stuck: float = STUCK
+    ) -> None:
+        self._keys, self._index, self._count = keys, index, count
+        self._lost, self._stuck = lost, stuck
         self._changed = threading.Condition()
         self._step = 0  # the last step boundary that this process has passed
+        self._stepping = False  # whether another step is to follow that one
+        self._steps: dict[str, int] = {}  # of all processes that are between steps
+        self._moved = 0.0  # when process 0 last saw one of these change
         self._asked: int | None = None  # by which signal this process was asked to stop
         self._told = False  # whether the others have been told of that
         self._deciding = False
@@ -70,12 +78,16 @@ class Watch:
         for is told by the threads, so a process that waits here holds up no computation for ever.
         """
         with self._changed:
-            self._step = step
+            self._step, self._stepping = step, True
             while self._deciding:
                 self._changed.wait()
             if self._agreed is None or step < self._agreed[0]:
                 return None
             return self._agreed[1]
+
+    def rest(self) -> None:
+        """No step follows for now, so nothing is stuck if none ends."""
+        self._stepping = False
 
     def fail(self, text: str, code: int) -> None:
         """End this process with an exit code, and with it all others; says why, once."""
@@ -127,7 +139,8 @@ class Watch:
             self._agree(news)
         if time.monotonic() - self._beaten > BEAT:
             self._beaten = time.monotonic()
-            self._keys.key_value_set(f"{BEATS}{self._index}", str(self._beaten), True)
+            beat = f"{self._beaten} {self._step if self._stepping else ''}"
+            self._keys.key_value_set(f"{BEATS}{self._index}", beat, True)
             if self._index == 0:
                 self._listen()
 
@@ -156,6 +169,20 @@ class Watch:
                     "on all goes on from the last checkpoint",
                     1,
                 )
+        told = {key: beat.split(" ")[1] for key, (beat, _) in self._beats.items()}
+        steps = {key.removeprefix(BEATS): int(step) for key, step in told.items() if step}
+        if steps != self._steps or len(steps) < self._count:
+            self._steps, self._moved = steps, now
+        elif now - self._moved > self._stuck:
+            behind = [name for name, step in steps.items() if step == min(steps.values())]
+            others = f", the others after step {max(steps.values())}"
+            who = f"process {' and '.join(behind)} is after step {min(steps.values())}"
+            self.fail(
+                f"error: no step has ended for {self._stuck:.0f} s: "
+                f"{who}{others if len(behind) < self._count else ''}; the same command on all "
+                "goes on from the last checkpoint",
+                1,
+            )
 
     def _follow(self, ended: dict[str, Any]) -> None:
         """Another process has ended, and this one does."""

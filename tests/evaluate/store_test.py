@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mat_jax import attacks, evaluate
 from mat_jax.evaluate.store import KEY, Store, digest_of
@@ -94,6 +96,21 @@ def test_other_settings_are_measured_anew(toys, clip, tmp_path):
     assert evaluate.evaluate(
         all_of_them, *clip, progress=tmp_path, quiet=True
     ).clean.ranks.examples == len(runner_test.CAPTIONS)
+
+
+def test_other_pictures_under_the_same_names_are_measured_anew(toys, clip, tmp_path):
+    """The last of them is another, which no batch so far and no caption tells."""
+    again = tmp_path / "toys"
+    shutil.copytree(toys.images, again)
+    own = toys._replace(json=again / "test.json", images=again)
+    evaluation = asked(own, attacks=("none",))
+    first = evaluate.evaluate(evaluation, *clip, progress=tmp_path / "progress", quiet=True)
+    last = again / f"{len(runner_test.CAPTIONS) - 1}.png"
+    Image.new("RGB", (24, 24), "white").save(last)
+    other = asked(own, attacks=("none",))
+    found = evaluate.evaluate(other, *clip, progress=tmp_path / "progress", quiet=True)
+    assert numbers(found) == numbers(evaluate.evaluate(other, *clip, quiet=True))
+    assert numbers(found) != numbers(first)
 
 
 class Planted:

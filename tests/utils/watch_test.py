@@ -107,3 +107,26 @@ def test_a_process_that_falls_silent_ends_the_run(monkeypatch, capsys):
         watch._thread.join(20)
     assert codes == [1]
     assert "process 1 has not been heard of for 1 s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("rests", "codes"), [(False, [1]), (True, [])])
+def test_one_that_lives_and_does_nothing_ends_the_run(monkeypatch, capsys, rests, codes):
+    """Process 1 stands still after step 3; the others go as far as they can without it."""
+    store = Store()
+    monkeypatch.setattr(watching, "BEAT", 0.1)
+    monkeypatch.setattr(watching, "ROOM", 0.1)
+    with exits(monkeypatch) as ended:
+        watches = [Watch(store, index, 3, stuck=1.0) for index in range(3)]
+        for watch, last in zip(watches, (5, 3, 5), strict=True):
+            for step in range(1, last + 1):
+                watch.stops_at(step)
+        if rests:
+            watches[1].rest()
+        watches[0]._thread.join(3)
+        for watch in watches:
+            watch._over.set()
+            watch._thread.join(5)
+    said = capsys.readouterr().err
+    assert ended[:1] == codes
+    sentence = "no step has ended for 1 s: process 1 is after step 3, the others after step 5"
+    assert (sentence in said) == (not rests)

@@ -39,7 +39,8 @@ def differences(sample: Sample) -> Check:
     $$\langle g, d \rangle \approx \frac{f(x + h d) - f(x - h d)}{2 h}$$
 
     along $d = \text{sign}(g)$ and along random signs, h a twentieth of a grey level, so that the
-    margin is nearly straight between the two points.
+    margin is nearly straight between the two points. Where both are 0 along both, they agree on
+    nothing, and the picture does not count as one on which they agree.
     """
     name = "gradient against differences"
     if computes_in(sample.model) != "float32":
@@ -47,18 +48,24 @@ def differences(sample: Sample) -> Check:
     x = np.clip(sample.images, STEP, 1 - STEP)
     slope = sample.slope(x)
     signs = np.random.default_rng(sample.seed).choice([-1, 1], x.shape).astype(np.float32)
-    agree = np.ones(len(x), bool)
+    agree, flat = np.ones(len(x), bool), np.ones(len(x), bool)
     for direction in (np.sign(slope), signs):
         told = np.sum(slope * direction, axis=(1, 2, 3), dtype=np.float64)
         up, down = (sample.margin(x + way * direction) for way in (STEP, -STEP))
         seen = (up.astype(np.float64) - down) / (2 * STEP)
         room = 0.1 * np.maximum(abs(told), abs(seen)) + NOISE / (2 * STEP)
         agree &= abs(told - seen) <= room
-    count = int(agree.sum())
+        flat &= (told == 0) & (seen == 0)
+    count, still = int((agree & ~flat).sum()), int(flat.sum())
     good = count >= 0.75 * len(x)
     said = f"On {count} of {len(x)} pictures the gradient is what a small step shows"
-    end = "." if good else ": it does not lead where the model's answer changes, so it is masked."
-    return judged(name, good, said + end, agree=count, of=len(x))
+    if good:
+        end = "."
+    elif still > 0.25 * len(x):
+        end = f": on {still} both are 0, so neither tells where the model's answer changes."
+    else:
+        end = ": it does not lead where the model's answer changes, so it is masked."
+    return judged(name, good, said + end, agree=count, flat=still, of=len(x))
 
 
 @jax.jit

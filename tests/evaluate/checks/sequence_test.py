@@ -60,6 +60,11 @@ def test_rounding_leaves_nothing_to_climb():
     sample = sample_of(quantised)
     figures = vanishing(sample).figures
     assert (figures["images"], figures["pixels"]) == (len(sample), 1.0)
+    # No small step crosses to another level either, so that both sides are 0: no agreement.
+    found = differences(sample)
+    assert found.verdict == "flagged"
+    assert (found.figures["agree"], found.figures["flat"]) == (0, len(sample))
+    assert f"on {len(sample)} both are 0" in found.sentence
 
 
 def test_a_gradient_that_tells_another_story_is_flagged():
