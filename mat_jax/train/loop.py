@@ -175,7 +175,7 @@ def train(
     quiet = quiet or not processes.first()
     layout, state = begin(experiment, model)
     shardings = sharding.state_shardings(mesh, state)
-    reference = _reference(experiment, model, mesh)
+    reference = _reference(experiment, model, state, mesh)
     checkpoints = Checkpoints(
         workdir / "checkpoints", every=experiment.checkpoint_every, keep=experiment.keep
     )
@@ -292,9 +292,11 @@ def begin(experiment: Experiment, model: nnx.Module) -> tuple[Layout | Merging, 
     return layout, states.create(weights, experiment.optimizer, trains, experiment.seed)
 
 
-def _reference(experiment: Experiment, model: nnx.Module, mesh: Mesh) -> Weights | None:
-    """The frozen original's weights, where the defence asks for them."""
+def _reference(
+    experiment: Experiment, model: nnx.Module, state: State, mesh: Mesh
+) -> Weights | None:
+    """The frozen original's weights that the state has not, where the defence asks for them."""
     if not experiment.defense.needs_reference:
         return None
-    weights = states.flatten(model)[1]
+    weights = states.original(states.flatten(model)[1], state)
     return placed(weights, sharding.state_shardings(mesh, weights))

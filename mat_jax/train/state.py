@@ -93,3 +93,16 @@ def create(
         frozen=frozen,
         optimizer=memory,
     )
+
+
+def original(weights: Weights, state: State) -> Weights:
+    """What the frozen original has and the state has not: its weights of those that train.
+
+    All others stay as they are, so a step finds them among its frozen ones and no second copy is
+    kept: of FARE's original the text tower, with LoRA everything.
+
+    Args:
+        weights: of the model that training starts from.
+        state: of that training.
+    """
+    return {name: leaf for name, leaf in weights.items() if name in state.trained}

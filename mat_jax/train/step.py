@@ -42,6 +42,8 @@ def compile_step(
 ) -> Step:
     """One update, compiled once: `step(state, reference, batch) -> (state, metrics)`.
 
+    `reference` has the original's weights of those that train, or of all (see `state.original`).
+
     A defence that has `extend(batch, key'')` is first asked for more of the batch, views of its
     images for example. Then comes the inner maximisation
     `batch' = defense.perturb(model, reference, batch, key)`, whose gradients are taken with respect
@@ -94,7 +96,7 @@ def compile_step(
     def update(state: State, reference: Weights | None, batch: Batch) -> tuple[State, Metrics]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         length = batch.tokens.ids.shape[-1]
-        original = None if reference is None else built(reference, length)
+        original = None if reference is None else built({**state.frozen, **reference}, length)
         batch = defense.extend(batch, jax.random.fold_in(key, VIEWS))
         with jax.named_scope("perturb"):
             model = built({**state.trained, **state.frozen}, length)

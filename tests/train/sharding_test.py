@@ -95,6 +95,7 @@ def ran(defense: Any, spec: str, steps: int = 10) -> Ran:
     now = jax.device_put(begin, sharding.state_shardings(devices, begin))
     reference = None
     if defense.needs_reference:
+        weights = state.original(weights, begin)
         reference = jax.device_put(weights, sharding.state_shardings(devices, weights))
     step: Any = compile_step(layout, defense, optimizer, devices, now)
     given = jax.device_put(pairs(1, count=16), mesh.batch_sharding(devices))

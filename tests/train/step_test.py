@@ -14,6 +14,7 @@ from mat_jax import data
 from mat_jax.defenses.base import Defense
 from mat_jax.train import mesh, sharding, state
 from mat_jax.train.experiment import load
+from mat_jax.train.lora import LoRA
 from mat_jax.train.step import clamp_scale, compile_step
 from tests.defenses import linear
 
@@ -32,6 +33,7 @@ def prepare(devices, dtype=None, **settings):
     start = jax.device_put(start, sharding.state_shardings(devices, start))
     reference = None
     if experiment.defense.needs_reference:
+        weights = state.original(weights, start)
         reference = jax.device_put(weights, sharding.state_shardings(devices, weights))
     step = compile_step(
         layout, experiment.defense, experiment.optimizer, devices, start, dtype=dtype
@@ -47,6 +49,29 @@ def run(devices, count, **settings):
         state_now, metrics = step(state_now, reference, batch)
         losses.append(float(metrics["loss"]))
     return step, state_now, losses
+
+
+def test_what_stays_frozen_is_not_kept_twice():
+    """FARE's original is its image tower; the step is that of an original kept whole."""
+    step, start, kept, batches = prepare(mesh.make(1), defense="fare")
+    assert kept is not None and set(kept) == set(start.trained)
+    assert not any(name.startswith("text") for name in kept)
+    assert any(name.startswith("text") for name in start.frozen)
+    batch = next(batches)
+    whole = jax.tree.map(jnp.copy, {**start.frozen, **kept})
+    begin = jax.tree.map(jnp.copy, start)
+    ends = [step(*given, batch) for given in ((start, kept), (begin, whole))]
+    for one, other in zip(*(jax.tree.leaves(end) for end in ends), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_with_lora_nothing_of_the_original_is_kept():
+    model, _ = toy().model.build(0)
+    layout, weights = state.flatten(model)
+    _, adapted, trains = LoRA(rank=2).put_on(layout, weights, lambda path: True, 0)
+    start = state.create(adapted, optax.sgd(1e-3), trains, 0)
+    assert not state.original(weights, start)
+    assert set(weights) == set(start.frozen)
 
 
 @pytest.mark.parametrize("defense", DEFENSES)

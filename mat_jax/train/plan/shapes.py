@@ -119,12 +119,12 @@ def shapes_of(experiment: Experiment) -> Shapes:
             raise ValueError(f"a plan knows batches of encoders and captioners, not of {kind}")
         kept["model"] = model
         kept["layout"], state = loop.begin(experiment, model)
-        return state, states.flatten(model)[1]
+        return state, states.original(states.flatten(model)[1], state)
 
-    state, weights = jax.eval_shape(begun)
+    state, rest = jax.eval_shape(begun)
     model = kept["model"]  # of which only what is no array is looked at
     experiment = replace(experiment, defense=experiment.defense.tokenized(Blank(model.text_format)))
-    reference = weights if experiment.defense.needs_reference else None
+    reference = rest if experiment.defense.needs_reference else None
     looks = experiment.defense.looks and experiment.defense.encodes
     side = model.config.image_size if looks and isinstance(model, SeesImages) else 1
     # As almost all batches are cut: see `training_batches`.
