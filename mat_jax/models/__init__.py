@@ -22,6 +22,7 @@ from mat_jax.models.formats.sizes import CLIPConfig as CLIPConfig
 from mat_jax.models.formats.sizes import EfficientNetConfig as EfficientNetConfig
 from mat_jax.models.formats.sizes import ViTConfig as ViTConfig
 from mat_jax.models.formats.tokenizer import Tokenizer as Tokenizer
+from mat_jax.models.preprocessing import preprocessed as preprocessed
 from mat_jax.models.specs import ForAnswering as ForAnswering
 from mat_jax.models.specs import ForEntailment as ForEntailment
 from mat_jax.models.specs import Fresh as Fresh

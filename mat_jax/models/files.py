@@ -4,6 +4,7 @@ Read are also torch's checkpoints, and the layouts that models were first publis
 """
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from mat_jax.models.formats.sizes import (
 )
 from mat_jax.models.formats.tokenizer import Tokenizer
 from mat_jax.models.layers import compute_in
+from mat_jax.models.preprocessing import Preprocessed
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -137,6 +139,8 @@ def load(
 def save(model: Model, tokenizer: Tokenizer, folder: str | Path, *, dtype: str = "float32") -> None:
     """Write a folder that transformers and `load` read. It appears whole or not at all.
 
+    Warns where images go through a function first (`preprocessed`), which no file can hold.
+
     Args:
         model: whose weights are written.
         tokenizer: the model's own.
@@ -147,6 +151,12 @@ def save(model: Model, tokenizer: Tokenizer, folder: str | Path, *, dtype: str =
         ValueError: the folder holds files that are not a model's, which would be lost.
         OSError: the disk is full or may not be written to.
     """
+    if isinstance(model, Preprocessed):
+        warnings.warn(
+            f"{folder} holds the model without the function that its images go through: give the "
+            "loaded model to models.preprocessed again",
+            stacklevel=2,
+        )
     family = family_of(model.config)
     tensors = to_theirs(_arrays(model), family.layout)
     with folders.replaced(folder) as new:
