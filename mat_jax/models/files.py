@@ -4,6 +4,7 @@ Read are also torch's checkpoints, and the layouts that models were first publis
 """
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -211,8 +212,12 @@ def sizes(name: str | Path) -> Any:
     return described(folder, folders.read_tensors(source), source)[0]
 
 
+@functools.cache
 def abstract(config: Config) -> Any:
-    """The model without its weights, which would take time and memory to draw."""
+    """The model without its weights, which would take time and memory to draw.
+
+    It is one object for all who ask for it, so it is only looked at.
+    """
     return nnx.eval_shape(lambda: build(config, 0))
 
 
