@@ -69,8 +69,8 @@ def said(result: Result, row: Row, place: int) -> str:
 
 
 def chosen(result: Result, row: Row, place: int) -> str:
-    """Whether the box is the right one: which it is, the picture shows."""
-    return "its own" if right(row, place) else "another"
+    """Whether the box is the right one; the picture shows which."""
+    return "its own box" if right(row, place) else "another box"
 
 
 def right(row: Row, place: int) -> bool:
@@ -120,7 +120,8 @@ def draw(name: str, out: Path) -> None:
     page = Image.new("RGB", (2 * SIDE + 3 * MARGIN, height), "#ffffff")
     for number, column in enumerate(columns):
         page.paste(column, (MARGIN + number * (SIDE + MARGIN), 0))
-    page.save(out / f"{name}.png", optimize=True)
+    few = page.quantize(dither=Image.Dither.NONE)  # 256 colours, a third of the bytes
+    few.save(out / f"{name}.png", optimize=True)
 
 
 def _column(shown: Shown, result: Result, row: Row, place: int) -> Image.Image:

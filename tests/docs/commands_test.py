@@ -99,7 +99,7 @@ def test_a_command_does_what_its_page_says(
     program, arguments = shortening.shortened(words)
     stand_ins.own(machine, tmp_path, shortening.needs(program, arguments))
     monkeypatch.chdir(tmp_path)
-    shortening.shorten(monkeypatch)
+    shortening.shorten(monkeypatch, program, arguments)
     with registries_stay():
         status = shortening.main_of(program)(arguments)
         said = capsys.readouterr()

@@ -27,7 +27,7 @@ def run(line: str, folder: Path, patch: pytest.MonkeyPatch, capsys) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (80, 100, 3), np.uint8)
     Image.fromarray(pixels).save(folder / "photo.jpg")
     patch.chdir(folder)
-    shortening.shorten(patch)
+    shortening.shorten(patch, program, arguments)
     status = shortening.main_of(program)(arguments)
     said = capsys.readouterr()
     assert status == 0, said.err[-2000:]

@@ -13,6 +13,7 @@ from experiments.tables import TABLES
 from mat_jax.attacks import ATTACKS
 from mat_jax.defenses.registry import DEFENSES
 from mat_jax.evaluate.tasks.registry import task_named
+from tests.docs.blocks import ROOT
 from tests.docs.shortening import asks
 
 
@@ -52,7 +53,7 @@ def _measured(arguments: list[str], said: str) -> None:
     out = Path(asks(arguments, "--out") or "")
     if "--forecast" in arguments:
         assert not out.exists()
-        assert re.search(rf"{int(asks(arguments, '--forecast') or 0):,}", said), said
+        assert f"forecast for {asks(arguments, '--forecast')} examples" in said, said
         return
     files(out, "index.html", "results.json", "ranks.npz")
     found = json.loads((out / "results.json").read_text())
@@ -127,7 +128,7 @@ def _augmented(arguments: list[str], said: str) -> None:
     rows = json.loads((out / "manifest.json").read_text())
     assert all({"image", "caption", "partner_captions", "partner_images"} <= set(r) for r in rows)
     how = json.loads((out / "augment.json").read_text())
-    assert asks(arguments, "--how") in json.dumps(how)
+    assert str(asks(arguments, "--how")) in json.dumps(how)
     count = int(asks(arguments, "--count") or 0)
     assert not count or all(len(row["partner_captions"]) == count for row in rows)
 
@@ -192,9 +193,10 @@ def _staged(arguments: list[str], said: str) -> None:
 
 
 def _compared(arguments: list[str], said: str) -> None:
-    results = Path(asks(arguments, "--results") or "")
-    files(results, "README.md")
-    assert "| arm |" in said
+    drawn = (Path(asks(arguments, "--results") or "") / "README.md").read_text()
+    assert drawn in said
+    if "--redraw" in arguments:
+        assert drawn == (ROOT / "experiments/staged/results/README.md").read_text()
 
 
 def _studied(arguments: list[str], said: str) -> None:

@@ -31,7 +31,7 @@ CHANGED = {
     "/shared/report": "shared/report",
     "/tmp/run": "tmp/run",
     "set:oxford_pets": "set:oxford_pets=pets",
-    "mmcoa": "cifar100=cifar-100-python",  # the sets of TFDS are gigabytes
+    "--test mmcoa": "cifar100=cifar-100-python",  # the sets of TFDS are gigabytes
 }
 LEFT_OUT = {"--meteor": 2, "--spice": 2}  # options with so many words: Java's programs
 # Program -> options that make it short; what comes later on a command line wins.
@@ -41,15 +41,22 @@ SHORT = {
     "augment": "--limit 2",
     "train": "--mesh 1",
     "experiments.few_shot": "--limit 2 --steps 1 --shots 1,full --defenses fare,mmcoa "
-    "--set steps=1 batch_size=4 pgd_steps=1 targets=classes",
+    "--set steps=1 batch_size=8 pgd_steps=1 targets=classes",
     "experiments.staged.study": "--seeds 1 --arms short --results staged",
-    "experiments.study": "--seeds 1 --results kept",
+    "experiments.study": "--seeds 1 --results found",
 }
 # Settings of an experiment, where it has them and the page does not give them.
-SMALL = {"image_size": 16, "width": 32, "text_width": 32, "embed": 16, "warmup": 0}
+SMALL: dict[str, Any] = {
+    "root": "data",
+    "image_size": 16,
+    "width": 32,
+    "text_width": 32,
+    "embed": 16,
+    "warmup": 0,
+}
 SMALL |= {f"{tower}{name}": 1 for tower in ("", "text_") for name in ("layers", "heads")}
 # The same, whatever the page gives.
-FEW = {"steps": 1, "batch_size": 4, "limit": 2, "scenes": 16}
+FEW = {"steps": 1, "batch_size": 8, "limit": 2, "scenes": 16}
 DRAWN = 16  # scenes that are drawn at most
 
 
@@ -95,7 +102,10 @@ def shortened(words: Sequence[str]) -> tuple[str, list[str]]:
     """A program and its arguments, as short as the tables say."""
     name, given = program(words)
     arguments: list[str] = []
-    left = iter([CHANGED.get(word, word) for word in given])
+    pairs = zip(["", *given], given, strict=False)
+    left = iter(
+        [CHANGED.get(f"{before} {word}", CHANGED.get(word, word)) for before, word in pairs]
+    )
     for word in left:
         if word in LEFT_OUT:
             for _ in range(LEFT_OUT[word] - 1):
@@ -106,8 +116,11 @@ def shortened(words: Sequence[str]) -> tuple[str, list[str]]:
         return name, _training(arguments)
     if name == "experiments.staged":
         return name, _in_stages(arguments)
-    if {"--list", "--redraw"} & set(arguments):
+    if "--list" in arguments:
         return name, arguments
+    if "--redraw" in arguments:  # not in the checkout
+        folder = "kept" if name == "experiments.study" else "drawn"
+        return name, [*arguments, "--results", folder]
     return name, [*arguments, *SHORT.get(name, "").split()]
 
 
@@ -149,20 +162,24 @@ def here(module: str, *arguments: str) -> None:
     assert main_of(name)(short) == 0, short
 
 
-def shorten(patch: pytest.MonkeyPatch) -> None:
+def shorten(patch: pytest.MonkeyPatch, name: str, arguments: Sequence[str]) -> None:
     """What no option makes short: suites, evaluations of experiments, studies, child processes."""
+    if {"--list", "--redraw"} & set(arguments):
+        return
     for name, members in ensembles.ENSEMBLES.items():
         few = tuple(one._replace(steps=1, restarts=1) for one in members)
         patch.setitem(ensembles.ENSEMBLES, name, few)
     whole, drawn, every = run.evaluation_of, data.load_scenes, studies.every
+
+    def few_scenes(*given: Any, limit: int | None = None, **more: Any) -> Any:
+        return drawn(*given, limit=min(limit or DRAWN, DRAWN), **more)
+
     little: dict[str, Any] = {"checks": 0, "steps": 1, "limit": 2, "batch_size": 2}
     patch.setattr(run, "evaluation_of", lambda asked: replace(whole(asked), **little))
-    patch.setattr(
-        data,
-        "load_scenes",
-        lambda *given, limit=DRAWN, **more: drawn(*given, limit=min(limit or DRAWN, DRAWN), **more),
-    )
+    if name != "experiments.few_shot":  # which wants pictures of every class
+        patch.setattr(data, "load_scenes", few_scenes)
     patch.setattr(studies, "every", lambda: {n: _first(runs) for n, runs in every().items()})
+    patch.setattr(staged, "ARMS", {"short": (("image_size=16", "pgd_steps=1", "steps=1"),)})
     patch.setattr(stages, "train", lambda *given: here("mat_jax.train", *given))
     patch.setattr(few_shot, "run", here)
     patch.setattr(staged, "evaluate", lambda *given: here("mat_jax.evaluate", *given))
@@ -185,5 +202,5 @@ def _made(command: Sequence[str], check: bool = False) -> SimpleNamespace:
 
 
 if __name__ == "__main__":  # a command that must be a process of its own
-    shorten(pytest.MonkeyPatch())
+    shorten(pytest.MonkeyPatch(), sys.argv[1], sys.argv[2:])
     sys.exit(processes.run(lambda: main_of(sys.argv[1])(sys.argv[2:])))

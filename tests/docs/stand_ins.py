@@ -17,22 +17,20 @@ import safetensors.numpy
 import torch
 from PIL import Image
 
+from experiments.study.plan import RESULTS
 from mat_jax import data, models
 from mat_jax.evaluate import compare
 from tests.docs.blocks import ROOT
-from tests.experiments.miniatures import (
-    CLASSES,
-    COUNT,
-    captions,
-    published_data,
-    published_models,
-)
+from tests.experiments.miniatures import COUNT, captions, published_data, published_models
 from tests.made_up import made_up
 from tests.models.layouts_test import as_openai, reference, save_torchscript
 from tests.python2 import dumps
 
 QUESTIONS = ("Is it a dog?", "Where does a man sit?", "How many horses are there?")
 ANSWERS = ("yes", "beach", "2")
+# AutoAttack's targeted loss asks for four classes or more.
+CLASSES = {"n01": "dog", "n02": "horse", "n03": "sports car", "n04": "boy", "n05": "field"}
+PETS = ("Abyssinian", "beagle", "Birman", "pug", "Sphynx")
 # A name of the pages -> the kind of miniature that stands under it.
 NAMES = {
     "openai/clip-vit-base-patch16": "clip",
@@ -51,6 +49,8 @@ NAMES = {
     "runs/quickstart/export": "clip",
     "runs/a/export": "clip",
     "runs/b/export": "clip",
+    "runs/pretrain_flickr8k_clip/export": "clip",
+    "runs/pretrain_flickr8k_mlm/export": "bert",
     "shared/run/export": "clip",
 }
 # What DIR is where a model is asked for; BLIP_MAVA is a captioner where captions are written.
@@ -100,6 +100,11 @@ def _write(file: Path, contents: object) -> None:
     file.write_text(json.dumps(contents))
 
 
+def _sentences(rng: np.random.Generator) -> list[str]:
+    """Five captions, none twice."""
+    return list(dict.fromkeys(captions(rng, 20)))[:5]
+
+
 def _captioned(root: Path) -> None:
     """Photographs with captions: one, a folder of them, and three sets as published."""
     rng = np.random.default_rng(1)
@@ -110,7 +115,7 @@ def _captioned(root: Path) -> None:
     _write(root / "holiday/captions.json", holiday)
     numbers = [str(100 + i) for i in range(COUNT)]
     _pictures(root, [f"flickr30k-images/{number}.jpg" for number in numbers])
-    rows = [{"image": f"{n}.jpg", "caption": captions(rng)} for n in numbers]
+    rows = [{"image": f"{n}.jpg", "caption": _sentences(rng)} for n in numbers]
     for name in ("test.json", "train.json", "flickr30k_test.json", "flickr30k_train.json"):
         _write(root / name, rows)
     images = [
@@ -124,7 +129,7 @@ def _captioned(root: Path) -> None:
     _write(root / "dataset_flickr30k.json", {"dataset": "flickr30k", "images": images})
     coco = [f"val2014/COCO_val2014_{i:012}.jpg" for i in range(COUNT)]
     _pictures(root, [f"{folder}{name}" for folder in ("coco/", "data/coco/", "") for name in coco])
-    rows = [{"image": name, "caption": captions(rng)} for name in coco]
+    rows = [{"image": name, "caption": _sentences(rng)} for name in coco]
     _write(root / "coco_karpathy_test.json", rows)
     told = [
         {"image_id": i, "id": 5 * i + n, "caption": text}
@@ -133,11 +138,9 @@ def _captioned(root: Path) -> None:
     ]
     _write(root / "captions_val2014.json", {"images": [], "annotations": told})
     _write(root / "results.json", [told[5 * i] | {"id": i} for i in range(COUNT)])
-    for folder in ("data", "flickr8k"):  # of mat_flickr8k.py: `root` holds flickr8k/
-        there = root / ("data/flickr8k" if folder == "data" else folder)
-        _pictures(there, [f"{n}.jpg" for n in numbers])
-        for split in ("train", "test"):
-            shutil.copy(root / "flickr30k_test.json", there / f"flickr8k_{split}.json")
+    _pictures(root, [f"data/flickr8k/{number}.jpg" for number in numbers])
+    for split in ("train", "test"):  # of mat_flickr8k.py
+        shutil.copy(root / "flickr30k_test.json", root / f"data/flickr8k/flickr8k_{split}.json")
 
 
 def _classified(root: Path) -> None:
@@ -152,13 +155,13 @@ def _classified(root: Path) -> None:
             for i in range(2)
         ],
     )
-    _pictures(root, [f"pets/{c}/{i}.png" for c in ("Abyssinian", "beagle") for i in range(2)])
+    _pictures(root, [f"pets/{c}/{i}.png" for c in PETS for i in range(2)])
     (root / "LOC_synset_mapping.txt").write_text(
         "\n".join(f"{folder} {name}" for folder, name in CLASSES.items())
     )
     _write(root / "imagenet_names.json", list(CLASSES.values()))
     _write(root / "imagenet_templates.json", ["a photo of a {}.", "a {c} near the river."])
-    names = ["dog", "horse", "sports_car"]
+    names = [name.replace(" ", "_") for name in CLASSES.values()]
     for name, kind, facts in (
         ("cifar-10-batches-py", "labels", "label_names"),
         ("cifar-100-python", "fine_labels", "fine_label_names"),
@@ -166,7 +169,7 @@ def _classified(root: Path) -> None:
         folder = root / name
         folder.mkdir()
         rows = rng.integers(0, 256, (COUNT, 3072)).astype(np.uint8)
-        batch = dumps({"data": rows, kind: [0, 1, 2, 0, 1, 2]})
+        batch = dumps({"data": rows, kind: [0, 1, 2, 3, 4, 0]})
         ten = name.startswith("cifar-10-")
         parts = [f"data_batch_{n}" for n in range(1, 6)] + ["test_batch"]
         for part in parts if ten else ("train", "test"):
@@ -278,10 +281,14 @@ def _asked(root: Path) -> None:
     _write(root / "v2_OpenEnded_mscoco_val2014_questions.json", head | {"questions": asked})
     _write(root / "v2_mscoco_val2014_annotations.json", head | {"annotations": given})
     shutil.copytree(root / "data/rsicd", root / "RSICD_optimal")
+    listed = root / "RSICD_optimal/txtclasses_rsicd"
+    listed.mkdir()
+    names = sorted(file.name for file in (root / "RSICD_optimal/RSICD_images").iterdir())
+    (listed / "airport.txt").write_text("\n".join(names))
     (root / "cc3m").mkdir()
-    for number in (0, 331):
+    for number in range(332):
         shard = root / "data/recap-datacomp/shards/00000000.tar"
-        shutil.copy(shard, root / f"cc3m/{number:05}.tar")
+        (root / f"cc3m/{number:05}.tar").symlink_to(shard)
     rows = json.loads((root / "flickr30k_test.json").read_text())
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     cells = [
@@ -323,7 +330,9 @@ def _models(root: Path) -> None:
 
 
 def _results(root: Path) -> None:
-    """What two evaluations wrote."""
+    """What evaluations wrote, and what the study found."""
+    shutil.copytree(RESULTS, root / "kept")
+    shutil.copytree(ROOT / "experiments/staged/results", root / "drawn")
     for name, strength in (("mat", 0.7), ("tecoa", 0.3)):
         compare({name: made_up(name, strength)}, root / f"runs/{name}/report")
     for name in ("one", "two"):
