@@ -120,8 +120,7 @@ def draw(name: str, out: Path) -> None:
     page = Image.new("RGB", (2 * SIDE + 3 * MARGIN, height), "#ffffff")
     for number, column in enumerate(columns):
         page.paste(column, (MARGIN + number * (SIDE + MARGIN), 0))
-    few = page.quantize(dither=Image.Dither.NONE)  # 256 colours, a third of the bytes
-    few.save(out / f"{name}.png", optimize=True)
+    page.save(out / f"{name}.png", optimize=True)
 
 
 def _column(shown: Shown, result: Result, row: Row, place: int) -> Image.Image:
@@ -137,6 +136,8 @@ def _column(shown: Shown, result: Result, row: Row, place: int) -> Image.Image:
     colour = INK if right(row, place) else RED
     lines += [(line, colour, line.split()) for line in textwrap.wrap(f"-> {answer}", LETTERS)]
     column = Image.new("RGB", (SIDE, SIDE + 2 * MARGIN + LINE * len(lines) + MARGIN), "#ffffff")
+    if row.sights.overlays is not None:  # of smooth maps, or the file would be large
+        pixels = pixels & 0xFC
     picture = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.NEAREST)
     column.paste(picture, (0, MARGIN))
     pen, font = ImageDraw.Draw(column), ImageFont.load_default(12)

@@ -92,7 +92,7 @@ def _trained(arguments: list[str], said: str) -> None:
         return
     workdir = Path(asks(arguments, "--workdir") or f"runs/{config.stem}")
     if "--plan" in arguments:
-        assert not workdir.exists()
+        assert not (workdir / "metrics.jsonl").exists()
         for head in ("work", "memory", "collectives", "a step"):
             assert re.search(rf"(?m)^{head}\b", said), said
         return

@@ -31,6 +31,10 @@ CHANGED = {
     "/shared/report": "shared/report",
     "/tmp/run": "tmp/run",
     "set:oxford_pets": "set:oxford_pets=pets",
+    "data=4,fsdp=2": "data=2,fsdp=2",  # four pictures a batch
+    # Each attack runs alone in gallery_test.py; here nine pairs of models would take minutes.
+    "none,fgsm,pgd,apgd,apgd_margin,square,bert_attack,leaf,sep,vlp_attack,co_attack,dra,sa_aet,"
+    "sga,sga_plain,exhaustive": "none,fgsm,bert_attack,co_attack",
     "--test mmcoa": "cifar100=cifar-100-python",  # the sets of TFDS are gigabytes
 }
 LEFT_OUT = {"--meteor": 2, "--spice": 2}  # options with so many words: Java's programs
@@ -41,7 +45,7 @@ SHORT = {
     "augment": "--limit 2",
     "train": "--mesh 1",
     "experiments.few_shot": "--limit 2 --steps 1 --shots 1,full --defenses fare,mmcoa "
-    "--set steps=1 batch_size=8 pgd_steps=1 targets=classes",
+    "--set steps=1 batch_size=4 pgd_steps=1 targets=classes",
     "experiments.staged.study": "--seeds 1 --arms short --results staged",
     "experiments.study": "--seeds 1 --results found",
 }
@@ -56,7 +60,7 @@ SMALL: dict[str, Any] = {
 }
 SMALL |= {f"{tower}{name}": 1 for tower in ("", "text_") for name in ("layers", "heads")}
 # The same, whatever the page gives.
-FEW = {"steps": 1, "batch_size": 8, "limit": 2, "scenes": 16}
+FEW = {"steps": 1, "batch_size": 4, "limit": 4, "scenes": 16}
 DRAWN = 16  # scenes that are drawn at most
 
 
@@ -139,6 +143,8 @@ def _training(arguments: list[str]) -> list[str]:
     while end < len(arguments) and "=" in arguments[end]:
         end += 1
     more = {"steps": 7} if "--profile" in arguments else {}
+    if {"--plan", "--hosts"} & set(arguments) or asks(arguments, "--mesh") == "8":
+        more["batch_size"] = 8  # for as many devices
     settings = _settings(asks(arguments, "--config"), arguments[place + 1 : end], **more)
     mesh = [] if {"--mesh", "--plan", "--hosts"} & set(arguments) else SHORT["train"].split()
     return [*arguments[:place], *arguments[end:], *mesh, "--set", *settings]
@@ -166,9 +172,9 @@ def shorten(patch: pytest.MonkeyPatch, name: str, arguments: Sequence[str]) -> N
     """What no option makes short: suites, evaluations of experiments, studies, child processes."""
     if {"--list", "--redraw"} & set(arguments):
         return
-    for name, members in ensembles.ENSEMBLES.items():
+    for suite, members in ensembles.ENSEMBLES.items():
         few = tuple(one._replace(steps=1, restarts=1) for one in members)
-        patch.setitem(ensembles.ENSEMBLES, name, few)
+        patch.setitem(ensembles.ENSEMBLES, suite, few)
     whole, drawn, every = run.evaluation_of, data.load_scenes, studies.every
 
     def few_scenes(*given: Any, limit: int | None = None, **more: Any) -> Any:
@@ -179,7 +185,8 @@ def shorten(patch: pytest.MonkeyPatch, name: str, arguments: Sequence[str]) -> N
     if name != "experiments.few_shot":  # which wants pictures of every class
         patch.setattr(data, "load_scenes", few_scenes)
     patch.setattr(studies, "every", lambda: {n: _first(runs) for n, runs in every().items()})
-    patch.setattr(staged, "ARMS", {"short": (("image_size=16", "pgd_steps=1", "steps=1"),)})
+    arm = ("image_size=16", "pgd_steps=1", "steps=1", "batch_size=4", "scenes=16")
+    patch.setattr(staged, "ARMS", {"short": (arm,)})
     patch.setattr(stages, "train", lambda *given: here("mat_jax.train", *given))
     patch.setattr(few_shot, "run", here)
     patch.setattr(staged, "evaluate", lambda *given: here("mat_jax.evaluate", *given))
@@ -191,7 +198,7 @@ def _first(runs: Sequence[Any]) -> tuple[Any, ...]:
     """The first run of a study that trains, in one step; partners of two scenes."""
     one = next((run for run in runs if run.trained and not run.ingredients), runs[0])
     known = experiment.parameters(experiment.load(one.config))
-    few = [f"{name}={value}" for name, value in FEW.items() if name in known]
+    few = [f"{name}={value}" for name, value in (FEW | {"batch_size": 8}).items() if name in known]
     kept = [text for text in one.settings if text.partition("=")[0] not in FEW]
     return (replace(one, settings=(*kept, *few)),)
 

@@ -1,6 +1,6 @@
 """What the pages name and no machine of ours has, in miniature: a folder with the files by name.
 
-Data are in their published forms, of six pictures. Models have one layer and random weights.
+Data are in their published forms, of eight pictures. Models have one layer and random weights.
 """
 
 import dataclasses
@@ -21,11 +21,12 @@ from experiments.study.plan import RESULTS
 from mat_jax import data, models
 from mat_jax.evaluate import compare
 from tests.docs.blocks import ROOT
-from tests.experiments.miniatures import COUNT, captions, published_data, published_models
+from tests.experiments.miniatures import captions, published_data, published_models
 from tests.made_up import made_up
 from tests.models.layouts_test import as_openai, reference, save_torchscript
 from tests.python2 import dumps
 
+COUNT = 8  # pictures of a set, which eight devices divide
 QUESTIONS = ("Is it a dog?", "Where does a man sit?", "How many horses are there?")
 ANSWERS = ("yes", "beach", "2")
 # AutoAttack's targeted loss asks for four classes or more.
@@ -169,7 +170,7 @@ def _classified(root: Path) -> None:
         folder = root / name
         folder.mkdir()
         rows = rng.integers(0, 256, (COUNT, 3072)).astype(np.uint8)
-        batch = dumps({"data": rows, kind: [0, 1, 2, 3, 4, 0]})
+        batch = dumps({"data": rows, kind: [0, 1, 2, 3, 4, 0, 1, 2]})
         ten = name.startswith("cifar-10-")
         parts = [f"data_batch_{n}" for n in range(1, 6)] + ["test_batch"]
         for part in parts if ten else ("train", "test"):
