@@ -55,10 +55,11 @@ def task_page(name: str) -> str:
 
 def picture(name: str) -> str:
     """What the task asks of a scene, and what an attack makes of the answer."""
+    looks = f"{task_named(name).looks} ".lstrip()
     return (
         f"![A scene, what is asked and the answer, clean and attacked](/pictures/tasks/{name}.png)"
         f"\n\nWhat `{SHIPPED[name]}` answers about a scene, clean and attacked at 6/255. "
-        "A wrong answer is red, and so is a word that the attack put in. "
+        f"A wrong answer is red, and so is a word that the attack put in. {looks}"
         f"[`docs/task_pictures.py`]({shown(str(DOCS / 'task_pictures.py'))}) draws it."
     )
 

@@ -68,14 +68,15 @@ def test_what_is_not_run_and_what_is_stood_for_is_on_the_pages() -> None:
     lines = [" ".join(words) for words in EVERY.values()]
     for start in (*NOT_HERE, *NEEDED):
         assert any(start in line for line in lines), f"{start}: no page has it any more"
-    text = "\n".join([*(page.read_text() for page in PAGES), *_papers()])
+    text = "\n".join([*(page.read_text() for page in PAGES), *_experiments()])
     for name in (*stand_ins.NAMES, *shortening.CHANGED, *shortening.LEFT_OUT):
         assert name in text, f"{name}: nothing names it any more"
     assert len(RUN) > 100 and len(EVERY) - len(RUN) < 25
 
 
-def _papers() -> Iterator[str]:
-    yield from (file.read_text() for file in (ROOT / "experiments/papers").glob("*.py"))
+def _experiments() -> Iterator[str]:
+    for folder in ("experiments", "experiments/papers"):
+        yield from (file.read_text() for file in (ROOT / folder).glob("*.py"))
 
 
 @pytest.fixture(scope="module")
