@@ -99,6 +99,8 @@ def test_a_command_does_what_its_page_says(
         return
     program, arguments = shortening.shortened(words)
     stand_ins.own(machine, tmp_path, shortening.needs(program, arguments))
+    if "--plan" in arguments:  # which has the sizes of published models by their names
+        (tmp_path / "openai").unlink()
     monkeypatch.chdir(tmp_path)
     shortening.shorten(monkeypatch, program, arguments)
     with registries_stay():

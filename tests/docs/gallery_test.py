@@ -35,9 +35,18 @@ def run(line: str, folder: Path, patch: pytest.MonkeyPatch, capsys) -> None:
 
 
 @pytest.mark.slow  # a few seconds each
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", [name for name, one in ATTACKS.items() if not one.random])
 def test_the_command_of_an_attack_runs(name: str, tmp_path: Path, monkeypatch, capsys) -> None:
     run(attack_pages.command(name), tmp_path, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("name", [name for name, one in ATTACKS.items() if one.random])
+def test_an_attack_on_random_models_is_in_python_and_no_command(name: str) -> None:
+    text = re.search(r"```python\n(.*?)```", attack_pages.attack_page(name), re.DOTALL)
+    assert text is not None
+    found: dict[str, object] = {}
+    exec(text[1], found)
+    assert found["attack"] is ATTACKS[name].function
 
 
 @pytest.mark.slow  # half a minute each

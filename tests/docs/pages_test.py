@@ -96,7 +96,8 @@ def test_every_attack_has_its_entry(made: Path) -> None:
         each = passes(name, ThreatModel())
         assert f"{each.image_forwards} forwards, {each.image_backwards} backwards" in text
         assert name == "none" or attack.source.partition("arXiv:")[0] in text
-        assert re.search(rf"```\n(mat-jax .*|.*\n.*)[ ,]{name}\b", text), "its command"
+        run = rf'ATTACKS\["{name}"\]' if attack.random else rf"```\n(mat-jax .*|.*\n.*)[ ,]{name}\b"
+        assert re.search(run, text), "its command"
         assert ("`threat.eps` | `2/255`" in text) == attack.on_images
         assert f"(/made/gallery/attacks/{name}.md)" in listed
 

@@ -13,8 +13,10 @@ from experiments.tables import TABLES
 from mat_jax.attacks import ATTACKS
 from mat_jax.defenses.registry import DEFENSES
 from mat_jax.evaluate.tasks.registry import task_named
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import DOCS, ROOT
 from tests.docs.shortening import asks
+
+SIZES = {"base": "B/16", "large": "L/14", "H": "H/14"}  # of the plans, as models are named
 
 
 def kept(name: str, arguments: Sequence[str], said: str) -> None:
@@ -72,8 +74,9 @@ def _measured(arguments: list[str], said: str) -> None:
             assert len(told) == len(radii), "a row for each eps"
         for row in model["rows"]:
             for asked in ("eps", "steps", "norm"):  # each number stands with its protocol
-                on_images = row["attack"] in ATTACKS and ATTACKS[row["attack"]].on_images
-                assert not on_images or asked in row["protocol"], row["attack"]
+                of = ATTACKS.get(row["attack"])
+                known = "proposals" if of and of.searches and asked == "steps" else asked
+                assert not (of and of.on_images) or known in row["protocol"], row["attack"]
         suite = asks(arguments, "--suite")
         if suite not in (None, "none") and len(crafted) == 1:
             assert rows[-1] == "worst_case", "the number to quote is the last row"
@@ -95,6 +98,7 @@ def _trained(arguments: list[str], said: str) -> None:
         assert not (workdir / "metrics.jsonl").exists()
         for head in ("work", "memory", "collectives", "a step"):
             assert re.search(rf"(?m)^{head}\b", said), said
+        _planned(arguments, said)
         return
     names = ["metrics.jsonl", "curves.html", "settings.json", "experiment.py", "checkpoints"]
     files(workdir, *names, "export/config.json", "export/model.safetensors")
@@ -106,6 +110,23 @@ def _trained(arguments: list[str], said: str) -> None:
     if "--profile" in arguments:
         traces = [*workdir.rglob("*.xplane.pb"), *workdir.rglob("*.trace.json.gz")]
         assert len(traces) >= 2, "for xprof and Perfetto"
+
+
+def _planned(arguments: list[str], said: str) -> None:
+    """Plans: each row is what its command said; another XLA may allot a little more or less."""
+    model = next((one.partition("=")[2] for one in arguments if one.startswith("model=")), None)
+    if model is None:
+        return
+    size = next(size for word, size in SIZES.items() if f"-{word}-" in model)
+    row = re.search(rf"(?m)^\| ViT-{size} \| 8 H100 \|.*$", (DOCS / "plans.md").read_text())
+    assert row is not None and asks(arguments, "--topology") == "h100:8"
+    work = re.search(r"work +([\d.,]+) TFLOP a step: attack .*?\((\d+) %\)", said)
+    memory = re.search(r"memory +([\d.]+) GB", said)
+    told = re.search(r"\| ([\d,]+) TFLOP \| (\d+) % \| ([\d.]+) of ", row[0])
+    assert work is not None and memory is not None and told is not None, said
+    counted, written = (float(one[1].replace(",", "")) for one in (work, told))
+    assert abs(counted - written) <= 0.51 and work[2] == told[2], row[0]
+    assert abs(float(memory[1]) / float(told[3]) - 1) < 0.1, row[0]
 
 
 def _attacked(arguments: list[str], said: str) -> None:
@@ -169,7 +190,7 @@ def _reported(arguments: list[str], said: str) -> None:
 
 def _counted(arguments: list[str], said: str) -> None:
     """Guide: which form it has, and how much is in it."""
-    assert re.search(r"\d+ (images|pictures)", said), said
+    assert re.search(r"\d+ pictures?, \d+ captions?", said), said
     if "--page" in arguments:
         files(".", asks(arguments, "--page") or "")
 
