@@ -42,7 +42,7 @@ SHORT = {
     "attack": "--steps 1",
     "augment": "--limit 2",
     "train": "--mesh 1",
-    "experiments.few_shot": "--limit 2 --steps 1 --shots 1,full --defenses fare,mmcoa "
+    "experiments.few_shot": "--limit 2 --steps 1 --shots 1,full --defenses mmcoa "
     "--set steps=1 batch_size=4 pgd_steps=1 targets=classes",
     "experiments.staged.study": "--seeds 1 --arms short --results staged",
     "experiments.study": "--seeds 1 --results found",
