@@ -100,11 +100,34 @@ def attack_page(name: str) -> str:
         "Costs are of one picture with five captions, at the defaults below.",
         "## Parameters",
         table(("parameter", "default", "meaning"), rows),
+        *(how_at_random(name) if one.random else how(name)),
+        f"The code is [`{where}`]({where_of(one.function)}).",
+    )
+
+
+def how(name: str) -> list[str]:
+    """The command that runs an attack."""
+    return [
         "## Command",
         fence(command(name)),
         "Steps, radius and words are flags of the command: `--steps`, `--eps`, `--words`.",
-        f"The code is [`{where}`]({where_of(one.function)}).",
-    )
+    ]
+
+
+def how_at_random(name: str) -> list[str]:
+    """How an attack on a model that answers at random is called: no shipped model is one."""
+    code_lines = [
+        "from mat_jax import attacks",
+        "",
+        f'attack = attacks.ATTACKS["{name}"].function',
+        "# adversarial = attack(model, batch, key, threat=attacks.ThreatModel(eps=4 / 255))",
+    ]
+    return [
+        "## In Python",
+        fence("\n".join(code_lines), "python"),
+        "`model` is one of yours that answers at random, and has `drawn_class_logits(images, "
+        "keys)`. The models that commands load have not, so there is no command.",
+    ]
 
 
 def picture(name: str) -> str:

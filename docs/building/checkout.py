@@ -110,6 +110,15 @@ def put(page: str, text: str) -> None:
         file.write_text(text, encoding="utf-8")
 
 
+def drawn(name: str, text: str) -> str:
+    """A link to a picture that was drawn for a page, which is written."""
+    file = Made.folder / "pictures" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")
+    return f"/made/pictures/{name}"
+
+
 def _copied(file: Path, name: str) -> str:
     there = Made.folder / "pictures" / name
     there.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from building import docstrings
+from building import defense_figures, docstrings
 from building.checkout import put
 from building.pages import fence, page, source_link, table, toctree, where_of
 from mat_jax import defenses
@@ -60,6 +60,8 @@ def defense_page(name: str) -> str:
         doc.text,
         "## In short",
         table(("", ""), list(facts.items())),
+        "## What it leaves",
+        defense_figures.figure(name),
         "## Settings",
         table(("setting", "default", "meaning"), rows) if rows else "It has none.",
         "## In an experiment",

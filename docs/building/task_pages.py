@@ -1,7 +1,7 @@
 """The gallery of tasks: a page for each of the registry."""
 
 from building import docstrings
-from building.checkout import put
+from building.checkout import DOCS, put, shown
 from building.pages import SHIPPED, fence, page, table, toctree, where_of
 from mat_jax.attacks import ATTACKS
 from mat_jax.cli.tasks import figures
@@ -44,11 +44,23 @@ def task_page(name: str) -> str:
         f"`{name}`",
         docstrings.read(type(task)).text,
         task.explained,
+        picture(name),
         "## In short",
         table(("", ""), list(facts.items())),
         "## Command",
         fence(command),
         f"The code is [`{type(task).__module__}`]({where_of(type(task))}).",
+    )
+
+
+def picture(name: str) -> str:
+    """What the task asks of a scene, and what an attack makes of the answer."""
+    looks = f"{task_named(name).looks} ".lstrip()
+    return (
+        f"![A scene, what is asked and the answer, clean and attacked](/pictures/tasks/{name}.png)"
+        f"\n\nWhat `{SHIPPED[name]}` answers about a scene, clean and attacked at 6/255. "
+        f"A wrong answer is red, and so is a word that the attack put in. {looks}"
+        f"[`docs/task_pictures.py`]({shown(str(DOCS / 'task_pictures.py'))}) draws it."
     )
 
 

@@ -54,8 +54,8 @@ def experiment(
             cms=cms,
             vsse=vsse,
             sca=sca,
-            count=count,
-            beta=1.5,  # not printed: its code
+            count=max(count, 1),
+            beta=1.5 if count else 0.0,  # not printed: its code; 0 leaves the image alone
             texts=texts,
         ),
         optimizer=optax.chain(

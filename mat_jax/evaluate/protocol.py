@@ -13,7 +13,7 @@ from mat_jax.attacks.threat import Preset
 from mat_jax.data.substitutes.proposals import COMBINATIONS
 from mat_jax.evaluate.results import Result, eps_text
 from mat_jax.evaluate.tasks.base import Examples, HasAims, Task
-from mat_jax.types.protocols import Captions, EncodesImages
+from mat_jax.types.protocols import Captions, ClassifiesAtRandom, EncodesImages
 from mat_jax.utils.spelling import meant
 
 # What two results must share to stand side by side, as far as both name it.
@@ -70,6 +70,11 @@ def check_request(
             raise ValueError(
                 f"the attack {name!r} cannot be crafted on a model that {lacks}: choose another, "
                 "or a --surrogate"
+            )
+        if of.random and not isinstance(model, ClassifiesAtRandom):
+            raise ValueError(
+                f"the attack {name!r} averages over the draws of a model that answers at random, "
+                f"and this one does not: take {name.removesuffix('_rand')}"
             )
         if of.aims and not isinstance(examples, HasAims):
             raise ValueError(

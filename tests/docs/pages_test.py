@@ -1,5 +1,6 @@
 """The sources of the site are complete: pages in the contents, links, the registries' entries."""
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -10,12 +11,13 @@ import pytest
 from mat_jax.attacks import ATTACKS, ThreatModel
 from mat_jax.attacks.cost import passes
 from mat_jax.defenses.registry import DEFENSES
+from mat_jax.evaluate.report import wording
 from mat_jax.evaluate.tasks.registry import TASKS
 from tests.docs.blocks import DOCS, HANDMADE, ROOT, blocks
 
 sys.path.append(str(DOCS))
 
-from building import checkout, docstrings, everything, faces, findings  # noqa: E402
+from building import checkout, defense_figures, docstrings, everything, faces, findings  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +96,8 @@ def test_every_attack_has_its_entry(made: Path) -> None:
         each = passes(name, ThreatModel())
         assert f"{each.image_forwards} forwards, {each.image_backwards} backwards" in text
         assert name == "none" or attack.source.partition("arXiv:")[0] in text
-        assert re.search(rf"```\n(mat-jax .*|.*\n.*)[ ,]{name}\b", text), "its command"
+        run = rf'ATTACKS\["{name}"\]' if attack.random else rf"```\n(mat-jax .*|.*\n.*)[ ,]{name}\b"
+        assert re.search(run, text), "its command"
         assert ("`threat.eps` | `2/255`" in text) == attack.on_images
         assert f"(/made/gallery/attacks/{name}.md)" in listed
 
@@ -106,6 +109,57 @@ def test_pictures_are_of_attacks_and_shown(made: Path) -> None:
         text = (made / f"gallery/attacks/{picture.stem}.md").read_text()
         assert f"(/pictures/{picture.name})" in text
         assert picture.stat().st_size < 60_000
+
+
+def test_every_task_has_its_picture(made: Path) -> None:
+    assert {picture.stem for picture in (DOCS / "pictures/tasks").iterdir()} == set(TASKS)
+    for name in TASKS:
+        text = (made / f"gallery/tasks/{name}.md").read_text()
+        assert f"(/pictures/tasks/{name}.png)" in text
+        assert (DOCS / f"pictures/tasks/{name}.png").stat().st_size < 60_000
+
+
+@pytest.mark.parametrize("name", DEFENSES)
+def test_every_defence_has_its_figure_or_the_sentence_that_it_has_none(
+    name: str, made: Path
+) -> None:
+    text = (made / f"gallery/defenses/{name}.md").read_text()
+    if name not in defense_figures.RUNS:
+        assert defense_figures.UNMEASURED in text
+        return
+    assert f"(/made/pictures/defenses/{name}.svg)" in text and "seeds" in text
+    study, run = defense_figures.RUNS[name]
+    beside, attacks = defense_figures.BESIDE[study]
+    drawn = (made / f"pictures/defenses/{name}.svg").read_text()
+    bars = re.findall(r"<title>(.*?), ([^,]*?): (\d+\.\d)(?: ± \d+\.\d)?</title>", drawn)
+    found = {(model, attack): float(value) for model, attack, value in bars}
+    titles = {"none": "clean"} | {one: wording.title(one) for one in attacks if one != "none"}
+    expected = {}
+    for one in (*beside, run):
+        kept = [
+            json.loads(file.read_text())
+            for file in (ROOT / "experiments/study/results" / study).glob(f"{one}-[0-9]*.json")
+        ]
+        assert len(kept) == (1 if one.split("-")[1 if study == "main" else 0] == "none" else 3)
+        for attack in attacks:
+            rows = [each["attacks"][attack] for each in kept]
+            figures = ("tr@1", "ir@1") if study == "main" else ("accuracy",)
+            values = [row[figure] for row in rows for figure in figures]
+            expected[kept[0]["title"], titles[attack]] = sum(values) / len(values)
+    assert found == pytest.approx(expected, abs=0.0501)
+
+
+def test_figures_are_of_defences_and_are_as_in_the_results() -> None:
+    assert set(defense_figures.RUNS) < set(DEFENSES)
+    table = (DOCS / "results.md").read_text()
+    for name, (study, run) in defense_figures.RUNS.items():
+        if study != "main":
+            continue
+        seeds = defense_figures.results(study, run)
+        row = re.search(rf"(?m)^\| {re.escape(seeds[0]['title'])} \|.*$", table)
+        assert row is not None, name
+        for attack in defense_figures.BESIDE["main"][1]:
+            assert str(defense_figures.over_seeds(seeds, attack)) in row[0], (name, attack)
 
 
 def test_every_defence_has_its_entry(made: Path) -> None:

@@ -1,23 +1,18 @@
 """The commands and snippets of the documents: Python runs, command lines are read by the parsers.
 
-What takes long runs shortened, under `-m slow`: fewer pictures, one step, no suite.
+`commands_test.py` runs the command lines too.
 """
 
 import contextlib
 import io
-import json
 import re
 import runpy
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from mat_jax import cli
 from mat_jax.attacks import ATTACKS
 from mat_jax.attacks.ensembles import ENSEMBLES
 from mat_jax.cli.commands import COMMANDS, subcommand
@@ -40,12 +35,6 @@ NAMES = {
     "--attacks": ATTACKS,
     "--suite": [*ENSEMBLES, "none"],
     "--task": TASKS,
-}
-# Of a long command: what makes it short, and is otherwise the same.
-SHORT = {
-    "evaluate": ["--limit", "2", "--steps", "1", "--checks", "0", "--batch-size", "2"],
-    "attack": ["--steps", "1"],
-    "train": [],
 }
 
 
@@ -105,7 +94,7 @@ def test_every_command_is_one_that_the_programs_read() -> None:
         read(["mat-jax", "evaluate", "--attacks", "none,sgaa"])
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", [name for name, one in ATTACKS.items() if not one.random])
 def test_the_command_of_an_attack_is_read(name: str) -> None:
     block = Block(DOCS, "", attack_pages.command(name), "")
     ((*words,),) = block.commands
@@ -149,35 +138,3 @@ def test_a_snippet_runs(name: str, block: Block, tmp_path: Path, monkeypatch) ->
     if name in SAYS:
         found = said.getvalue()
         assert SAYS[name] in found or re.search(SAYS[name], found), found
-
-
-def prepared(folder: Path) -> None:
-    """What the commands of the pages expect: photographs, captions of them, the experiments."""
-    (folder / "holiday").mkdir()
-    rng = np.random.default_rng(0)
-    for path in ("photo.jpg", "scene.png", "holiday/1.jpg"):
-        Image.fromarray(rng.integers(0, 256, (80, 100, 3), np.uint8)).save(folder / path)
-    rows = [{"image": "1.jpg", "caption": ["a red flower", "a green apple"]}]
-    for path in ("captions.json", "holiday/captions.json"):
-        (folder / path).write_text(json.dumps(rows))
-    shutil.copytree(ROOT / "experiments", folder / "experiments", ignore=lambda *_: ["study"])
-
-
-@pytest.mark.slow  # a minute a page
-@pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
-def test_the_commands_of_a_page_run_shortened(page: Path, tmp_path: Path, monkeypatch) -> None:
-    prepared(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    ran = 0
-    for block in blocks(page):
-        if block.mark:
-            continue
-        for words in block.commands:
-            if words[0] != "mat-jax" or words[1] == "train":
-                continue  # `make quickstart` and trainings have tests of their own
-            short = [*words[1:], *SHORT.get(words[1], [])]
-            if "--suite" in short and words[1] == "evaluate":
-                short += ["--suite", "none"]
-            assert cli.main(short) == 0, " ".join(short)
-            ran += 1
-    assert ran or page.stem not in ("start", "attack", "report", "coming")

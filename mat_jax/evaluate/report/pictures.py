@@ -78,7 +78,8 @@ def _card(results: Mapping[str, Result], row: Row, n: int, place: int) -> str:
         images = ""
         if found.eps is not None and found.sights is not None:
             adv = found.sights.images[n]
-            difference, factor = magnified(clean.astype(np.float32) / 255, adv, found.eps)
+            own_clean = result.thumbnails[place].astype(np.float32) / 255  # at this model's size
+            difference, factor = magnified(own_clean, adv, found.eps)
             images = (
                 f"<figure>{png(adv, 'adversarial picture')}<figcaption>adversarial</figcaption>"
                 f"</figure><figure>{png(difference, 'difference')}<figcaption>difference "

@@ -117,6 +117,12 @@ def test_parts(results, text):
     assert page.count("li", "flag") == len({r.flags for r in results.values()}) + len(results)
 
 
+def test_models_of_two_image_sizes_stand_side_by_side():
+    small, large = made_up("small", 0.2, size=32), made_up("large", 0.7, size=64)
+    page = Page(report.draw_page({"small": small, "large": large}))
+    assert sum(a.get("alt") == "difference" for _, a in page.seen) == 3 * 2
+
+
 def test_frames_say_the_truth(results, text):
     """Blue pictures are exactly the neighbours that are the query's own image."""
     own = sum(

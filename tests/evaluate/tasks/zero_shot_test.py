@@ -107,6 +107,13 @@ def test_retrieval_attacks_are_refused(both):
         evaluate.evaluate(asked(source, attacks=("co_attack",)), model, tokenizer, quiet=True)
 
 
+def test_attacks_on_random_models_are_refused_where_nothing_is_drawn(both):
+    _, model, tokenizer = both
+    source = Noise(model.config.image_size, 4)
+    with pytest.raises(ValueError, match="answers at random, and this one does not"):
+        evaluate.evaluate(asked(source, attacks=("apgd_ce_rand",)), model, tokenizer, quiet=True)
+
+
 def test_labels_without_a_name_are_refused(both):
     _, model, tokenizer = both
     source = Noise(model.config.image_size, 4)
