@@ -16,16 +16,18 @@ from mat_jax.attacks import ATTACKS, Gallery, ThreatModel, compile_attack
 from mat_jax.data import SentenceEncoder
 from mat_jax.evaluate.checks.preconditions import computes_in
 from mat_jax.evaluate.config import Evaluation
-from mat_jax.evaluate.failures import failing, worst_text
+from mat_jax.evaluate.failures import failing
 from mat_jax.evaluate.invariants import Broken, combined, verify
 from mat_jax.evaluate.piece_files import Piece, given_to_all, load_piece, save_piece
 from mat_jax.evaluate.points import Points
 from mat_jax.evaluate.protocol import protocol_of
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.results import Row, Sights, eps_text
+from mat_jax.evaluate.shelf import Shelf
+from mat_jax.evaluate.sights import sights_of
 from mat_jax.evaluate.store import Store
 from mat_jax.evaluate.tasks.base import Examples, HasAims, Task, Victim
-from mat_jax.evaluate.tasks.cosine_ranks import nearest
+from mat_jax.evaluate.views import View, views_of
 from mat_jax.models.ensemble import resized
 from mat_jax.models.features import encode_images, encode_texts, joined, rows
 from mat_jax.types.arrays import Adversarial
@@ -87,6 +89,11 @@ class Bench:
         return [int(i) for i in np.unique(spaced)]
 
     @cached_property
+    def shelf(self) -> Shelf:
+        """Small pictures of what is attacked, until it is known which examples fail."""
+        return Shelf.on(self.store)
+
+    @cached_property
     def clean(self) -> list[str]:
         """All texts of the examples as a tokenizer reads them."""
         return self.examples.texts
@@ -132,6 +139,7 @@ class Bench:
                 language=self.examples.language(captions, self.encoder),
                 checks=dict(crafted.checks),
                 sights=self.sights(target, points, ranks),
+                views=self.views(target, points, ranks, failing(ranks), attack),
                 seconds=made + time.perf_counter() - start,
                 depths=self.depths([attack]),
             )
@@ -219,6 +227,10 @@ class Bench:
                     piece = self._seen(
                         here, size, adv, strings, checks, own=own, moved=of.on_images
                     )
+                    if of.on_images and self.places:
+                        before, after = (np.asarray(x.images)[:size] for x in (batch, adv))
+                        eps = threat.eps if threat.norm == "linf" else None
+                        self.shelf.put(name, attack, here[:size], before, after, eps=eps)
                     save_piece(self.store, name, here[:size], piece)
                 own_pieces[first] = piece
                 progress.show(min(first + self.batch_size * processes.count(), len(asked)))
@@ -226,7 +238,9 @@ class Bench:
             given_to_all(own_pieces.get(first), number % processes.count(), len(self.targets))
             for number, first in enumerate(starts)
         ]
-        return self._joined(attack, pieces, asked)
+        batches = [f"{folder}/{first}" if of.on_images else "" for first in starts]
+        sketched = np.repeat(np.array(batches, object), self.batch_size)[: len(asked)]
+        return self._joined(attack, pieces, sketched)
 
     @property
     def smaller(self) -> tuple[str, ...]:
@@ -275,7 +289,7 @@ class Bench:
             piece.pictures.append({int(here[b]): images[b] for b in shown})
         return piece
 
-    def _joined(self, attack: str, pieces: list[Piece], asked: np.ndarray) -> Crafted:
+    def _joined(self, attack: str, pieces: list[Piece], sketched: np.ndarray) -> Crafted:
         """All batches of an attack as one, and their texts read by every target."""
         texts = [text for piece in pieces for text in piece.texts]
         found = []
@@ -290,7 +304,8 @@ class Bench:
             moved = [piece.rounded[n] for piece in pieces if piece.rounded]
             pictures = {i: p for piece in pieces for i, p in piece.pictures[n].items()}
             saved = joined(moved) if moved else images
-            found.append(Points(images, saved, words, np.array(texts, object), pictures))
+            captions = np.array(texts, object)
+            found.append(Points(images, saved, words, captions, pictures, sketched))
         checks = combined([piece.checks for piece in pieces])
         return Crafted(tuple(found), checks, checks.pop("passes", {}))
 
@@ -304,23 +319,15 @@ class Bench:
 
     def sights(self, target: Victim, points: Points, ranks: Ranks) -> Sights:
         """What the report shows of a target."""
-        images = np.stack([points.pictures[i] for i in self.places])
-        overlays = self.task.overlays(target, points, ranks, np.array(self.places))
-        if not self.task.neighbours:
-            return Sights(images=images, overlays=overlays)
-        table, spoken = points.images.unit, points.texts.unit
-        firsts = np.searchsorted(self.owner, self.places)
-        failed = failing(ranks)
-        asking = [worst_text(ranks, self.owner, i) for i in failed]
-        return Sights(
-            images=images,
-            texts=np.stack([nearest(table[i], spoken) for i in self.places]),
-            pictures=np.stack([nearest(spoken[i], table) for i in firsts]),
-            overlays=overlays,
-            failed=np.array(failed, int),
-            failed_texts=np.array([nearest(table[i], spoken)[0] for i in failed], int),
-            failed_pictures=np.array([nearest(spoken[i], table)[0] for i in asking], int),
-        )
+        return sights_of(self.task, target, points, ranks, self.places)
+
+    def views(
+        self, target: Victim, points: Points, ranks: Ranks, failed: Sequence[int], attack: str = ""
+    ) -> dict[int, View]:
+        """How failures look to a target, see `views.views_of`; none where no picture is shown."""
+        if attack == "none" or not self.places:
+            return {}
+        return views_of(self.task, target, points, ranks, failed, self.shelf, attack=attack)
 
     def _as_seen(
         self, target: Victim, here: np.ndarray, images: Any, *, own: bool

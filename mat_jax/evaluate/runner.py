@@ -26,6 +26,7 @@ from mat_jax.evaluate.row_files import WorstCases, load_rows, save_rows
 from mat_jax.evaluate.store import Store, digest_of
 from mat_jax.evaluate.tasks.base import HasTruth, Task, Victim
 from mat_jax.evaluate.tasks.registry import task_named
+from mat_jax.evaluate.views import clean_overlays
 from mat_jax.evaluate.worst_case import members_for, with_row, worst_of, worst_of_suite
 from mat_jax.types.protocols import FusesPairs, SizedModel, Tokenizer
 
@@ -170,6 +171,7 @@ def measured(
         )
         found.append(_result(bench, target, name, [*own, *last], said, checked, protocol))
     worst_cases.close()
+    bench.shelf.remove()
     return found
 
 
@@ -241,6 +243,8 @@ def _attacked(bench: Bench, attack: str, threat: ThreatModel, worst_cases: Worst
     if bench.store is not None:
         save_rows(bench.store, name, rows)
         bench.store.remove(label)
+    if bench.evaluation.suite is None:  # a suite's worst case still wants the pictures
+        bench.shelf.remove(label)
     return rows
 
 
@@ -328,10 +332,18 @@ def _result(
         checks=checks,
         shown=tuple(bench.places),
         thumbnails={i: examples.image(i) for i in sorted(seen | set(bench.places))},
+        overlays=_looks(bench, target, rows),
         per_class={row.name: task.per_class(target, row.ranks) for row in rows},
         scores={row.name: task.scores(target, row.ranks, evaluation) for row in rows},
         answers=task.answers(target),
     )
+
+
+def _looks(bench: Bench, target: Victim, rows: Sequence[Row]) -> dict[int, np.ndarray]:
+    """What a target looks at in failures before the attack."""
+    failed = {i for row in rows for i in failing(row.ranks)} if bench.places else set()
+    ranks, size = rows[0].ranks, bench.batch_size
+    return clean_overlays(bench.task, target, ranks, sorted(failed), batch_size=size)
 
 
 def _failing(rows: Sequence[Row]) -> set[int]:
