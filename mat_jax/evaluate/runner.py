@@ -302,6 +302,7 @@ def _result(
     near = (row.sights.pictures for row in rows if row.sights is not None)
     seen = {int(i) for pictures in near if pictures is not None for i in pictures.ravel()}
     seen |= _failing(rows) if bench.places else set()
+    ranks = [row.ranks for row in rows] if bench.places else []
     beyond = {"stop_beyond": evaluation.stop_beyond} if evaluation.stop_beyond else {}
     white_box = target.model is bench.crafter.model
     return Result(
@@ -332,18 +333,11 @@ def _result(
         checks=checks,
         shown=tuple(bench.places),
         thumbnails={i: examples.image(i) for i in sorted(seen | set(bench.places))},
-        overlays=_looks(bench, target, rows),
+        overlays=clean_overlays(task, target, ranks, batch_size=bench.batch_size),
         per_class={row.name: task.per_class(target, row.ranks) for row in rows},
         scores={row.name: task.scores(target, row.ranks, evaluation) for row in rows},
         answers=task.answers(target),
     )
-
-
-def _looks(bench: Bench, target: Victim, rows: Sequence[Row]) -> dict[int, np.ndarray]:
-    """What a target looks at in failures before the attack."""
-    failed = {i for row in rows for i in failing(row.ranks)} if bench.places else set()
-    ranks, size = rows[0].ranks, bench.batch_size
-    return clean_overlays(bench.task, target, ranks, sorted(failed), batch_size=size)
 
 
 def _failing(rows: Sequence[Row]) -> set[int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
+from mat_jax.evaluate.failures import failing
 from mat_jax.evaluate.points import Points, of_examples
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.shelf import Shelf
@@ -86,20 +87,20 @@ def overlays(
 
 
 def clean_overlays(
-    task: Task, target: Victim, ranks: Ranks, chosen: Sequence[int], *, batch_size: int
+    task: Task, target: Victim, ranks: Sequence[Ranks], *, batch_size: int
 ) -> dict[int, np.ndarray]:
-    """What the model looks at in clean examples, by row.
+    """What the model looks at before the attack in the worst failures of any attack, by row.
 
     Their features were given up long ago, so these few are encoded again.
 
     Args:
         task: of the examples.
         target: who looks.
-        ranks: of all clean examples.
-        chosen: rows of the examples.
+        ranks: of all examples, clean first, then under each attack.
         batch_size: pictures that are encoded at once.
     """
-    if not task.looks or not len(chosen):
+    chosen = {i for one in ranks for i in failing(one)}
+    if not task.looks or not chosen:
         return {}
     those = np.array(sorted(chosen))
     pictures = {int(i): _clean(target, int(i)) for i in those}
@@ -112,7 +113,7 @@ def clean_overlays(
     texts = [target.examples.texts[t] for t in np.flatnonzero(np.isin(owner, those))]
     captions, none = np.array(texts, object), np.full(len(those), "", object)
     seen = Points(images, images, task.read(target, texts), captions, pictures, none)
-    drawn = task.overlays(target, seen, ranks, those)
+    drawn = task.overlays(target, seen, ranks[0], those)
     return {} if drawn is None else {int(i): one for i, one in zip(those, drawn, strict=True)}
 
 

@@ -16,6 +16,8 @@ STEPS = np.array((0, 64, GREY, 192, 255), np.uint8)
 def address(pixels: UInt8[np.ndarray, "height width 3"], largest: int = THUMBNAIL) -> str:
     """A picture as the address that holds it: PNG, or JPEG where that is shorter.
 
+    The quality is high, so that nobody takes what JPEG changes for what an attack does.
+
     Args:
         pixels: of the picture.
         largest: pixels of a side, at most.
@@ -23,7 +25,7 @@ def address(pixels: UInt8[np.ndarray, "height width 3"], largest: int = THUMBNAI
     image = Image.fromarray(shrunk(pixels, largest))
     exact, close = io.BytesIO(), io.BytesIO()
     image.save(exact, "PNG", optimize=True)
-    image.save(close, "JPEG", quality=88, subsampling=0, optimize=True)
+    image.save(close, "JPEG", quality=95, subsampling=0, optimize=True)
     kind, held = min((("png", exact), ("jpeg", close)), key=lambda one: one[1].tell())
     return _held(kind, held)
 
