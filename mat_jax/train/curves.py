@@ -51,7 +51,7 @@ def write_curves(runs: Mapping[str, Path], page: Path) -> Path:
     told = {name: None for own in lines.values() for line in own for name in line}
     figures = [name for name in (*FIRST, *(n for n in told if n not in FIRST)) if name in told]
     charts = [
-        plot.lines(series, title=figure.replace("_", " "), x="step", unit=figure)
+        plot.lines(series, title=figure.replace("_", " "), x="step", unit=figure.replace("_", " "))
         for figure in figures
         if figure not in LEFT_OUT and any((series := _series(lines, figure)).values())
     ]

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from mat_jax.evaluate.report import draw_page
+from mat_jax.train import write_curves
 from tests.evaluate.report.hostile import HOSTILE, hostile
 from tests.made_up import made_up
 from tests.tools.browser import CHROMIUM, Browser
@@ -64,6 +65,25 @@ def looking(result):
         sights = replace(some(row.sights), overlays=np.stack([drawn] * len(result.shown)))
         rows.append(replace(row, views=views, sights=sights))
     return replace(result, rows=tuple(rows), overlays=dict.fromkeys(result.thumbnails, drawn))
+
+
+def test_the_name_of_a_scale_lies_beside_its_numbers(browser, tmp_path):
+    """As of a learning rate, whose numbers are long."""
+    rates = [1.25e-5 * n for n in range(1, 6)]
+    lines = [{"step": n, "lr": lr, "images_per_second": 9e5 * n} for n, lr in enumerate(rates)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "metrics.jsonl").write_text(text)
+    browser.open(write_curves({"one": tmp_path}, tmp_path / "curves.html"))
+    box = "one => { const box = one.getBoundingClientRect(); return [box.left, box.right]; }"
+    charts = browser.run(
+        '[...document.querySelectorAll("svg")].map(svg => [svg.getBoundingClientRect().left,'
+        f'...["[transform]", "[text-anchor=end]"].map(which => '
+        f'[...svg.querySelectorAll("text" + which)].map({box}))])'
+    )
+    assert len(charts) == 2
+    for start, (unit,), numbers in charts:
+        assert len(numbers) > 3 and start <= unit[0]
+        assert unit[1] < min(left for left, _ in numbers)
 
 
 def axe_source():
