@@ -16,7 +16,7 @@ MOST = 400  # points of a curve; of more, means of neighbours are drawn
 
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem}
 main{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));gap:1rem}
-svg{max-width:100%;height:auto}@media(prefers-color-scheme:dark){body{background:#16181c;color:#eee}}
+figure{margin:0}svg{max-width:100%;height:auto}@media(prefers-color-scheme:dark){body{background:#16181c;color:#eee}}
 """
 
 
