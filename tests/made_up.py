@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from mat_jax.evaluate.failures import failing
 from mat_jax.evaluate.results import Check, Result, Row, Sights
 from mat_jax.evaluate.tasks.cosine_ranks import both_ways
 from mat_jax.evaluate.tasks.retrieval import Retrieval
+from mat_jax.evaluate.views import View
 
 ATTACKS = ("none", "pgd", "bert_attack", "sep", "co_attack", "sga")
 WORDS = "a small red striped ball lies left of two dark <boxes> on grey sand & stone".split()
@@ -58,7 +60,14 @@ def made_up(
             seconds=12.3,
             checks={"largest_delta": radius or 0.0},
             sights=Sights(images=np.clip(clean + noise, 0, 1).astype(np.float32), **found),
+            views={i: view(attack, i) for i in failing(ranks)} if radius else {},
         )
+
+    def view(attack: str, place: int) -> View:
+        share = np.random.default_rng(place).choice([-1, 0, 1], pictures[place].shape)
+        moved = np.clip(pictures[place].astype(int) + 2 * share, 0, 255).astype(np.uint8)
+        change = np.round(127.5 + 127.5 * share).astype(np.uint8)
+        return View(attack=attack, picture=moved, difference=change)
 
     rows = [row("none", None, 1.0), row("bert_attack", None, 1 - 0.3 * (1 - strength))]
     for radius in eps:

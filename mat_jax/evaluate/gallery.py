@@ -5,41 +5,34 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from mat_jax.attacks import ATTACKS, Gallery, ThreatModel, compile_attack
 from mat_jax.data import SentenceEncoder
 from mat_jax.evaluate.checks.preconditions import computes_in
 from mat_jax.evaluate.config import Evaluation
-from mat_jax.evaluate.failures import failing, worst_text
-from mat_jax.evaluate.invariants import Broken, combined, verify
+from mat_jax.evaluate.crafted import Crafted, count_reread, gathered, seen_by
+from mat_jax.evaluate.failures import failing
+from mat_jax.evaluate.invariants import verify
 from mat_jax.evaluate.piece_files import Piece, given_to_all, load_piece, save_piece
 from mat_jax.evaluate.points import Points
 from mat_jax.evaluate.protocol import protocol_of
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.results import Row, Sights, eps_text
+from mat_jax.evaluate.shelf import Shelf
+from mat_jax.evaluate.sights import sights_of
 from mat_jax.evaluate.store import Store
 from mat_jax.evaluate.tasks.base import Examples, HasAims, Task, Victim
-from mat_jax.evaluate.tasks.cosine_ranks import nearest
-from mat_jax.models.ensemble import resized
-from mat_jax.models.features import encode_images, encode_texts, joined, rows
+from mat_jax.evaluate.views import View, views_of
+from mat_jax.models.features import encode_images, encode_texts
 from mat_jax.types.arrays import Adversarial
 from mat_jax.utils import processes
 from mat_jax.utils.progress import Progress
 from mat_jax.utils.room import room_for
-
-
-class Crafted(NamedTuple):
-    """What an attack made: as each target sees it, and what was measured on the way."""
-
-    points: tuple[Points, ...]
-    checks: dict[str, Any]
-    passes: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +80,11 @@ class Bench:
         return [int(i) for i in np.unique(spaced)]
 
     @cached_property
+    def shelf(self) -> Shelf:
+        """Small pictures of what is attacked, until it is known which examples fail."""
+        return Shelf.on(self.store)
+
+    @cached_property
     def clean(self) -> list[str]:
         """All texts of the examples as a tokenizer reads them."""
         return self.examples.texts
@@ -132,6 +130,7 @@ class Bench:
                 language=self.examples.language(captions, self.encoder),
                 checks=dict(crafted.checks),
                 sights=self.sights(target, points, ranks),
+                views=self.views(target, points, ranks, failing(ranks), attack),
                 seconds=made + time.perf_counter() - start,
                 depths=self.depths([attack]),
             )
@@ -214,11 +213,23 @@ class Bench:
                     adv: Adversarial = jax.device_get(fn(batch, key, **more, **aims))
                     verify(attack, batch, adv, threat, size, checks)
                     strings = examples.attacked_texts(here[:size], adv, first=first == 0)
-                    _reread(self.crafter, strings, adv, checks)
+                    count_reread(self.crafter, strings, adv, checks)
                     own = not (of.on_images or resized)
-                    piece = self._seen(
-                        here, size, adv, strings, checks, own=own, moved=of.on_images
+                    piece = seen_by(
+                        self.targets,
+                        self.crafter,
+                        adv,
+                        here[:size],
+                        strings,
+                        checks,
+                        own=here if own else None,
+                        moved=of.on_images,
+                        shown=self.places,
                     )
+                    if of.on_images and self.places:
+                        before, after = (np.asarray(x.images)[:size] for x in (batch, adv))
+                        eps = threat.eps if threat.norm == "linf" else None
+                        self.shelf.put(name, attack, here[:size], before, after, eps=eps)
                     save_piece(self.store, name, here[:size], piece)
                 own_pieces[first] = piece
                 progress.show(min(first + self.batch_size * processes.count(), len(asked)))
@@ -226,7 +237,9 @@ class Bench:
             given_to_all(own_pieces.get(first), number % processes.count(), len(self.targets))
             for number, first in enumerate(starts)
         ]
-        return self._joined(attack, pieces, asked)
+        batches = [f"{folder}/{first}" if of.on_images else "" for first in starts]
+        sketched = np.repeat(np.array(batches, object), self.batch_size)[: len(asked)]
+        return gathered(self.task, self.targets, attack, pieces, sketched)
 
     @property
     def smaller(self) -> tuple[str, ...]:
@@ -250,50 +263,6 @@ class Bench:
                 where = f"in {label}, with {progress.done} of {total} done"
                 raise KeyboardInterrupt(where) from None
 
-    def _seen(
-        self,
-        here: np.ndarray,
-        size: int,
-        adv: Adversarial,
-        strings: list[list[str]],
-        checks: dict[str, Any],
-        *,
-        own: bool,
-        moved: bool,
-    ) -> Piece:
-        """A batch as every target sees it; `moved` pictures also rounded to 8 bits."""
-        texts = [text for captions in strings for text in captions]
-        piece = Piece([], [], [], texts, checks)
-        levels = np.round(np.asarray(adv.images) * np.float32(255)) / np.float32(255)
-        for target in self.targets:
-            images = self._as_seen(target, here, adv.images, own=own)
-            piece.images.append(rows(encode_images(target.model, images), slice(size)))
-            if moved:
-                saved = self._as_seen(target, here, levels, own=own)
-                piece.rounded.append(rows(encode_images(target.model, saved), slice(size)))
-            shown = [b for b in range(size) if here[b] in self.places]
-            piece.pictures.append({int(here[b]): images[b] for b in shown})
-        return piece
-
-    def _joined(self, attack: str, pieces: list[Piece], asked: np.ndarray) -> Crafted:
-        """All batches of an attack as one, and their texts read by every target."""
-        texts = [text for piece in pieces for text in piece.texts]
-        found = []
-        for n, target in enumerate(self.targets):
-            images = joined([piece.images[n] for piece in pieces])
-            words = self.task.read(target, texts)
-            if not (np.isfinite(images.unit).all() and np.isfinite(words.unit).all()):
-                raise Broken(
-                    f"{attack}: some features are not finite numbers; check the weights of the "
-                    "model"
-                )
-            moved = [piece.rounded[n] for piece in pieces if piece.rounded]
-            pictures = {i: p for piece in pieces for i, p in piece.pictures[n].items()}
-            saved = joined(moved) if moved else images
-            found.append(Points(images, saved, words, np.array(texts, object), pictures))
-        checks = combined([piece.checks for piece in pieces])
-        return Crafted(tuple(found), checks, checks.pop("passes", {}))
-
     def ranks(self, target: Victim, points: Points) -> Ranks:
         """How the queries of the task come out."""
         return self.task.score(target, points, self.evaluation)
@@ -304,35 +273,15 @@ class Bench:
 
     def sights(self, target: Victim, points: Points, ranks: Ranks) -> Sights:
         """What the report shows of a target."""
-        images = np.stack([points.pictures[i] for i in self.places])
-        overlays = self.task.overlays(target, points, ranks, np.array(self.places))
-        if not self.task.neighbours:
-            return Sights(images=images, overlays=overlays)
-        table, spoken = points.images.unit, points.texts.unit
-        firsts = np.searchsorted(self.owner, self.places)
-        failed = failing(ranks)
-        asking = [worst_text(ranks, self.owner, i) for i in failed]
-        return Sights(
-            images=images,
-            texts=np.stack([nearest(table[i], spoken) for i in self.places]),
-            pictures=np.stack([nearest(spoken[i], table) for i in firsts]),
-            overlays=overlays,
-            failed=np.array(failed, int),
-            failed_texts=np.array([nearest(table[i], spoken)[0] for i in failed], int),
-            failed_pictures=np.array([nearest(spoken[i], table)[0] for i in asking], int),
-        )
+        return sights_of(self.task, target, points, ranks, self.places)
 
-    def _as_seen(
-        self, target: Victim, here: np.ndarray, images: Any, *, own: bool
-    ) -> Float[np.ndarray, "batch height width 3"]:
-        """The pictures at the size of a target, or its own of the same rows."""
-        if target.model is self.crafter.model:
-            return np.asarray(images)
-        if own:
-            mine = [target.examples.image(int(i)) for i in here]
-            return np.stack(mine) / np.float32(255)
-        size = target.examples.image_size
-        return np.asarray(resized(jnp.asarray(images), size))
+    def views(
+        self, target: Victim, points: Points, ranks: Ranks, failed: Sequence[int], attack: str = ""
+    ) -> dict[int, View]:
+        """How failures look to a target, see `views.views_of`; none where no picture is shown."""
+        if attack == "none" or not self.places:
+            return {}
+        return views_of(self.task, target, points, ranks, failed, self.shelf, attack=attack)
 
 
 def _file_name(label: str) -> str:
@@ -342,16 +291,3 @@ def _file_name(label: str) -> str:
 def rounded(points: Points) -> Points:
     """The points with the pictures rounded to 8 bits."""
     return points._replace(images=points.rounded)
-
-
-def _reread(
-    crafter: Victim, strings: list[list[str]], adv: Adversarial, checks: dict[str, Any]
-) -> None:
-    """Count the texts that are tokenized otherwise than what the attack put together."""
-    texts = [text for captions in strings for text in captions]
-    if not texts:
-        return
-    tokens = crafter.tokenizer(texts)
-    used = np.concatenate([adv.tokens.ids[b, : len(c)] for b, c in enumerate(strings)])
-    differ = int((np.asarray(tokens.ids) != used).any(axis=1).sum())
-    checks["read_differently"] = checks.get("read_differently", 0) + differ

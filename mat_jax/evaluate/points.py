@@ -18,6 +18,8 @@ class Points(NamedTuple):
         texts: features of the texts, in the order of `Examples.text_owner`.
         captions: the texts themselves.
         pictures: row of the example -> picture at the model's size, of those the report shows.
+        sketched: [examples] the name of what `shelf.Shelf` keeps of an attacked picture; empty
+            where the picture is as it was.
     """
 
     images: Encoded
@@ -25,6 +27,7 @@ class Points(NamedTuple):
     texts: Encoded
     captions: np.ndarray
     pictures: dict[int, np.ndarray]
+    sketched: np.ndarray
 
 
 def replaced(points: Points, others: Points, chosen: np.ndarray, owner: np.ndarray) -> Points:
@@ -56,6 +59,7 @@ def replaced(points: Points, others: Points, chosen: np.ndarray, owner: np.ndarr
         texts,
         words,
         {**points.pictures, **others.pictures},
+        put(points.sketched, others.sketched, chosen),
     )
 
 
@@ -68,6 +72,7 @@ def of_examples(points: Points, chosen: np.ndarray, owner: np.ndarray) -> Points
         rows(points.texts, captions),
         points.captions[captions],
         {i: picture for i, picture in points.pictures.items() if i in chosen},
+        points.sketched[chosen],
     )
 
 

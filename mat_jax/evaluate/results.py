@@ -12,6 +12,7 @@ from jaxtyping import Int
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.statistics import Figures
 from mat_jax.evaluate.tasks.base import Answers, Kind, Task
+from mat_jax.evaluate.views import View
 
 WORST_CASE = "worst_case"  # the name of the row that is none of `attacks.ATTACKS`
 
@@ -61,6 +62,7 @@ class Row:
             queries are no longer first, and a run that stops early, say too much of others: no
             figure is given.
         sights: for the report, or None.
+        views: row of the example -> how it looks under the attack, of the worst failures.
     """
 
     attack: str
@@ -75,6 +77,7 @@ class Row:
     checks: Mapping[str, Any] = field(default_factory=dict)
     depths: tuple[int, ...] = (1, 5, 10)
     sights: Sights | None = None
+    views: Mapping[int, View] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -120,6 +123,8 @@ class Result:
         checks: of the model, the attack and what they did, see `mat_jax.evaluate.checks`.
         shown: rows of the gallery's images that the report shows.
         thumbnails: gallery row -> uint8 picture, for those and for their neighbours.
+        overlays: gallery row -> what the model looks at before the attack, of the worst failures
+            under any attack, by tasks that can tell.
         per_class: name of the row -> class -> figure, of tasks with classes.
         scores: name of the row -> score -> value, of all answers together and without interval.
         answers: what there is to answer, of tasks with classes.
@@ -135,6 +140,7 @@ class Result:
     checks: tuple[Check, ...] = ()
     shown: tuple[int, ...] = ()
     thumbnails: Mapping[int, np.ndarray] = field(default_factory=dict)
+    overlays: Mapping[int, np.ndarray] = field(default_factory=dict)
     per_class: Mapping[str, Figures] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     answers: Answers | None = None

@@ -10,8 +10,10 @@ from mat_jax.evaluate.points import Points, packed, unpacked
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.results import Row, Sights
 from mat_jax.evaluate.store import Saved, Store
+from mat_jax.evaluate.views import View
 
 RANKS = ("places", "owners", "answers", "marks", "highest", "clusters")
+VIEWS = ("picture", "difference", "overlay")
 
 
 def save_rows(store: Store, name: str, rows: list[Row]) -> None:
@@ -26,6 +28,10 @@ def save_rows(store: Store, name: str, rows: list[Row]) -> None:
             for part, value in vars(row.sights).items():
                 if value is not None:
                     arrays[f"{n}.sights.{part}"] = value
+        for place, view in row.views.items():
+            for part in VIEWS:
+                if (picture := vars(view)[part]) is not None:
+                    arrays[f"{n}.views.{place}.{part}"] = picture
         facts.append(
             {
                 "attack": row.attack,
@@ -37,6 +43,7 @@ def save_rows(store: Store, name: str, rows: list[Row]) -> None:
                 "seconds": row.seconds,
                 "checks": dict(row.checks),
                 "errors": [row.ranks.errors, row.rounded.errors if row.rounded else 0],
+                "views": {place: view.attack for place, view in row.views.items()},
             }
         )
     store.save_row(name, arrays, {"rows": facts})
@@ -82,6 +89,7 @@ class WorstCases:
         arrays |= packed(points.texts, "texts")
         arrays |= {f"picture{i}": picture for i, picture in points.pictures.items()}
         facts = {"merged": merged, "captions": [str(text) for text in points.captions]}
+        facts["sketched"] = points.sketched.tolist()
         self.store.save_row(_name(eps), arrays, facts | {"shown": list(points.pictures)})
 
     def close(self) -> None:
@@ -103,6 +111,7 @@ def _state(saved: Saved) -> State:
         unpacked(arrays, "texts"),
         np.array(facts["captions"], object),
         {int(i): arrays[f"picture{i}"] for i in facts["shown"]},
+        np.array(facts["sketched"], object),
     )
     return State(arrays["places"], points, arrays["damage"])
 
@@ -129,9 +138,12 @@ def _row(saved: Saved, n: int) -> Row:
     facts = dict(saved.facts["rows"][n])
     errors = facts.pop("errors")
     captions = tuple(facts.pop("captions"))
+    views = {
+        int(place): _view(saved, n, place, attack) for place, attack in facts.pop("views").items()
+    }
     ranks = _ranks(saved, f"{n}.ranks", errors[0])
     assert ranks is not None
-    row = Row(**facts, captions=captions, ranks=ranks)
+    row = Row(**facts, captions=captions, ranks=ranks, views=views)
     start = f"{n}.sights."
     seen = {
         key.removeprefix(start): value
@@ -140,3 +152,8 @@ def _row(saved: Saved, n: int) -> Row:
     }
     sights = Sights(**seen) if seen else None
     return replace(row, rounded=_ranks(saved, f"{n}.rounded", errors[1]), sights=sights)
+
+
+def _view(saved: Saved, n: int, place: str, attack: str) -> View:
+    parts = {part: saved.arrays.get(f"{n}.views.{place}.{part}") for part in VIEWS}
+    return View(attack=attack, **parts)

@@ -26,6 +26,7 @@ from mat_jax.evaluate.row_files import WorstCases, load_rows, save_rows
 from mat_jax.evaluate.store import Store, digest_of
 from mat_jax.evaluate.tasks.base import HasTruth, Task, Victim, spaced
 from mat_jax.evaluate.tasks.registry import task_named
+from mat_jax.evaluate.views import clean_overlays
 from mat_jax.evaluate.worst_case import members_for, with_row, worst_of, worst_of_suite
 from mat_jax.types.protocols import FusesPairs, SizedModel, Tokenizer
 
@@ -178,6 +179,7 @@ def measured(
         )
         found.append(_result(bench, target, name, [*own, *last], said, checked, protocol))
     worst_cases.close()
+    bench.shelf.remove()
     return found
 
 
@@ -249,6 +251,8 @@ def _attacked(bench: Bench, attack: str, threat: ThreatModel, worst_cases: Worst
     if bench.store is not None:
         save_rows(bench.store, name, rows)
         bench.store.remove(label)
+    if bench.evaluation.suite is None:  # a suite's worst case still wants the pictures
+        bench.shelf.remove(label)
     return rows
 
 
@@ -306,6 +310,7 @@ def _result(
     near = (row.sights.pictures for row in rows if row.sights is not None)
     seen = {int(i) for pictures in near if pictures is not None for i in pictures.ravel()}
     seen |= _failing(rows) if bench.places else set()
+    ranks = [row.ranks for row in rows] if bench.places else []
     beyond = {"stop_beyond": evaluation.stop_beyond} if evaluation.stop_beyond else {}
     white_box = target.model is bench.crafter.model
     return Result(
@@ -336,6 +341,7 @@ def _result(
         checks=checks,
         shown=tuple(bench.places),
         thumbnails={i: examples.image(i) for i in sorted(seen | set(bench.places))},
+        overlays=clean_overlays(task, target, ranks, batch_size=bench.batch_size),
         per_class={row.name: task.per_class(target, row.ranks) for row in rows},
         scores={row.name: task.scores(target, row.ranks, evaluation) for row in rows},
         answers=task.answers(target),

@@ -21,7 +21,7 @@ import numpy as np
 from mat_jax.utils import processes
 from mat_jax.utils.files import write_text, writing
 
-FORMAT = 3  # of the files; those of another format are made anew
+FORMAT = 4  # of the files; those of another format are made anew
 KEY = "key.json"
 FACTS = "facts"  # the name of the JSON text in a file
 

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from mat_jax.attacks import ATTACKS, ThreatModel
-from mat_jax.attacks.ensembles import Member, Merge, State, in_turn, members, updated
+from mat_jax.attacks.ensembles import Member, Merge, State, damage, in_turn, members, updated
 from mat_jax.attacks.threat import Preset
+from mat_jax.evaluate.failures import failing
 from mat_jax.evaluate.gallery import Bench, rounded
 from mat_jax.evaluate.points import Points, of_examples, replaced
 from mat_jax.evaluate.protocol import protocol_of
 from mat_jax.evaluate.ranks import worst
 from mat_jax.evaluate.results import WORST_CASE, Row, eps_text
+from mat_jax.evaluate.views import of_worst
 from mat_jax.types.protocols import FusesPairs
 
 # Of its protocol, what is told of a member of a worst case.
@@ -25,8 +27,8 @@ def worst_of(measured: Sequence[Row], threat: ThreatModel, owner: np.ndarray) ->
 
     It costs nothing: every attack was measured on all images anyway. So it is as attacked for every
     k that all of them are; one that left images early is not for all (`results.Row`). The captions
-    are, for each image, those of the row that did it the most damage. There is no one gallery of
-    all of them, so there are no sights.
+    are, for each image, those of the row that did it the most damage, and so are the views. There
+    is no one gallery of all of them, so there are no sights.
 
     Args:
         measured: the clean row, and those of the attacks at one eps or on captions only.
@@ -44,6 +46,7 @@ def worst_of(measured: Sequence[Row], threat: ThreatModel, owner: np.ndarray) ->
     assert state is not None
     told = [_as_member(row) for row in measured[1:]]
     saved = [row.rounded or row.ranks for row in measured]
+    ranks = worst([row.ranks for row in measured])
     return Row(
         attack=WORST_CASE,
         eps=next((row.eps for row in measured if row.eps is not None), None),
@@ -53,13 +56,19 @@ def worst_of(measured: Sequence[Row], threat: ThreatModel, owner: np.ndarray) ->
             "members": told,
             "passes_per_image": _total(told, len(state.damage)),
         },
-        ranks=worst([row.ranks for row in measured]),
+        ranks=ranks,
         rounded=worst(saved) if any(row.rounded is not None for row in measured) else None,
         captions=tuple(state.points),
         changed=float(np.mean(state.points != np.array(measured[0].captions, object))),
         seconds=sum(row.seconds for row in measured),
         checks={"largest_delta": _farthest(measured)},
         depths=_common(measured),
+        views=of_worst(
+            failing(ranks),
+            [damage(*row.ranks.flat, row.ranks.examples) for row in measured],
+            [row.attack for row in measured],
+            [row.views for row in measured],
+        ),
     )
 
 
@@ -126,6 +135,7 @@ def worst_of_suite(
     used += [{}] * (len(left) - len(used))
     each = zip(left, attacked, used, strict=True)
     told += [_told(*one, threat, preset) for one in each]
+    ranks = worst([ranks for ranks, _ in judged])
     return Row(
         attack=WORST_CASE,
         eps=threat.eps,
@@ -136,7 +146,7 @@ def worst_of_suite(
             "passes_per_image": _total(told, len(bench.examples)),
             "in_one_gallery": {f"{kind}@1": 100 * last.recall(kind, 1) for kind in last.kinds},
         },
-        ranks=worst([ranks for ranks, _ in judged]),
+        ranks=ranks,
         rounded=worst([saved for _, saved in judged]),
         captions=captions,
         changed=bench.changed(captions),
@@ -145,6 +155,7 @@ def worst_of_suite(
         checks=checks,
         depths=tuple(k for k in depths if k in _common(measured) and k in after),
         sights=bench.sights(bench.crafter, state.points, last),
+        views=bench.views(bench.crafter, state.points, last, failing(ranks)),
     )
 
 

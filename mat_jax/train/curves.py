@@ -16,7 +16,7 @@ MOST = 400  # points of a curve; of more, means of neighbours are drawn
 
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem}
 main{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));gap:1rem}
-svg{max-width:100%;height:auto}@media(prefers-color-scheme:dark){body{background:#16181c;color:#eee}}
+figure{margin:0}svg{max-width:100%;height:auto}@media(prefers-color-scheme:dark){body{background:#16181c;color:#eee}}
 """
 
 
@@ -51,7 +51,7 @@ def write_curves(runs: Mapping[str, Path], page: Path) -> Path:
     told = {name: None for own in lines.values() for line in own for name in line}
     figures = [name for name in (*FIRST, *(n for n in told if n not in FIRST)) if name in told]
     charts = [
-        plot.lines(series, title=figure.replace("_", " "), x="step", unit=figure)
+        plot.lines(series, title=figure.replace("_", " "), x="step", unit=figure.replace("_", " "))
         for figure in figures
         if figure not in LEFT_OUT and any((series := _series(lines, figure)).values())
     ]

@@ -67,7 +67,7 @@ def test_what_was_found_instead_stands_beside_it():
     sights = replace(row.sights, failed=failed, failed_texts=5 * other, failed_pictures=other)
     rows = tuple(replace(one, sights=sights) if one is row else one for one in result.rows)
     html = worst_first({"one": replace(result, rows=rows)}).split("<details")[1]
-    for place, item in zip(places, html.split("<li><figure>")[1:], strict=True):
+    for place, item in zip(places, html.split('<li><div class="views">')[1:], strict=True):
         if row.ranks["ir"][worst_text(row.ranks, result.text_owner, place)] > 1:
             assert f": picture {(place + 1) % 12 + 1}</figcaption>" in item
         assert '<li class="wrong">' in item

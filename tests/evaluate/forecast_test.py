@@ -5,7 +5,7 @@ import pytest
 
 from mat_jax import Evaluation, evaluate
 from mat_jax.evaluate import __main__ as command
-from mat_jax.evaluate import gallery
+from mat_jax.evaluate import crafted
 from mat_jax.evaluate.forecast import Speed, forecast_lines, seconds
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.tasks.registry import task_named
@@ -39,8 +39,8 @@ def bench(toys, clip):
 def test_passes_are_those_that_the_run_counts(bench, monkeypatch):
     none, pgd = forecast_lines(bench)
     looked = []
-    real = gallery.encode_images
-    monkeypatch.setattr(gallery, "encode_images", lambda m, x: looked.append(len(x)) or real(m, x))
+    real = crafted.encode_images
+    monkeypatch.setattr(crafted, "encode_images", lambda m, x: looked.append(len(x)) or real(m, x))
     (threat,) = bench.evaluation.threats
     ((row, _),) = bench.measure("pgd", threat)
     spent = row.protocol["passes_per_image"]

@@ -4,12 +4,14 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mat_jax import attacks, evaluate
+from mat_jax.evaluate.shelf import FOLDER
 from mat_jax.evaluate.store import KEY, Store, digest_of
 from tests import cheap
 from tests.evaluate import runner_test
@@ -44,7 +46,7 @@ def dying_after(monkeypatch, batches):
 
 def numbers(result):
     """Everything that a stop must not change."""
-    found = {}
+    found: dict[str, Any] = {}
     for row in result.rows:
         ranks = {kind: row.ranks[kind].tolist() for kind in row.ranks.kinds}
         rounded = row.rounded and {kind: row.rounded[kind].tolist() for kind in row.rounded.kinds}
@@ -52,6 +54,10 @@ def numbers(result):
         if row.sights is not None:
             parts = [part for part in vars(row.sights).values() if part is not None]
             found[row.name] += tuple(part.tolist() for part in parts)
+        found[f"{row.name} looks"] = {
+            place: {part: np.asarray(one).tolist() for part, one in vars(view).items()}
+            for place, view in row.views.items()
+        }
     return found
 
 
@@ -72,6 +78,8 @@ def test_killed_after_any_batch_it_ends_with_the_same_numbers(
         made = dying_after(patch, 10_000)
         again = evaluate.evaluate(evaluation, *clip, progress=tmp_path, quiet=True)
     assert numbers(again) == numbers(whole)
+    assert all(view.picture is not None for view in whole.row("pgd").views.values())
+    assert not (tmp_path / FOLDER).exists()  # of pictures, once nothing more is wanted of them
     # Seven images in batches of three: three batches for each attack. None is made twice.
     members = 0 if suite is None else some(whole.worst()).protocol["members"][-1]["attacked"]
     assert len(made) == 9 + -(-members // 3) - batches

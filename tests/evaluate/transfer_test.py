@@ -90,6 +90,14 @@ def test_off_the_diagonal_a_model_reads_what_the_other_made(run, toys, clip):
     assert 0 < np.abs(images - clean).mean() < 0.15
     made = matrix["other"]["other"].row("pgd").sights.images
     assert made.shape[1:] == (24, 24, 3)
+    # Of a failure both see one attacked picture: the surrogate's, at the surrogate's size.
+    here, there = (matrix["other"][name].row("pgd").views for name in ("clip", "other"))
+    assert all(
+        some(view.picture).shape == (24, 24, 3) for view in (*here.values(), *there.values())
+    )
+    assert here.keys() & there.keys()
+    for place in here.keys() & there.keys():
+        np.testing.assert_array_equal(some(here[place].picture), some(there[place].picture))
     # Clean is clean, whatever the surrogate.
     for target in ("clip", "other"):
         one, two = (matrix[name][target].clean.ranks for name in ("clip", "other"))

@@ -12,9 +12,10 @@ from flax import nnx
 
 from mat_jax import attacks, data, evaluate
 from mat_jax.attacks import ThreatModel
-from mat_jax.attacks.ensembles import ENSEMBLES, Member
+from mat_jax.attacks.ensembles import ENSEMBLES, Member, damage
 from mat_jax.data import Corpus, Example
 from mat_jax.evaluate import __main__ as command
+from mat_jax.evaluate.failures import failing
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.tasks.cosine_ranks import both_ways
 from mat_jax.evaluate.tasks.retrieval import Pairs
@@ -167,7 +168,18 @@ def test_a_suite_attacks_what_stands_in_fixed_shapes_and_keeps_the_worst(monkeyp
     assert row is result.rows[-1] and row.name == "worst_case_255-255"
     levels = some(row.sights).images.mean(axis=(1, 2, 3))
     # Of 3 the second attack's point is kept, of 4 and 5 the third's, of the others the first's.
-    np.testing.assert_allclose(levels, [0.55, 0.56, 0.31, 0.0, 0.1, 0.1], atol=1e-3)
+    wanted = [0.55, 0.56, 0.31, 0.0, 0.1, 0.1]
+    np.testing.assert_allclose(levels, wanted, atol=1e-3)
+    # So are the pictures of the failures, each with the attack that made it and what it changed.
+    assert sorted(row.views) == list(range(6))
+    makers = ["fgsm", "fgsm", "fgsm", "pgd", "apgd", "apgd"]
+    assert [row.views[i].attack for i in range(6)] == makers
+    for i, level in enumerate(wanted):
+        grey = some(row.views[i].picture).astype(int)
+        assert (abs(grey - 255 * level) <= 0.5).all() and grey.shape == (2, 2, 3)
+        # Clean is 0.1 i and eps is 1, so that black is 1 below and white is 1 above.
+        wanted_change = 127.5 + 127.5 * (level - 0.1 * i)
+        assert (abs(some(row.views[i].difference).astype(int) - wanted_change) <= 1).all()
     assert result.clean.ranks["tr"].tolist() == [1] * 6
     assert row.ranks.recall("tr", 1) == 0 and row.ranks.recall("ir", 1) == 0
     # Picture 0 at 0.55 has the two captions of all five others nearer than its own.
@@ -190,6 +202,17 @@ def test_the_worst_case_is_no_better_than_any_of_its_galleries(monkeypatch, aske
             assert (worst.ranks["tr"] >= row.ranks["tr"]).all()
             assert (worst.ranks["ir"] >= row.ranks["ir"]).all()
             assert (some(worst.rounded)["ir"] >= (row.rounded or row.ranks)["ir"]).all()
+    # A failure looks as it did in the row that did it the most damage.
+    rows = both.rows[:-1]
+    harm = [damage(*row.ranks.flat, 6) for row in rows]
+    views = some(both.worst()).views
+    assert sorted(views) == sorted(failing(some(both.worst()).ranks))
+    for i, view in views.items():
+        most = max(tuple(one[i]) for one in harm)
+        first = next(row for row, one in zip(rows, harm, strict=True) if tuple(one[i]) == most)
+        assert view.attack == first.attack
+        if first.attack != "none":
+            np.testing.assert_array_equal(some(view.picture), some(first.views[i].picture))
     # Measured in full, both on all images, it is the maximum and nothing else.
     for side in ("tr", "ir"):
         members = [row.ranks[side] for row in both.rows[:-1]]

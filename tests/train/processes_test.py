@@ -6,6 +6,7 @@ They meet over the loopback and compute on virtual CPU devices, through gloo.
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -180,6 +181,10 @@ def test_a_gallery_cut_over_processes_has_the_ranks_of_one(tmp_path):
     assert set(one.files) == set(three.files)
     for name in one.files:
         np.testing.assert_array_equal(one[name], three[name], err_msg=name)
+    # Pictures of failures lie with the process that attacked them; the page has all of them.
+    pages = ((tmp_path / name / "index.html").read_text() for name in ("one", "three"))
+    alone, together = (re.findall(r'<image id="p\d+"[^>]*href="([^"]*)"', page) for page in pages)
+    assert len(alone) > 20 and together == alone
 
 
 MESHES = """

@@ -5,31 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from mat_jax.evaluate.failures import failing, worst_text, wrong_queries
-from mat_jax.evaluate.report.pictures import THUMBNAIL, answered, captions_of, png_bytes
-from mat_jax.evaluate.report.wording import marked, safe, title
-from mat_jax.evaluate.results import WORST_CASE, Result, Row, eps_text
-
-
-class _Album:
-    """Pictures that stand once in the page, however often they are shown."""
-
-    def __init__(self) -> None:
-        self.held: dict[int, str] = {}
-
-    def shown(self, place: int, pixels: np.ndarray, alt: str) -> str:
-        if place not in self.held:
-            self.held[place] = (
-                f'<image id="p{place}" width="{THUMBNAIL}" height="{THUMBNAIL}" '
-                f'href="{png_bytes(pixels, THUMBNAIL)}"/>'
-            )
-        return (
-            f'<svg class="thumb" viewBox="0 0 {THUMBNAIL} {THUMBNAIL}" role="img" '
-            f'aria-label="{safe(alt)}"><use href="#p{place}"/></svg>'
-        )
-
-    def all(self) -> str:
-        pictures = "".join(self.held.values())
-        return f'<svg class="held" aria-hidden="true"><defs>{pictures}</defs></svg>'
+from mat_jax.evaluate.report.before_after import Album, explained, figure, missing, named, strip
+from mat_jax.evaluate.report.embedded import address
+from mat_jax.evaluate.report.pictures import answered, captions_of
+from mat_jax.evaluate.report.wording import marked, safe
+from mat_jax.evaluate.results import WORST_CASE, Result, Row
 
 
 def worst_first(results: Mapping[str, Result]) -> str:
@@ -37,7 +17,7 @@ def worst_first(results: Mapping[str, Result]) -> str:
     first = next(iter(results.values()))
     if not first.shown or not first.clean.captions:
         return ""  # read back from files, which hold no pictures
-    album, parts, captions = _Album(), [], ""
+    album, parts, captions = Album(), [], ""
     if first.task.reads:
         captions = (
             "Captions show the word <del>taken out</del> and the one <ins>put in</ins>. A rank is "
@@ -50,19 +30,19 @@ def worst_first(results: Mapping[str, Result]) -> str:
         heading = f"<h3>{safe(name)}</h3>" if len(results) > 1 else ""
         parts.append(heading + "".join(lists))
     parts[0] = parts[0].replace("<details>", "<details open>", 1)
+    told = f"{safe(explained(results))} {captions}"
     return (
         "<section><h2>What fails</h2><p>For each attack the pictures with the most wrong answers, "
-        "the worst first. Pictures are shown as they were before the attack. "
-        f"{captions}</p>{album.all()}{''.join(parts)}</section>"
+        f"the worst first. {told}</p>{album.all()}{''.join(parts)}</section>"
     )
 
 
-def _list(name: str, result: Result, row: Row, album: _Album) -> str:
+def _list(name: str, result: Result, row: Row, album: Album) -> str:
     """The failures of one attack, folded."""
     found = [place for place in failing(row.ranks) if place in result.thumbnails]
     if not found:
         return ""
-    where = title(row.attack) + ("" if row.eps is None else f" at {eps_text(row.eps)}")
+    where = named(row)
     owners = np.concatenate([row.ranks.owners[kind] for kind in row.ranks.kinds])
     wrong = len(np.unique(owners[row.ranks.flat[0] > 1]))
     said = f"{wrong} of {row.ranks.examples} pictures with a wrong answer"
@@ -76,19 +56,19 @@ def _list(name: str, result: Result, row: Row, album: _Album) -> str:
     )
 
 
-def _failure(result: Result, row: Row, place: int, album: _Album) -> str:
-    """One example: its picture, its captions with their ranks, and what was found instead."""
+def _failure(result: Result, row: Row, place: int, album: Album) -> str:
+    """One example: its pictures, its captions with their ranks, and what was found instead."""
     wrong, queries = wrong_queries(row.ranks, place)
     before, _ = wrong_queries(result.clean.ranks, place)
     told = f"{wrong} of {queries} answers wrong"
     if row is not result.clean:
         told += f", {before} before the attack"
+    why = missing(row, place)
     blocks = [
-        f"<figure>{album.shown(place, result.thumbnails[place], f'picture {place + 1}')}"
-        f"<figcaption>picture {place + 1}</figcaption></figure>",
+        strip(result, row, place, album),
         f'<div class="what"><p><b>{told}</b></p><ul class="captions">'
         f"{_lines(result, row, place)}</ul>"
-        f"{_text_instead(result, row, place)}</div>",
+        f"{_text_instead(result, row, place)}{f'<p>{safe(why)}</p>' if why else ''}</div>",
         _picture_instead(result, row, place, album),
     ]
     return f"<li>{''.join(blocks)}</li>"
@@ -124,7 +104,7 @@ def _text_instead(result: Result, row: Row, place: int) -> str:
     return f'<p>{rank}</p><div class="found"><ol><li class="wrong">{told}</li></ol></div>'
 
 
-def _picture_instead(result: Result, row: Row, place: int, album: _Album) -> str:
+def _picture_instead(result: Result, row: Row, place: int, album: Album) -> str:
     """The picture nearest to the worst of the captions, where it is another one."""
     other = _instead(row, place, "failed_pictures")
     if other is None or other == place or other not in result.thumbnails:
@@ -133,9 +113,9 @@ def _picture_instead(result: Result, row: Row, place: int, album: _Album) -> str
     if row.ranks["ir"][query] == 1:
         return ""
     number = query - int(np.flatnonzero(result.text_owner == place)[0]) + 1
-    return (
-        f"<figure>{album.shown(other, result.thumbnails[other], f'picture {other + 1}')}"
-        f"<figcaption>nearest to caption {number}: picture {other + 1}</figcaption></figure>"
+    return figure(
+        album.shown(address(result.thumbnails[other]), f"picture {other + 1}"),
+        f"nearest to caption {number}: picture {other + 1}",
     )
 
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from mat_jax.evaluate.report.wording import featured, marked, safe, title
 from mat_jax.evaluate.results import WORST_CASE, Result, Row, eps_text
+from mat_jax.evaluate.thumbnails import THUMBNAIL, shrunk
 
-THUMBNAIL = 96
 CAPTIONS = 5  # captions of one picture shown
 
 
@@ -23,9 +23,7 @@ def png_bytes(pixels: np.ndarray, largest: int | None = None) -> str:
     """A picture as the address that holds it, at most `largest` pixels along a side."""
     if pixels.dtype != np.uint8:
         pixels = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    image = Image.fromarray(pixels)
-    if largest is not None and max(image.size) > largest:
-        image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
+    image = Image.fromarray(pixels if largest is None else shrunk(pixels, largest))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

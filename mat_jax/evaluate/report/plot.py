@@ -11,6 +11,8 @@ WIDTH, HEIGHT = 560.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 34.0, 46.0
 CROWDED = 20  # points of a line that still have a dot and a number each
 LETTER_WIDTH, LINE_HEIGHT = 6.2, 14.0  # of names of marks, about
+DIGIT_WIDTH = 7.2  # of a number at the side, in a wide font; a point has half of it
+UNIT, GAP = 20.0, 6.0  # room for what the numbers are of, and between a number and the frame
 INK, SOFT, LINE, PAPER = "#1f2328", "#59616b", "#dedad4", "#ffffff"
 # Told apart in print and by colour-blind readers (after Okabe and Ito 2008); then by shades.
 COLOURS = (
@@ -47,10 +49,17 @@ class Axes:
     width: float = WIDTH
     height: float = HEIGHT
 
+    @property
+    def left(self) -> float:
+        """Where the frame begins: far enough for the longest number, and what it is a number of."""
+        told = [f"{mark:g}" for mark in _ticks(*self.y)]
+        widest = max((DIGIT_WIDTH * (len(one) - one.count(".") / 2) for one in told), default=0.0)
+        return max(LEFT, UNIT + widest + GAP)
+
     def across(self, x: float) -> float:
         """Where a number stands from the left."""
         low, high = self.x
-        return LEFT + (self.width - LEFT - RIGHT) * (x - low) / (high - low or 1.0)
+        return self.left + (self.width - self.left - RIGHT) * (x - low) / (high - low or 1.0)
 
     def up(self, y: float) -> float:
         """Where a number stands from the top."""
@@ -138,11 +147,11 @@ def _spread_out(heights: Sequence[float], paper: float) -> list[float]:
 
 def _svg(parts: Sequence[str], series: Sequence[str], axes: Axes, width: float) -> str:
     """The chart with its legend under it."""
-    items, x, y = [], LEFT, axes.height + 14
+    items, x, y = [], axes.left, axes.height + 14
     for j, name in enumerate(series):
         long = 28 + 6.8 * len(name)
-        if x + long > width and x > LEFT:
-            x, y = LEFT, y + 18
+        if x + long > width and x > axes.left:
+            x, y = axes.left, y + 18
         colour = COLOURS[j % len(COLOURS)]
         items.append(f'<rect x="{x:.0f}" y="{y - 9:.0f}" width="10" height="10" fill="{colour}"/>')
         items.append(_text(x + 15, y, name, "start", INK))
@@ -158,21 +167,21 @@ def _svg(parts: Sequence[str], series: Sequence[str], axes: Axes, width: float) 
 
 def _frame(axes: Axes, title: str, x: str, unit: str, *, marks: Sequence[float]) -> str:
     """Title, grid, scales and their names."""
-    right = axes.width - RIGHT
+    left, right = axes.left, axes.width - RIGHT
     parts = [
-        f'<text x="{LEFT:.0f}" y="18" font-size="13" font-weight="600" fill="{INK}">'
+        f'<text x="{left:.0f}" y="18" font-size="13" font-weight="600" fill="{INK}">'
         f"{safe(title)}</text>"
     ]
     for mark in _ticks(*axes.y):
         y = axes.up(mark)
-        parts.append(f'<path d="M{LEFT:.0f} {y:.1f}H{right:.0f}" stroke="{LINE}"/>')
-        parts.append(_text(LEFT - 6, y + 4, f"{mark:g}", "end", SOFT))
+        parts.append(f'<path d="M{left:.0f} {y:.1f}H{right:.0f}" stroke="{LINE}"/>')
+        parts.append(_text(left - GAP, y + 4, f"{mark:g}", "end", SOFT))
     for mark in marks:
         parts.append(
             _text(axes.across(mark), axes.height - BOTTOM + 16, f"{mark:g}", "middle", SOFT)
         )
     if x:
-        parts.append(_text((LEFT + right) / 2, axes.height - 8, x, "middle", INK))
+        parts.append(_text((left + right) / 2, axes.height - 8, x, "middle", INK))
     middle = (TOP + axes.height - BOTTOM) / 2
     parts.append(
         f'<text transform="translate(14 {middle:.0f}) rotate(-90)" text-anchor="middle" '

@@ -65,7 +65,7 @@ rect.s2 { fill: var(--s2); } rect.s3 { fill: var(--s3); }
   flex-wrap: wrap; }
 .card img { display: block; border-radius: 4px; image-rendering: pixelated; }
 .card .clean img, .strip img { width: 144px; height: 144px; }
-.against { flex: 1 1 330px; min-width: 0; } .strip { display: flex; gap: 12px; }
+.against { flex: 1 1 330px; min-width: 0; } .strip { display: flex; flex-wrap: wrap; gap: 12px; }
 .card .clean { padding-top: 30px; }
 ul.captions { margin: 12px 0 0; padding: 0; list-style: none; font-size: 13.5px; }
 ul.captions li { padding: 2px 0; }
@@ -130,7 +130,9 @@ ol.failures > li[hidden] { display: none; }
 ol.failures .what { flex: 1 1 300px; min-width: 0; } ol.failures p { margin: 0 0 8px; }
 ol.failures small { white-space: nowrap; } ol.failures .found { margin-top: 8px; }
 ol.failures figure { flex: none; width: 128px; }
-svg.thumb { width: 128px; height: 128px; border-radius: 4px; image-rendering: pixelated; }
+ol.failures .views { display: flex; flex-wrap: wrap; gap: 12px; max-width: 100%; }
+.thumb { display: block; width: 128px; height: 128px; border-radius: 4px;
+  image-rendering: pixelated; }
 .pager { display: flex; gap: 10px; align-items: center; margin: 10px 0 0; font-size: 13px; }
 .pager button { font: inherit; color: var(--ink); background: var(--card); cursor: pointer;
   border: 1px solid var(--line); border-radius: 6px; padding: 5px 12px; min-height: 32px; }
@@ -140,6 +142,7 @@ svg.thumb { width: 128px; height: 128px; border-radius: 4px; image-rendering: pi
   body > header { padding-top: 28px; } dl { grid-template-columns: 1fr; } dd { margin-bottom: 6px; }
   svg.curves text { font-size: 14px; }
   .finds { flex-wrap: wrap; }
+  ol.failures .views figure { width: 98px; } .views .thumb { width: 98px; height: 98px; }
   .frame img { width: 46px; height: 46px; } .card .clean { padding-top: 0; } }
 @media print {
   @page { margin: 14mm; }

@@ -190,7 +190,7 @@ class Task:
         definitions: figure -> what it is, for the file of results.
         explained: a sentence or two on what the figures mean, for the page.
         neighbours: whether the page shows the texts and images nearest to some examples.
-        looks: what its `overlays` show, in a sentence for the page.
+        looks: what its `overlays` show, in a sentence for the page; empty where there are none.
         reads: whether the model reads texts, so that attacked ones matter to it.
     """
 
@@ -294,7 +294,14 @@ class Task:
     def overlays(
         self, victim: Victim, seen: Points, ranks: Ranks, rows: Int[np.ndarray, " shown"]
     ) -> UInt8[np.ndarray, "shown height width 3"] | None:
-        """What the model looks at in some examples, drawn over their pictures, for the page."""
+        """What the model looks at in some examples, drawn over their pictures, for the page.
+
+        Args:
+            victim: whose examples they are.
+            seen: points of these examples alone, in their order, with their pictures by row.
+            ranks: of all examples.
+            rows: of these examples, rising.
+        """
         return None
 
     def scores(self, victim: Victim, ranks: Ranks, evaluation: Evaluation) -> dict[str, float]:

@@ -29,6 +29,7 @@ from mat_jax.types.protocols import MatchesPairs, SizedModel, Tokenizer
 from mat_jax.types.sources import HasBoxes, Source
 
 MAPS = 50  # phrases whose maps are made at once
+DRAWN = 8  # the same, of the few that the page shows
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +161,7 @@ class Grounding(Task):
     ) -> UInt8[np.ndarray, "shown height width 3"]:
         """The map of each phrase over its picture, with the right boxes and the one chosen."""
         examples = _phrased(victim)
-        maps = maps_of(victim.model, seen, rows)
+        maps = maps_of(victim.model, seen, np.arange(len(rows)))
         drawn = []
         for heat, row in zip(maps, rows.tolist(), strict=True):
             boxes, chosen = examples.boxes[row], int(ranks.answers["box"][row])
@@ -203,8 +204,13 @@ def maps_of(
     model: SizedModel, seen: Points, chosen: Int[np.ndarray, " phrases"]
 ) -> Float[np.ndarray, "phrases height width"]:
     """The maps of some phrases at the size of the pictures."""
-    image, text = rows(seen.images.whole, chosen), rows(seen.texts.whole, chosen)
-    return np.asarray(_enlarged(*nnx.split(model), image, text))
+    graph, state = nnx.split(model)
+    found = []
+    for first in range(0, len(chosen), DRAWN):
+        here = np.resize(chosen[first:], DRAWN)
+        image, text = rows(seen.images.whole, here), rows(seen.texts.whole, here)
+        found.append(np.asarray(_enlarged(graph, state, image, text)))
+    return np.concatenate(found)[: len(chosen)]
 
 
 @partial(jax.jit, static_argnums=0)

@@ -12,10 +12,12 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from mat_jax.evaluate.report import draw_page
+from mat_jax.train import write_curves
 from tests.evaluate.report.hostile import HOSTILE, hostile
 from tests.made_up import made_up
 from tests.tools.browser import CHROMIUM, Browser
@@ -48,9 +50,40 @@ def pages(tmp_path_factory):
     (folder / "two.html").write_text(draw_page(results))
     name = HOSTILE[0]
     (folder / "hostile.html").write_text(draw_page({name: hostile(name)}))
+    (folder / "looks.html").write_text(draw_page({"one": looking(results["after MAT"])}))
     long = {f"{'w' * 70}-{n}": replace(result) for n, result in enumerate(results.values())}
     (folder / "long.html").write_text(draw_page(long))
     return folder
+
+
+def looking(result):
+    """The same of a model of which is known where it looks, which makes the most pictures."""
+    drawn = np.full((224, 224, 3), 90, np.uint8)
+    rows = []
+    for row in result.rows:
+        views = {place: replace(view, overlay=drawn) for place, view in row.views.items()}
+        sights = replace(some(row.sights), overlays=np.stack([drawn] * len(result.shown)))
+        rows.append(replace(row, views=views, sights=sights))
+    return replace(result, rows=tuple(rows), overlays=dict.fromkeys(result.thumbnails, drawn))
+
+
+def test_the_name_of_a_scale_lies_beside_its_numbers(browser, tmp_path):
+    """As of a learning rate, whose numbers are long."""
+    rates = [1.25e-5 * n for n in range(1, 6)]
+    lines = [{"step": n, "lr": lr, "images_per_second": 9e5 * n} for n, lr in enumerate(rates)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "metrics.jsonl").write_text(text)
+    browser.open(write_curves({"one": tmp_path}, tmp_path / "curves.html"))
+    box = "one => { const box = one.getBoundingClientRect(); return [box.left, box.right]; }"
+    charts = browser.run(
+        '[...document.querySelectorAll("svg")].map(svg => [svg.getBoundingClientRect().left,'
+        f'...["[transform]", "[text-anchor=end]"].map(which => '
+        f'[...svg.querySelectorAll("text" + which)].map({box}))])'
+    )
+    assert len(charts) == 2
+    for start, (unit,), numbers in charts:
+        assert len(numbers) > 3 and start <= unit[0]
+        assert unit[1] < min(left for left, _ in numbers)
 
 
 def axe_source():
@@ -75,7 +108,7 @@ def measured(browser):
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_overflows_and_nothing_is_asked_for(browser, pages, width):
-    for name in ("two", "hostile", "long"):
+    for name in ("two", "hostile", "long", "looks"):
         for how in (browser.open, functools.partial(opened, browser)):
             how(pages / f"{name}.html", width=width)
             wide, room = measured(browser)
@@ -101,7 +134,7 @@ def test_it_is_photographed_light_and_dark(browser, pages, width):
         assert found >= PAINTED[scheme]
 
 
-@pytest.mark.parametrize("name", ["two", "hostile"])
+@pytest.mark.parametrize("name", ["two", "hostile", "looks"])
 def test_axe_finds_nothing(browser, pages, name):
     source = axe_source()
     if source is None:

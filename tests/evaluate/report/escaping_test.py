@@ -18,7 +18,13 @@ TAGS = set(
     "h4 p b i a small del ins ul ol li dl dt dd div span figure figcaption img table caption thead "
     "tbody tr th td svg g line rect text polyline path circle defs image use script".split()
 )
-ADDRESSES = ("data:image/png;base64,", "data:text/csv;", "data:application/x-tex;", "#p")
+ADDRESSES = (
+    "data:image/png;base64,",
+    "data:image/jpeg;base64,",
+    "data:text/csv;",
+    "data:application/x-tex;",
+    "#p",
+)
 
 
 class Found(HTMLParser):

@@ -77,7 +77,13 @@ def text(results):
 
 def test_needs_no_other_file(text):
     page = Page(text)
-    held = ("data:image/png;base64,", "data:text/csv", "data:application/x-tex", "#p")
+    held = (
+        "data:image/png;base64,",
+        "data:image/jpeg;base64,",
+        "data:text/csv",
+        "data:application/x-tex",
+        "#p",
+    )
     assert page.sources and all(s.startswith(held) for s in page.sources)
     assert not re.search(r"https?://|@import|url\(|<link", text)
     ids = {a["id"] for _, a in page.seen if "id" in a}

@@ -7,6 +7,7 @@ import pytest
 
 from mat_jax import Evaluation, data, evaluate, models
 from mat_jax.evaluate.__main__ import main
+from mat_jax.evaluate.failures import failing
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.runner import store_of
 from mat_jax.evaluate.statistics import clustered_wilson
@@ -169,6 +170,29 @@ def test_the_page_draws_the_map_that_chose_the_box(result, victim, seen):
         top = np.unravel_index(heat.argmax(), heat.shape)
         y, x = (min(int((at + 0.5) / side * SIDE), SIDE - 1) for at in top)
         assert warm[max(y - 4, 0) : y + 5, max(x - 4, 0) : x + 5].max() > 60
+
+
+def test_failures_show_where_the_model_looked_before_and_after(victim):
+    asked = replace(ASKED, shown=PHRASES)
+    result = evaluate.evaluate(asked, *victim[:2], victim=victim, quiet=True)
+    row = result.row("pgd")
+    failed = failing(row.ranks)
+    assert failed and sorted(row.views) == sorted(failed)
+    # Here all pictures are shown, so that the same maps are drawn from the features of the run.
+    before, after = (some(some(one.sights).overlays) for one in (result.clean, row))
+    for place in failed:
+        view = row.views[place]
+        assert view.attack == "pgd"
+        near(result.overlays[place], before[place])
+        near(some(view.overlay), after[place])
+    # It is drawn of clean failures too.
+    assert set(failing(result.clean.ranks)) <= set(result.overlays)
+
+
+def near(one, other):
+    """Drawn alike, but for the rounding of pictures and of batches."""
+    apart = np.abs(one.astype(int) - other)
+    assert one.shape == other.shape and apart.mean() < 2 and (apart > 16).mean() < 0.01
 
 
 def test_the_command_shows_the_phrases(tmp_path, capsys):
