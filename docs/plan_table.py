@@ -71,8 +71,6 @@ def drawn(found: dict[str, Any]) -> str:
         "device, in bfloat16. Nothing of this was run. Each row is what its command said, on two",
         "cores without a TPU or GPU. A step is told at its best, as if the published peaks were",
         "reached. Real steps take longer. [On your machines](machines.md) says how to read a plan.",
-        "The rows of the TPUs are older than those of the H100s. Since then texts cost less, so",
-        "their commands count less work today.",
         "",
         "| model | machine | operations a step | of it attack | GB a device | fits "
         "| a step at best | at most of the peak | 5 epochs of COCO at best |",
