@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from mat_jax import models
 from mat_jax.attacks import ATTACKS, ThreatModel
@@ -17,20 +16,18 @@ from mat_jax.evaluate.checks import after, before
 from mat_jax.evaluate.checks.preconditions import computes_in
 from mat_jax.evaluate.config import Evaluation
 from mat_jax.evaluate.failures import failing
+from mat_jax.evaluate.fingerprint import store_of
 from mat_jax.evaluate.flags import flags_and_notes
 from mat_jax.evaluate.forecast import suite_table
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.protocol import check_request, require_attacks, versions
 from mat_jax.evaluate.results import Check, Result, Row, eps_text
 from mat_jax.evaluate.row_files import WorstCases, load_rows, save_rows
-from mat_jax.evaluate.store import Store, digest_of
-from mat_jax.evaluate.tasks.base import HasTruth, Task, Victim, spaced
+from mat_jax.evaluate.tasks.base import Task, Victim
 from mat_jax.evaluate.tasks.registry import task_named
 from mat_jax.evaluate.views import clean_overlays
 from mat_jax.evaluate.worst_case import members_for, with_row, worst_of, worst_of_suite
 from mat_jax.types.protocols import FusesPairs, SizedModel, Tokenizer
-
-HASHED = 256  # pictures that tell whether the data are those of what was finished before
 
 
 def prepare(
@@ -110,24 +107,6 @@ def encoder_of(evaluation: Evaluation) -> SentenceEncoder | None:
     if evaluation.encoder is None:
         return None
     return SentenceEncoder(*models.load(str(evaluation.encoder)))
-
-
-def store_of(folder: Path, evaluation: Evaluation, *victims: Victim | None) -> Store:
-    """The store of a measurement: its settings, versions, weights and examples are its key.
-
-    Of the pictures at most `HASHED` are in the key, evenly spaced.
-    """
-    there = [victim for victim in victims if victim is not None]
-    settings = {name: value for name, value in vars(evaluation).items() if name != "data"}
-    told = [(one.examples.name, one.examples.texts, one.examples.image_size) for one in there]
-    truths = [one.examples.truth for one in there if isinstance(one.examples, HasTruth)]
-    arrays = [np.asarray(leaf) for one in there for leaf in jax.tree.leaves(one.model)]
-    firsts = [one.examples.batch(np.arange(1)) for one in there]
-    arrays += [np.asarray(leaf) for leaf in jax.tree.leaves(firsts)]
-    for one in there:  # reading all of a large set would take minutes each time
-        rows = spaced(np.arange(len(one.examples)), HASHED)
-        arrays += [one.examples.image(int(row)) for row in rows]
-    return Store.open(folder, digest_of((settings, versions(), told, *truths), arrays))
 
 
 def measured(

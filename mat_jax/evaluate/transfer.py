@@ -9,11 +9,12 @@ import numpy as np
 
 from mat_jax.attacks import ThreatModel
 from mat_jax.evaluate.config import Evaluation
+from mat_jax.evaluate.fingerprint import store_of
 from mat_jax.evaluate.flags import milder
 from mat_jax.evaluate.gallery import Bench
 from mat_jax.evaluate.ranks import Ranks
 from mat_jax.evaluate.results import Matrix, Result, eps_text
-from mat_jax.evaluate.runner import encoder_of, measured, store_of
+from mat_jax.evaluate.runner import encoder_of, measured
 from mat_jax.evaluate.tasks.base import Examples, Task, Victim
 from mat_jax.evaluate.tasks.registry import task_named
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 from mat_jax import Evaluation, attacks, data, evaluate, models
 from mat_jax.evaluate.__main__ import main
+from mat_jax.evaluate.fingerprint import store_of
 from mat_jax.evaluate.gallery import Bench
-from mat_jax.evaluate.runner import store_of
 from mat_jax.evaluate.statistics import clustered_wilson
 from mat_jax.evaluate.tasks.entailment import Entailment, Judged, logits_of
 from mat_jax.models.features import Encoded

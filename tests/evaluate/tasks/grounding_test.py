@@ -8,8 +8,8 @@ import pytest
 from mat_jax import Evaluation, data, evaluate, models
 from mat_jax.evaluate.__main__ import main
 from mat_jax.evaluate.failures import failing
+from mat_jax.evaluate.fingerprint import store_of
 from mat_jax.evaluate.gallery import Bench
-from mat_jax.evaluate.runner import store_of
 from mat_jax.evaluate.statistics import clustered_wilson
 from mat_jax.evaluate.tasks.grounding import Grounding, Phrased, maps_of, scores_of
 from mat_jax.evaluate.tasks.overlays import CHOSEN, RIGHT, SIDE, overlay

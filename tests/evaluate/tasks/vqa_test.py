@@ -13,8 +13,8 @@ from mat_jax import Evaluation, attacks, data, evaluate, models
 from mat_jax.evaluate.__main__ import main
 from mat_jax.evaluate.answer_accuracy import vqa_accuracy
 from mat_jax.evaluate.checks.adaptive import check_adversary
+from mat_jax.evaluate.fingerprint import store_of
 from mat_jax.evaluate.gallery import Bench
-from mat_jax.evaluate.runner import store_of
 from mat_jax.evaluate.tasks.vqa import VQA, Asked, answered
 from mat_jax.models.features import Encoded
 
