@@ -48,3 +48,16 @@ def test_importing_changes_no_setting():
     )
     environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+
+
+def test_the_collector_passes_over_what_is_loaded(tmp_path):
+    program = (
+        "import gc, jax\n"
+        "from mat_jax import keep_programs\n"
+        "looked_through = lambda: any(one is vars(jax) for one in gc.get_objects())\n"
+        "assert looked_through()\n"
+        "keep_programs()\n"
+        "assert not looked_through()"
+    )
+    environment = os.environ | {"MAT_JAX_CACHE": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
