@@ -13,6 +13,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CONFIG = "experiments/papers/mat_clip_coco.py"
+NEEDED = "Those for TPUs need libtpu, which `pip install -e '.[plan]'` brings."
 MODELS = {
     "ViT-B/16": ("openai/clip-vit-base-patch16", "data"),
     "ViT-L/14": ("openai/clip-vit-large-patch14", "data"),
@@ -91,7 +92,7 @@ def drawn(found: dict[str, Any]) -> str:
                 lines.append(row(f"{model}, {changes(other)}", machine, other,
                                  5 * 566_747 / (count * each)))  # fmt: skip
             commands.append("python -m mat_jax.train " + " ".join(arguments(model, machine)))
-    lines += ["", "The commands, in the table's order:", "", "```", *commands, "```", ""]
+    lines += ["", f"The commands, in the table's order. {NEEDED}", "", "```", *commands, "```", ""]
     return "\n".join(lines)
 
 

@@ -22,6 +22,8 @@ GROUPS = {
     "No attack": lambda one: True,
 }
 
+CARRIED = ("sga", "dra", "sa_aet")  # made to be crafted on one model for another
+
 
 def belongs(one: attacks.Attack, *tasks: str) -> bool:
     """Whether an attack is made for one of the tasks."""
@@ -97,7 +99,8 @@ def attack_page(name: str) -> str:
         picture(name),
         "## In short",
         table(("", ""), list(facts.items())),
-        "Costs are of one picture with five captions, at the defaults below.",
+        "Costs are of one picture with five captions, at the defaults below. The command `mat-jax "
+        "attack` has an eps of its own, 4/255.",
         "## Parameters",
         table(("parameter", "default", "meaning"), rows),
         *(how_at_random(name) if one.random else how(name)),
@@ -106,10 +109,15 @@ def attack_page(name: str) -> str:
 
 
 def how(name: str) -> list[str]:
-    """The command that runs an attack."""
+    """The command that runs an attack, and the one that carries it over to another model."""
+    other = (
+        f"mat-jax evaluate --surrogate scenes-albef --model scenes-clip --data scenes \\\n"
+        f"    --attacks none,{name} --suite none --out report"
+    )
     return [
         "## Command",
         fence(command(name)),
+        *(["Crafted on one model, and measured on another:", fence(other)] * (name in CARRIED)),
         "Steps, radius and words are flags of the command: `--steps`, `--eps`, `--words`.",
     ]
 

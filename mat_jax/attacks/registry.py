@@ -46,7 +46,7 @@ class Attack(NamedTuple):
         characters: it changes characters, so a corpus needs a table of those edits.
         fuses: it needs a model that reads image and text together.
         norms: in which it works.
-        stops: handed a `gallery` (`early.Gallery`), it leaves images that are lost in it.
+        stops: handed a `gallery` (`attacks.Gallery`), it leaves images that are lost in it.
         gallery: it is handed one.
         classifies: it needs a model of `types.Classifies` and labels, not captions.
         targeted: handed a `rank`, it makes for one wrong class alone.

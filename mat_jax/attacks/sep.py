@@ -38,7 +38,7 @@ def bert_attack(
 
     Args:
         exact: the fast mode: so many substitutes of a word are encoded, those that the gradient
-            promises most of (`prefilter.shortlist`); None encodes all.
+            promises most of (`words.gradient_shortlist`); None encodes all.
 
     Raises:
         ValueError: the batch carries no words to substitute.
@@ -127,7 +127,7 @@ def plan_captions(
     Args:
         embed_fn: what is compared of a caption; None is its embedding.
         importance, reference: see `plan`.
-        exact: substitutes encoded of a word if not all, see `prefilter`.
+        exact: substitutes encoded of a word if not all, see `words.gradient_shortlist`.
     """
     if preset == "official" and not model.text_format.mask:
         raise ValueError(
