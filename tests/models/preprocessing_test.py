@@ -55,7 +55,8 @@ def test_its_features_are_those_of_what_the_function_returns(
 ):
     behind = models.preprocessed(model, function, straight_through=straight_through)
     run = jax.jit(embed)
-    np.testing.assert_array_equal(run(behind, images), run(model, function(images)))
+    # Compiled into one program, so rounded otherwise.
+    np.testing.assert_allclose(run(behind, images), run(model, function(images)), atol=1e-5)
     assert not isinstance(model, Preprocessed)
 
 

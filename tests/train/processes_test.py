@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,9 @@ def train(workdir: Path, cache: Path, count: int, devices: int, *more: str) -> l
 def ended(processes: list, seconds: float = 400) -> tuple[list[int], list[str]]:
     """Exit codes, and what was said without gloo's own lines."""
     try:
-        said = [process.communicate(timeout=seconds)[1] for process in processes]
+        # All at once: one whose pipe is full waits, and the others wait for it.
+        with ThreadPoolExecutor(len(processes)) as pool:
+            said = list(pool.map(lambda one: one.communicate(timeout=seconds)[1], processes))
     finally:
         for process in processes:
             process.kill()

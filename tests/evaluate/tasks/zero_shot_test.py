@@ -77,11 +77,12 @@ def test_top_1_and_top_5_are_those_of_transformers(both):
     result = evaluate.evaluate(asked(source), model, tokenizer, quiet=True)
     prompts = AsWritten(tokenizer)(prompts_of(CLASSES, TEMPLATES))
     cosines = theirs(reference, source, prompts)
-    own = cosines[np.arange(COUNT), source.labels]
-    places = (cosines >= own[:, None]).sum(1)
-    found = result.row("none").ranks
-    agree = np.mean(found["top"] == places)
-    assert agree == 1.0, f"{agree:.1%} of {COUNT} images"
+    above = cosines - cosines[np.arange(COUNT), source.labels][:, None]
+    # Two libraries round differently, so a class this close may stand on either side.
+    first, last = (above > 1e-5).sum(1) + 1, (above >= -1e-5).sum(1)
+    found = result.row("none").ranks["top"]
+    assert np.all((first <= found) & (found <= last))
+    assert np.mean(first == last) > 0.95
     # More than one class wins, so that the agreement says something.
     assert len(np.unique(cosines.argmax(1))) > 1
 
