@@ -109,15 +109,14 @@ def attack_page(name: str) -> str:
 
 
 def how(name: str) -> list[str]:
-    """The command that runs an attack, and the one that carries it over to another model."""
-    other = (
-        f"mat-jax evaluate --surrogate scenes-albef --model scenes-clip --data scenes \\\n"
-        f"    --attacks none,{name} --suite none --out report"
-    )
+    """The commands that run an attack."""
+    carried = []
+    if name in CARRIED:
+        carried = ["Crafted on one model, and measured on another:", fence(transfer_command(name))]
     return [
         "## Command",
         fence(command(name)),
-        *(["Crafted on one model, and measured on another:", fence(other)] * (name in CARRIED)),
+        *carried,
         "Steps, radius and words are flags of the command: `--steps`, `--eps`, `--words`.",
     ]
 
@@ -159,6 +158,14 @@ def command(name: str) -> str:
     task = one.tasks[0]
     return (
         f"mat-jax evaluate --task {task} --model {SHIPPED[task]} --data scenes \\\n"
+        f"    --attacks none,{name} --suite none --out report"
+    )
+
+
+def transfer_command(name: str) -> str:
+    """A command that crafts the attack on one shipped model and measures another."""
+    return (
+        "mat-jax evaluate --surrogate scenes-albef --model scenes-clip --data scenes \\\n"
         f"    --attacks none,{name} --suite none --out report"
     )
 

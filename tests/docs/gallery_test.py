@@ -40,6 +40,12 @@ def test_the_command_of_an_attack_runs(name: str, tmp_path: Path, monkeypatch, c
     run(attack_pages.command(name), tmp_path, monkeypatch, capsys)
 
 
+@pytest.mark.slow  # half a minute each
+@pytest.mark.parametrize("name", attack_pages.CARRIED)
+def test_the_command_that_carries_an_attack_over_runs(name, tmp_path, monkeypatch, capsys) -> None:
+    run(attack_pages.transfer_command(name), tmp_path, monkeypatch, capsys)
+
+
 @pytest.mark.parametrize("name", [name for name, one in ATTACKS.items() if one.random])
 def test_an_attack_on_random_models_is_in_python_and_no_command(name: str) -> None:
     text = re.search(r"```python\n(.*?)```", attack_pages.attack_page(name), re.DOTALL)
